@@ -1,0 +1,464 @@
+"""Recipes: dataclasses with sensible defaults, YAML overlays, and ``--set a.b=c`` on top.
+
+A recipe is validated once, here; a key that does not exist or a value of the wrong type is an error that names
+the key, the file and the likely spelling. A run keeps the resolved recipe, so it says by itself how it was made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from acula_edge.errors import InputError, RecipeError, did_you_mean
+from acula_edge.files import sha256_json
+from acula_edge.frontend.spec import FrontendSpec
+
+
+@dataclass(frozen=True)
+class Source:
+    """One corpus: which reader understands it and where it lies.
+
+    Attributes:
+        reader: name of a registered reader.
+        root: its folder; given by ``--data NAME=DIR`` where the recipe leaves it open.
+        options: keyword arguments of the reader (the phantom generator's size, for instance).
+    """
+
+    reader: str = ""
+    root: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Subject-disjoint split: persons are dealt to `folds`; fold number `fold` is the test set.
+
+    Attributes:
+        folds: number of folds over persons.
+        fold: the one held out for testing.
+        val_fraction: share of the remaining persons kept for validation.
+        seed: of the dealing; equal seeds give equal splits.
+    """
+
+    folds: int = 5
+    fold: int = 0
+    val_fraction: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folds < 2 or not 0 <= self.fold < self.folds:
+            raise RecipeError("data.split.fold must be one of the folds", given=self.fold, allowed=f"0..{self.folds - 1}")
+        if not 0 <= self.val_fraction < 0.5:
+            raise RecipeError("data.split.val_fraction out of range", given=self.val_fraction, allowed="0 to below 0.5")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Corpora, their split, and the window that every stage sees.
+
+    Attributes:
+        window_s: length of the window that a model embeds.
+        hop_s: hop between windows of a recording at evaluation.
+        trim_top_db: leading and trailing parts this far below the loudest are cut; null keeps everything.
+    """
+
+    sources: dict[str, Source] = field(default_factory=dict)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    window_s: float = 8.16
+    hop_s: float = 4.08
+    trim_top_db: float | None = 60.0
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The teacher encoder.
+
+    Attributes:
+        name: a registered encoder.
+        checkpoint: weights to start from; null starts at random initialization.
+        options: overrides of that encoder's own configuration.
+    """
+
+    name: str = "opera-ce"
+    checkpoint: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    """The frozen language model that reads the reports.
+
+    Attributes:
+        model: Hugging Face id, a folder, or ``"minilm"`` for the embedded one.
+        revision: commit or tag of a Hugging Face id.
+        pooling: ``"mean"`` over real tokens of the last hidden state, or ``"last"`` token with L2 norm.
+        max_length: tokens kept.
+        lowercase: whether reports are lower-cased first.
+    """
+
+    model: str = "minilm"
+    revision: str | None = None
+    pooling: Literal["mean", "last"] = "mean"
+    max_length: int = 128
+    lowercase: bool = False
+    batch_size: int = 64
+
+
+@dataclass(frozen=True)
+class ReportsConfig:
+    """Clinical reports written from metadata.
+
+    Attributes:
+        writer: name of the writer.
+        variants: phrasings per recording; their embeddings are averaged, which leaves facts and drops phrasing.
+        demographics: whether age band and sex may enter a report.
+        shuffle: give every recording another recording's report of the same data set (a negative control).
+        seed: equal seeds give equal reports.
+    """
+
+    writer: str = "template"
+    variants: int = 8
+    demographics: bool = False
+    shuffle: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class AlignConfig:
+    """Post-training of the encoder on (recording, report) pairs.
+
+    Attributes:
+        objectives: weight per registered alignment objective; empty for none.
+        self_supervised: weight per registered self-supervised objective.
+        text_target: ``"whitened"`` (fixed: centered within data set, principal components, shrunk whitening) or
+            ``"projected"`` (a trainable head on the text side, as published).
+        text_components: components kept of a whitened target.
+        text_shrinkage: added to each singular value, relative to the largest, before whitening.
+        projection_dim: width of the shared space when the text side is projected.
+        temperature: of contrastive objectives.
+        crop_s: training crop; shorter than the window makes training cheaper and crops more varied.
+        epochs, batch_size, learning_rate, weight_decay, warmup_fraction, max_grad_norm: optimization (AdamW,
+            linear warm-up, cosine decay).
+        max_steps: stop after this many optimizer steps; null for all epochs.
+        augment: waveform gain and spectrogram masking during training.
+        ema_decay: decay of the weight average that is evaluated and saved; 0 switches averaging off.
+        keep_best: restore the epoch with the best validation retrieval at the end.
+        precision: ``"fp32"`` or ``"bf16"`` autocast.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    """
+
+    objectives: dict[str, float] = field(default_factory=lambda: {"regression": 1.0, "infonce": 1.0})
+    self_supervised: dict[str, float] = field(default_factory=dict)
+    text_target: Literal["whitened", "projected"] = "whitened"
+    text_components: int = 16
+    text_shrinkage: float = 0.02
+    projection_dim: int = 512
+    temperature: float = 0.1
+    crop_s: float | None = None
+    epochs: int = 16
+    max_steps: int | None = None
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warmup_fraction: float = 0.15
+    max_grad_norm: float = 1.0
+    augment: bool = True
+    ema_decay: float = 0.0
+    keep_best: bool = False
+    precision: Literal["fp32", "bf16"] = "fp32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Teaching a student to reproduce the aligned encoder's embedding.
+
+    Attributes:
+        student: a registered student, or null to export the encoder itself.
+        frontend: the student's own front end; null takes the encoder's.
+        embedding_dim: width of the student's embedding; teacher embeddings are reduced to it by principal components.
+        cosine, cka_teacher, cka_text: weights of the loss terms.
+        degrade: sensor degradation (gain, coloring, noise, clipping) of the student's input only.
+    """
+
+    student: str | None = "base"
+    frontend: FrontendSpec | None = None
+    embedding_dim: int = 256
+    cosine: float = 1.0
+    cka_teacher: float = 1.0
+    cka_text: float = 0.1
+    degrade: bool = True
+    epochs: int = 16
+    max_steps: int | None = None
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    precision: Literal["fp32", "bf16"] = "fp32"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+@dataclass(frozen=True)
+class QuantizeConfig:
+    """Static INT8 quantization.
+
+    Attributes:
+        profile: what the artifact is for; decides the form of the QDQ graph.
+        calibration: name of a definition in ``calibration/``.
+        calibration_windows: windows taken, from training subjects only.
+        method: how ranges are found.
+        keep_float: name patterns of nodes that stay in float.
+    """
+
+    profile: Literal["cpu_x86", "cpu_arm", "tensorrt"] = "cpu_x86"
+    calibration: str = "default"
+    calibration_windows: int = 200
+    method: Literal["minmax", "percentile", "entropy"] = "minmax"
+    keep_float: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """What an INT8 artifact must show before `export` succeeds. Written into the run before anything is measured.
+
+    Attributes:
+        max_mean_drop: largest mean AUROC loss of INT8 against its float student.
+        max_task_drop: largest loss on any task.
+        min_cosine: smallest mean cosine between INT8 and float student embeddings.
+        refuse_inferior: refuse when any task's verdict is ``inferior``.
+        refuse_inconclusive: refuse also when any verdict is ``inconclusive``.
+    """
+
+    max_mean_drop: float = 0.01
+    max_task_drop: float = 0.03
+    min_cosine: float = 0.97
+    refuse_inferior: bool = True
+    refuse_inconclusive: bool = False
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """Evaluation of artifacts on tasks (DESIGN section 5).
+
+    Attributes:
+        tasks: task ids, or ``["all"]`` for every task that the data can answer.
+        margin_auroc_student, margin_auroc_teacher: non-inferiority margins of INT8 against each.
+        margin_mae_relative: equivalence margin for regression, as a share of the float MAE.
+        bootstrap: resamples over subjects.
+        alpha: one-sided level.
+    """
+
+    tasks: list[str] = field(default_factory=lambda: ["all"])
+    margin_auroc_student: float = 0.01
+    margin_auroc_teacher: float = 0.02
+    margin_mae_relative: float = 0.02
+    bootstrap: int = 2000
+    alpha: float = 0.05
+    seed: int = 0
+    gate: GateConfig = field(default_factory=GateConfig)
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """How long latency is measured: ``quick`` is 5 loops of 2 s, ``full`` 5 loops of 10 s, ``smoke`` 2 of 0.2 s."""
+
+    mode: Literal["smoke", "quick", "full"] = "quick"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run does."""
+
+    name: str = "unnamed"
+    description: str = ""
+    seed: int = 0
+    data: DataConfig = field(default_factory=DataConfig)
+    frontend: FrontendSpec = field(default_factory=FrontendSpec)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    reports: ReportsConfig = field(default_factory=ReportsConfig)
+    align: AlignConfig = field(default_factory=AlignConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
+    quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
+    verify: VerifyConfig = field(default_factory=VerifyConfig)
+    benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for YAML and JSON."""
+        return dataclasses.asdict(self)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the resolved recipe."""
+        return sha256_json(self.to_dict())
+
+
+def recipe_folder() -> Path:
+    """Where the recipes that ship with acula-edge lie (inside the wheel, or the checkout's ``recipes/``)."""
+    return _shipped_folder("recipes")
+
+
+def calibration_folder() -> Path:
+    """Where the calibration definitions that ship with acula-edge lie."""
+    return _shipped_folder("calibration")
+
+
+def _shipped_folder(name: str) -> Path:
+    installed = Path(__file__).parent / f"_{name}"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / name
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that ship with acula-edge."""
+    return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
+
+
+def find_recipe(name: str | Path | None) -> Path:
+    """Path of a recipe: a file, a shipped recipe's name or ``recipes/NAME.yaml``; None takes ``acula-edge.yaml``
+    in the current folder if there is one, else the phantom recipe.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    if name is None:
+        local = Path("acula-edge.yaml")
+        return local if local.is_file() else recipe_folder() / "phantom.yaml"
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = recipe_folder() / f"{path.stem}.yaml"
+    looks_shipped = path.parent in (Path(), Path("recipes"))
+    if looks_shipped and shipped.is_file():
+        return shipped
+    raise RecipeError(
+        f"there is no recipe {name}",
+        allowed=[*shipped_recipes(), "or a path to a YAML file"],
+        remedy=did_you_mean(path.stem, shipped_recipes()),
+    )
+
+
+def load_recipe(
+    name: str | Path | None = None,
+    *,
+    data: Mapping[str, str | Path] | None = None,
+    overrides: Sequence[str] = (),
+) -> Recipe:
+    """Load a recipe file, put data folders and ``a.b=c`` overrides on top, and validate.
+
+    Args:
+        name: see :func:`find_recipe`.
+        data: folder per source name, as ``--data NAME=DIR`` gives it; a name that the recipe does not list is added
+            when a reader of that name exists.
+        overrides: texts of the form ``section.key=value``; values are YAML.
+    """
+    path = find_recipe(name)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"the recipe {path} cannot be read as YAML", given=error) from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"the recipe {path} is not a mapping", given=type(values).__name__)
+    for text in overrides:
+        _override(values, text)
+    for source, root in (data or {}).items():
+        sources = values.setdefault("data", {}).setdefault("sources", {})
+        entry = sources.setdefault(source, {"reader": source})
+        entry["root"] = str(root)
+    return recipe_from_dict(values, where=str(path))
+
+
+def recipe_from_dict(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """Validate plain values into a :class:`Recipe`."""
+    recipe = _build(Recipe, values, where, "")
+    assert isinstance(recipe, Recipe)
+    return recipe
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """YAML text of a resolved recipe."""
+    return yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    key, separator, raw = text.partition("=")
+    if not separator or not key:
+        raise RecipeError("--set needs a key and a value", given=text, allowed="section.key=value")
+    node: Any = values
+    *parents, last = key.split(".")
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise RecipeError(f"--set {key}: {parent} is not a section", given=text)
+    try:
+        node[last] = yaml.safe_load(raw)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {key}: the value is not YAML", given=raw) from error
+
+
+def _build(kind: Any, value: Any, where: str, key: str) -> Any:
+    """Convert `value` to the annotated type `kind`, strictly."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if value is None:
+            value = {}
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"{where}: {key or 'the recipe'} must be a mapping", given=value)
+        known = {item.name for item in dataclasses.fields(kind)}
+        hints = typing.get_type_hints(kind)
+        for name in value:
+            if name not in known:
+                full = f"{key}.{name}" if key else str(name)
+                raise RecipeError(
+                    f"{where}: there is no key {full!r}",
+                    allowed=sorted(known),
+                    remedy=did_you_mean(str(name), known),
+                )
+        built = {n: _build(hints[n], v, where, f"{key}.{n}" if key else n) for n, v in value.items()}
+        try:
+            return kind(**built)
+        except RecipeError:
+            raise
+        except InputError as error:
+            raise RecipeError(f"{where}: {key}: {error.problem}", given=error.given, allowed=error.allowed) from error
+    origin = typing.get_origin(kind)
+    arguments = typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        (inner,) = [argument for argument in arguments if argument is not type(None)]
+        return _build(inner, value, where, key)
+    if origin is Literal:
+        if value not in arguments:
+            raise RecipeError(
+                f"{where}: {key} has an unknown value",
+                given=value,
+                allowed=arguments,
+                remedy=did_you_mean(str(value), [str(argument) for argument in arguments]),
+            )
+        return value
+    if origin is list:
+        if not isinstance(value, list):
+            raise RecipeError(f"{where}: {key} must be a list", given=value)
+        return [_build(arguments[0], item, where, f"{key}[{index}]") for index, item in enumerate(value)]
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"{where}: {key} must be a mapping", given=value)
+        return {str(name): _build(arguments[1], item, where, f"{key}.{name}") for name, item in value.items()}
+    if kind is Any:
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is float and isinstance(value, str):
+        # YAML reads 1e-3 (no dot) as text.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise RecipeError(f"{where}: {key} must be {kind.__name__}", given=repr(value))
+    return value

@@ -1,0 +1,150 @@
+"""A run's folder: where every stage finds what the one before it left (DESIGN section 3.2)."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from acula_edge.data.manifest import Recording, read_manifest
+from acula_edge.errors import ArtifactError
+from acula_edge.files import read_json, write_json, write_text
+from acula_edge.provenance import provenance
+from acula_edge.recipe import Recipe, dump_recipe, recipe_from_dict
+
+SCHEMA = "acula-edge/run/1"
+
+
+class Run:
+    """One run on disk. Opening reads nothing; properties name the files.
+
+    Attributes:
+        path: the run's folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Open a run that exists.
+
+        Raises:
+            ArtifactError: the folder is no run.
+        """
+        run = cls(path)
+        if not run.recipe_path.is_file():
+            raise ArtifactError(
+                f"{path} is not a run (it has no recipe.yaml)",
+                remedy=f"make it with: acula-edge train --out {path}",
+            )
+        return run
+
+    @classmethod
+    def create(cls, path: str | Path, recipe: Recipe) -> Run:
+        """Make the folder and keep the resolved recipe in it."""
+        run = cls(path)
+        write_text(run.recipe_path, dump_recipe(recipe))
+        return run
+
+    @property
+    def recipe_path(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def recordings_path(self) -> Path:
+        return self.path / "recordings.jsonl"
+
+    @property
+    def set_aside_path(self) -> Path:
+        return self.path / "set_aside.jsonl"
+
+    @property
+    def store_dir(self) -> Path:
+        return self.path / "cache"
+
+    @property
+    def text_dir(self) -> Path:
+        return self.path / "text"
+
+    @property
+    def encoder_dir(self) -> Path:
+        return self.path / "encoder"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        return self.path / "checkpoints"
+
+    def student_dir(self, name: str) -> Path:
+        """Folder of one student; a run may hold several."""
+        return self.path / "student" / name
+
+    def bundle_dir(self, student: str | None, profile: str) -> Path:
+        """Folder of one exported bundle; without a student the encoder itself is exported."""
+        return self.path / "export" / f"{student or 'encoder'}-{profile}"
+
+    @property
+    def bundles(self) -> list[Path]:
+        """Finished bundles, by name."""
+        return sorted(path.parent for path in self.path.glob("export/*/bundle.json"))
+
+    @property
+    def recipe(self) -> Recipe:
+        """The resolved recipe."""
+        try:
+            values = yaml.safe_load(self.recipe_path.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise ArtifactError(f"{self.recipe_path} cannot be read", given=error) from error
+        return recipe_from_dict(values, where=str(self.recipe_path))
+
+    def recordings(self, split: str | None = None) -> list[Recording]:
+        """Recordings of the run, or of one split."""
+        recordings = read_manifest(self.recordings_path)
+        return [r for r in recordings if split is None or r.split == split]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the finished stages recorded; empty before the first."""
+        if not self.manifest_path.is_file():
+            return {"schema": SCHEMA, "stages": {}}
+        value = read_json(self.manifest_path, schema=SCHEMA)
+        assert isinstance(value, dict)
+        return value
+
+    def record(self, stage: str, **facts: Any) -> None:
+        """Record a finished stage with what it found. The last thing that a stage does."""
+        manifest = self.manifest
+        manifest["provenance"] = provenance()
+        manifest["recipe_sha256"] = self.recipe.fingerprint()
+        manifest["stages"][stage] = {"finished": datetime.now(timezone.utc).isoformat(timespec="seconds"), **facts}
+        write_json(self.manifest_path, manifest)
+
+    def log(self, stage: str, **metrics: Any) -> None:
+        """Append one line of metrics."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.metrics_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"stage": stage, **metrics}) + "\n")
+
+    def metrics(self, stage: str | None = None) -> list[dict[str, Any]]:
+        """Logged metrics; a torn last line (a kill in the middle of a write) is left out."""
+        rows = []
+        if self.metrics_path.is_file():
+            for line in self.metrics_path.read_text(encoding="utf-8").splitlines():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    continue
+                if stage is None or row.get("stage") == stage:
+                    rows.append(row)
+        return rows
