@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -115,3 +116,35 @@ def sha256_text(text: str) -> str:
 def sha256_json(value: Any) -> str:
     """Hexadecimal SHA-256 of a value's canonical JSON; the key of every cache."""
     return sha256_text(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str))
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `path`; put it in the place of `path` on success, delete it on failure.
+
+    Raises:
+        InputError: the disk is full, the folder is read-only, or may not be written. What was at `path` stays.
+    """
+    final = Path(path)
+    temporary = None
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
+        os.chmod(temporary, 0o755)
+        yield temporary
+        former = None
+        if final.exists():
+            former = Path(tempfile.mkdtemp(prefix=f".{final.name}-former-", dir=final.parent))
+            os.replace(final, former / final.name)
+        os.replace(temporary, final)
+        if former is not None:
+            shutil.rmtree(former, ignore_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the folder {final}",
+            given=error.strerror or str(error),
+            remedy="free some space or choose another folder; nothing was half written, run the same command again",
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

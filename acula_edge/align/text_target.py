@@ -1,0 +1,67 @@
+"""What the audio is aligned to: a fixed text target in which clinical facts carry the variance.
+
+Phrasings of one recording's facts are averaged (their mean keeps the facts), then centered within data set, so that
+telling heart from lung earns nothing, reduced to principal components and whitened with shrinkage. Fitted on training
+recordings only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class TextTarget:
+    """Fitted reduction of report vectors.
+
+    Attributes:
+        means: training mean per data set, each [W].
+        directions: [W, K].
+        scale: one number that gives the training targets unit standard deviation.
+        spectrum: singular values kept, relative to the largest.
+    """
+
+    means: dict[str, np.ndarray]
+    directions: np.ndarray
+    scale: float
+    spectrum: np.ndarray
+
+    def apply(self, vectors: np.ndarray, datasets: list[str]) -> np.ndarray:
+        """Targets [N, K] of report vectors [N, W]."""
+        centered = vectors - np.stack([self.means[dataset] for dataset in datasets])
+        return ((centered @ self.directions) * self.scale).astype(np.float32)
+
+
+def fit_text_target(vectors: np.ndarray, datasets: list[str], components: int, shrinkage: float) -> TextTarget:
+    """Fit on training rows.
+
+    Args:
+        vectors: [N, W] report vectors, averaged over phrasings.
+        datasets: data set of each row.
+        components: K at most; fewer where the reports have fewer directions.
+        shrinkage: added to each singular value, as a share of the largest, before dividing by it. 0 whitens fully
+            and gives rare phrasing as much weight as the main finding; large values leave the spectrum as it is.
+    """
+    vectors = vectors.astype(np.float64)
+    names = np.array(datasets)
+    means = {name: vectors[names == name].mean(0) for name in sorted(set(datasets))}
+    centered = vectors - np.stack([means[name] for name in datasets])
+    _, singular, directions = np.linalg.svd(centered, full_matrices=False)
+    rank = int((singular > singular[0] * 1e-6).sum()) if singular[0] > 0 else 1
+    kept = max(1, min(components, rank))
+    weights = 1 / (singular[:kept] + shrinkage * singular[0] + 1e-12)
+    # The sign of a singular vector is arbitrary and differs between machines; fix it.
+    signs = np.sign(directions[np.arange(kept), np.abs(directions[:kept]).argmax(1)])
+    reduced = (directions[:kept] * signs[:, None]).T * weights
+    deviation = float((centered @ reduced).std())
+    spectrum = singular[:kept] / max(float(singular[0]), 1e-12)
+    return TextTarget(means, reduced, 1 / deviation if deviation > 0 else 1.0, spectrum)
+
+
+def fact_groups(targets: np.ndarray, datasets: list[str]) -> np.ndarray:
+    """Number of the group of recordings whose reports say the same; [N] integers."""
+    keys: dict[tuple[str, bytes], int] = {}
+    rounded = np.round(targets, 2) + 0.0
+    return np.array([keys.setdefault((d, row.tobytes()), len(keys)) for d, row in zip(datasets, rounded, strict=True)])

@@ -1,0 +1,145 @@
+"""From a recipe to an aligned encoder in a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acula_edge.align.task import AlignmentTask, Pairs
+from acula_edge.align.text_target import fact_groups, fit_text_target
+from acula_edge.data.manifest import Recording
+from acula_edge.data.prepare import prepare
+from acula_edge.data.reports import write_corpus, write_reports
+from acula_edge.data.store import WaveStore
+from acula_edge.encoders.base import make_encoder
+from acula_edge.errors import InputError, ManifestError
+from acula_edge.files import atomic_folder, sha256_file
+from acula_edge.language import embed_reports
+from acula_edge.progress import notify
+from acula_edge.recipe import AlignConfig, Recipe
+from acula_edge.run import Run
+from acula_edge.training import Optimization, fit, forget, resolve_device
+
+
+def align(run: Run, *, resume: bool = False) -> None:
+    """Prepare the data, read the reports, align the encoder and save it under ``RUN/encoder``.
+
+    With no objective at all the encoder is saved as it starts: the control "random initialization".
+    """
+    recipe = run.recipe
+    store = prepare(recipe, run)
+    encoder = make_encoder(
+        recipe.encoder.name,
+        frontend=recipe.frontend,
+        checkpoint=recipe.encoder.checkpoint,
+        options=recipe.encoder.options,
+    )
+    facts: dict[str, Any] = {"objectives": recipe.align.objectives, "self_supervised": recipe.align.self_supervised}
+    if recipe.align.objectives or recipe.align.self_supervised:
+        train, val, spectrum = read_pairs(run, store)
+        facts.update(pairs_train=len(train), pairs_val=len(val), text_spectrum=spectrum)
+        task = AlignmentTask(
+            encoder, store, train, val, recipe.align, recipe.frontend.samples(recipe.data.window_s)
+        )
+        folder = run.checkpoints_dir / "align"
+        facts.update(
+            fit(
+                task,
+                optimization(recipe.align, recipe.seed),
+                folder,
+                log=lambda **figures: run.log("align", **figures),
+                resume=resume,
+                description="aligning",
+            )
+        )
+        encoder = task.encoder
+    else:
+        folder = None
+    save_encoder(encoder, run.encoder_dir)
+    run.record("align", sha256=sha256_file(run.encoder_dir / "model.safetensors"), **facts)
+    if folder is not None:
+        forget(folder)
+
+
+def save_encoder(encoder: Any, folder: Path) -> None:
+    """Write config.json and model.safetensors, whole or not at all."""
+    with atomic_folder(folder) as temporary:
+        encoder.cpu().eval().save_pretrained(temporary)
+
+
+def optimization(config: AlignConfig, seed: int) -> Optimization:
+    """The loop's settings of an alignment configuration."""
+    names = {field.name for field in dataclasses.fields(Optimization)}
+    shared = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name in names}
+    return Optimization(**shared, seed=seed)
+
+
+def read_pairs(run: Run, store: WaveStore) -> tuple[Pairs, Pairs, list[float]]:
+    """Reports of training and validation recordings, as targets. Test recordings are never read.
+
+    Returns:
+        Training pairs, validation pairs, and the spectrum of the text target.
+    """
+    recipe = run.recipe
+    rows = [index for index, r in enumerate(store.recordings) if r.split in ("train", "val")]
+    recordings = [store.recordings[index] for index in rows]
+    training = np.array([r.split == "train" for r in recordings])
+    if training.sum() < 8:
+        raise ManifestError(
+            "there are too few training recordings to align on", given=int(training.sum()), allowed="at least 8"
+        )
+    vectors = _report_vectors(run, recordings, recipe)
+    names = [r.dataset for r in recordings]
+    numbers = {name: index for index, name in enumerate(sorted(set(names)))}
+    dataset = np.array([numbers[name] for name in names])
+    unseen = {name for name, is_train in zip(names, training, strict=True) if not is_train} - {
+        name for name, is_train in zip(names, training, strict=True) if is_train
+    }
+    if unseen:
+        raise InputError(f"no training recordings of {', '.join(sorted(unseen))}; only validation ones")
+    target = fit_text_target(
+        vectors[training],
+        [name for name, is_train in zip(names, training, strict=True) if is_train],
+        recipe.align.text_components,
+        recipe.align.text_shrinkage,
+    )
+    reduced = target.apply(vectors, names)
+    groups = fact_groups(reduced, names)
+    if recipe.align.text_target == "projected":
+        mean, deviation = vectors[training].mean(0), vectors[training].std(0) + 1e-6
+        text = ((vectors - mean) / deviation).astype(np.float32)
+    else:
+        text = reduced
+    source = np.arange(len(rows))
+    if recipe.reports.shuffle:
+        source = _shuffled_within(names, training, recipe.reports.seed)
+        notify("reports are shuffled among the recordings of each data set (negative control)")
+    positions = np.array(rows)
+
+    def pairs(mask: np.ndarray) -> Pairs:
+        return Pairs(positions[mask], text[source[mask]], dataset[mask], groups[source[mask]])
+
+    return pairs(training), pairs(~training), [round(float(value), 4) for value in target.spectrum]
+
+
+def _report_vectors(run: Run, recordings: list[Recording], recipe: Recipe) -> np.ndarray:
+    """One vector per recording: the mean over its phrasings."""
+    reports = [write_reports(recording, recipe.reports) for recording in recordings]
+    write_corpus(recordings, recipe.reports, run.text_dir / "reports.jsonl")
+    flat = [text for variants in reports for text in variants]
+    vectors = embed_reports(flat, recipe.language, run.text_dir, resolve_device(recipe.align.device))
+    bounds = np.cumsum([0, *(len(variants) for variants in reports)])
+    return np.stack([vectors[start:end].mean(0) for start, end in zip(bounds[:-1], bounds[1:], strict=True)])
+
+
+def _shuffled_within(names: list[str], training: np.ndarray, seed: int) -> np.ndarray:
+    """A permutation of the training rows within each data set; validation rows stay."""
+    source = np.arange(len(names))
+    generator = np.random.default_rng(seed)
+    for name in sorted(set(names)):
+        rows = np.array([i for i, (n, t) in enumerate(zip(names, training, strict=True)) if n == name and t])
+        source[rows] = generator.permutation(rows)
+    return source

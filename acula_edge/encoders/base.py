@@ -1,0 +1,157 @@
+"""The one interface of every encoder: a front-end specification, `embed_mel`, `embed`, and a folder on disk.
+
+Encoders are ``transformers.PreTrainedModel``s: ``save_pretrained`` writes config.json and model.safetensors, and a
+folder says by itself which class reads it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from transformers import PretrainedConfig, PreTrainedModel
+
+from acula_edge.audio.resample import resample
+from acula_edge.errors import ArtifactError, InputError
+from acula_edge.files import read_json
+from acula_edge.frontend.spec import OPERA, FrontendSpec
+from acula_edge.registry import Registry
+
+teachers: Registry[type[AudioEncoder]] = Registry("encoder", package="acula_edge.encoders.teachers")
+
+
+class AudioEncoderConfig(PretrainedConfig):  # type: ignore[misc]
+    """Configuration of any encoder.
+
+    Args:
+        encoder: registered name of the teacher or student.
+        frontend: values of the :class:`FrontendSpec` that the encoder expects; None for OPERA's.
+        options: what that encoder's class takes besides.
+    """
+
+    model_type = "acula-edge-encoder"
+
+    def __init__(
+        self,
+        encoder: str = "",
+        frontend: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.encoder = encoder
+        self.frontend = frontend or OPERA.to_dict()
+        self.options = options or {}
+        super().__init__(**kwargs)
+
+
+class AudioEncoder(PreTrainedModel):  # type: ignore[misc]
+    """Base of every encoder.
+
+    Attributes:
+        embedding_dim: width D of the embedding.
+        min_frames: fewest frames that the network can take.
+        self_supervised: name of the objective that this architecture was made for; "" for none.
+    """
+
+    config_class = AudioEncoderConfig
+    main_input_name = "mel"
+    base_model_prefix = ""
+    embedding_dim: int
+    min_frames: ClassVar[int] = 1
+    self_supervised: ClassVar[str] = ""
+
+    def __init__(self, config: AudioEncoderConfig) -> None:
+        super().__init__(config)
+        self.frontend = FrontendSpec.from_dict(config.frontend)
+
+    def _init_weights(self, module: torch.nn.Module) -> None:
+        """Backbones initialize themselves."""
+
+    def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
+        """Embed log-mel spectrograms.
+
+        Shape: mel [B, F, M] in [0, 1] -> [B, D].
+        """
+        raise TypeError(f"{type(self).__name__} does not say how it embeds")
+
+    def forward(self, mel: torch.Tensor) -> torch.Tensor:
+        """Same as :meth:`embed_mel`."""
+        return self.embed_mel(mel)
+
+    def check_frames(self, frames: int) -> None:
+        """Refuse clips that are shorter than the network's receptive layout allows."""
+        if frames < self.min_frames:
+            raise InputError(
+                f"the clip is too short for {self.config.encoder}",
+                given=f"{frames} frames",
+                allowed=f"at least {self.min_frames} frames",
+                remedy="repeat-pad it (acula_edge.audio.segment.repeat_pad)",
+            )
+
+    @torch.no_grad()
+    def embed(self, wave: np.ndarray | torch.Tensor, sample_rate_hz: int) -> torch.Tensor:
+        """Embed whole waveforms: one spectrogram per clip, no trimming or padding.
+
+        Shape: wave [T] or [B, T] -> [B, D].
+        """
+        from acula_edge.frontend.torch_mel import LogMel
+
+        array = np.atleast_2d(np.asarray(wave, dtype=np.float32))
+        array = np.stack([resample(row, sample_rate_hz, self.frontend.sample_rate_hz) for row in array])
+        parameter = next(self.parameters())
+        mel = LogMel(self.frontend).to(parameter.device)(torch.from_numpy(array).to(parameter.device))
+        self.check_frames(mel.shape[1])
+        return self.embed_mel(mel)
+
+    def deployable(self) -> AudioEncoder:
+        """The form that is exported: evaluation mode, training-time branches merged where there are any."""
+        return self.eval()
+
+
+def make_encoder(
+    name: str,
+    *,
+    frontend: FrontendSpec = OPERA,
+    checkpoint: str | Path | None = None,
+    options: dict[str, Any] | None = None,
+) -> AudioEncoder:
+    """Build a registered teacher, at random initialization or from a public checkpoint file.
+
+    Raises:
+        InputError: no such encoder, or the checkpoint is not one of its kind.
+    """
+    kind = teachers[name]
+    encoder = kind(AudioEncoderConfig(encoder=name, frontend=frontend.to_dict(), options=options or {}))
+    if checkpoint is not None:
+        from acula_edge.encoders.checkpoints import load_public_checkpoint
+
+        load_public_checkpoint(encoder, checkpoint)
+    return encoder
+
+
+def load_encoder(name: str | Path, checkpoint: str | Path | None = None) -> AudioEncoder:
+    """Load an encoder: a registered name (with or without a public checkpoint), a saved folder, or a run.
+
+    Args:
+        name: ``"opera-ce"``, a folder with config.json and model.safetensors, or a run's folder.
+        checkpoint: a public checkpoint file, with a registered name.
+    """
+    folder = Path(name)
+    if (folder / "encoder" / "config.json").is_file():
+        folder = folder / "encoder"
+    if not (folder / "config.json").is_file():
+        if str(name) in teachers:
+            return make_encoder(str(name), checkpoint=checkpoint)
+        raise ArtifactError(
+            f"{name} is neither an encoder's name nor a folder with an encoder",
+            allowed=[*teachers.names(), "a run's folder", "a folder with config.json and model.safetensors"],
+        )
+    from acula_edge.encoders.students import students
+
+    config = read_json(folder / "config.json")
+    encoder_name = config.get("encoder", "")
+    kind = students[encoder_name].build if encoder_name in students else teachers[encoder_name]
+    encoder = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    return encoder.eval()  # type: ignore[no-any-return]

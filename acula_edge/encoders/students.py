@@ -1,0 +1,95 @@
+"""Students: small networks of dense or depthwise convolutions with ReLU or ReLU6, which INT8 makes faster.
+
+No squeeze-excite and no hard-swish: ONNX Runtime's INT8 is slower than float with them (DESIGN section 4).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
+from timm.utils.model import reparameterize_model
+from torch import nn
+
+from acula_edge.encoders.base import AudioEncoder, AudioEncoderConfig
+from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.registry import Registry
+
+
+class Student(AudioEncoder):
+    """A timm backbone, pooling over time that keeps the frequency axis, and a linear layer to D.
+
+    Options:
+        embedding_dim: D.
+    """
+
+    def __init__(self, config: AudioEncoderConfig) -> None:
+        super().__init__(config)
+        self.embedding_dim = config.options["embedding_dim"]
+        self.backbone = students[config.encoder].backbone()
+        with torch.no_grad():
+            features = self.backbone.eval().forward_features(torch.zeros(1, 1, 256, self.frontend.n_mels))
+        self.norm = nn.BatchNorm2d(1)
+        self.projection = nn.Linear(features.shape[1] * features.shape[3], self.embedding_dim)
+        self.train()
+
+    def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
+        features = self.backbone.forward_features(self.norm(mel[:, None]))
+        return self.projection(features.mean(dim=2).flatten(1))  # type: ignore[no-any-return]
+
+    def deployable(self) -> Student:
+        """A copy in evaluation mode with training-time branches merged into single convolutions."""
+        merged = copy.deepcopy(self).eval()
+        merged.backbone = reparameterize_model(merged.backbone)
+        return merged
+
+
+@dataclass(frozen=True)
+class StudentKind:
+    """One entry of the registry.
+
+    Attributes:
+        name: what recipes and ``--student`` call it.
+        device: class of device that it is meant for.
+        backbone: makes the timm network, one input channel, no classifier.
+    """
+
+    name: str
+    device: str
+    backbone: Callable[[], Any]
+    build: type[Student] = Student
+
+
+students: Registry[StudentKind] = Registry("student")
+
+
+def _timm(name: str) -> Callable[[], Any]:
+    return lambda: timm.create_model(name, in_chans=1, num_classes=0, global_pool="")
+
+
+def _narrow_repvgg() -> Any:
+    """RepVGG blocks (dense 3x3, merged at deployment), about 90 M multiply-accumulates for 256 x 64 input."""
+    widths, depths = (32, 80, 160, 256), (1, 2, 3, 1)
+    blocks = tuple(
+        ByoBlockCfg(type="rep", d=depth, c=width, s=2, gs=0) for width, depth in zip(widths, depths, strict=True)
+    )
+    config = ByoModelCfg(blocks=blocks, stem_type="rep", stem_chs=32)
+    return ByobNet(config, in_chans=1, num_classes=0, global_pool="")
+
+
+students.register("base", StudentKind("base", "phone, Cortex-A, x86", _narrow_repvgg))
+students.register("large", StudentKind("large", "Jetson", _timm("repvgg_a0")))
+students.register("tiny", StudentKind("tiny", "microcontroller class", _timm("mobilenetv2_035")))
+students.register("mobileone", StudentKind("mobileone", "phone, Cortex-A, x86", _timm("mobileone_s0")))
+
+
+def make_student(name: str, *, frontend: FrontendSpec, embedding_dim: int) -> Student:
+    """Build a registered student at random initialization."""
+    kind = students[name]
+    options = {"embedding_dim": embedding_dim}
+    return kind.build(AudioEncoderConfig(encoder=name, frontend=frontend.to_dict(), options=options))

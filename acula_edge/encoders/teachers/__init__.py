@@ -1,0 +1,1 @@
+"""Teacher encoders, one small file each; importing the package registers none, the registry does."""

@@ -1,0 +1,40 @@
+"""Progress of long work: stages report through :func:`track`; the command line decides how it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Tracker(Protocol):
+    """Shows an iteration while it runs."""
+
+    def __call__(self, items: Iterable[T], description: str, total: int | None) -> Iterator[T]: ...
+
+
+def _silent(items: Iterable[T], description: str, total: int | None) -> Iterator[T]:
+    return iter(items)
+
+
+_tracker: Tracker = _silent
+_notify: Callable[[str], None] = lambda message: None
+
+
+def show_progress(tracker: Tracker, notify: Callable[[str], None]) -> None:
+    """Choose how progress and messages are shown, for this process."""
+    global _tracker, _notify
+    _tracker, _notify = tracker, notify
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Iterate over `items` while progress is shown."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    return _tracker(items, description, total)
+
+
+def notify(message: str, *values: Any) -> None:
+    """Tell the user one line: ids, counts and figures, never metadata."""
+    _notify(message % values if values else message)
