@@ -1,0 +1,45 @@
+# Everything runs inside VENV; `make test VENV=/somewhere/else` uses another one.
+VENV ?= .venv
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+    "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.acula-edge-installed
+
+.PHONY: help install demo test lint bench clean
+
+help:
+	@echo "make install   everything needed to develop, into $(VENV) (6 GB, mostly torch)"
+	@echo "make demo      the whole line on generated recordings; ends with runs/demo/report.html"
+	@echo "make test      the tests"
+	@echo "make lint      ruff and mypy"
+	@echo "make bench     latency of the demo's bundle on this machine, 5 loops of 10 s"
+	@echo "make clean     remove build products and caches; keeps $(VENV) and runs/"
+
+install: $(STAMP)
+
+# The stamp is newer than pyproject.toml exactly when what pyproject.toml asks for is installed.
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or later found; name one: make install PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[train,demo,dev]"
+	@touch $@
+
+demo: install
+	$(BIN)/acula-edge demo
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	@test -d runs/demo/export || $(BIN)/acula-edge demo
+	$(BIN)/acula-edge benchmark --full runs/demo/export/*/
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find acula_edge tests -name __pycache__ -type d -prune -exec rm -rf {} +
