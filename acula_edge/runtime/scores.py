@@ -1,0 +1,126 @@
+"""From the graph's score columns to answers per task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.errors import ArtifactError
+
+# Probabilities nearer to 0 or 1 than float32 resolves give no finite logit.
+_EPSILON = 1e-7
+
+
+@dataclass(frozen=True)
+class TaskColumns:
+    """One task of a bundle and where its scores lie.
+
+    Attributes:
+        id, name: of the task.
+        kind: ``binary`` (one column, a probability), ``multiclass`` (one probability per label) or ``regression``
+            (one column, a value).
+        labels: names of the classes; of a binary task ``(absent, present)``.
+        unit: of a regression's value.
+        threshold: a binary score at or above it is ``labels[1]``; None where none was chosen.
+        start, stop: columns.
+    """
+
+    id: str
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    unit: str
+    threshold: float | None
+    start: int
+    stop: int
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TaskColumns:
+        """Read one entry of ``bundle.json``'s ``tasks``.
+
+        Raises:
+            ArtifactError: a key is missing, or kind, labels and columns contradict each other.
+        """
+        try:
+            task = cls(
+                id=values["id"],
+                name=values["name"],
+                kind=values["kind"],
+                labels=tuple(values.get("labels") or ()),
+                unit=values.get("unit") or "",
+                threshold=values.get("threshold"),
+                start=values["start"],
+                stop=values["stop"],
+            )
+        except KeyError as error:
+            raise ArtifactError("a task of this bundle lacks an entry", given=str(error)) from error
+        width = len(task.labels) if task.kind == "multiclass" else 1
+        if task.kind not in ("binary", "multiclass", "regression") or task.stop - task.start != width:
+            raise ArtifactError(
+                f"the task {task.id} of this bundle contradicts itself",
+                given=f"kind {task.kind}, {len(task.labels)} labels, columns {task.start} to {task.stop}",
+            )
+        if task.kind == "binary" and len(task.labels) != 2:
+            raise ArtifactError(f"the binary task {task.id} of this bundle does not name two classes")
+        return task
+
+
+def pool_windows(scores: NDArray[np.float32], tasks: Sequence[TaskColumns]) -> NDArray[np.float64]:
+    """Scores of a recording from those of its windows.
+
+    Heads are linear, so averaging before the sigmoid or softmax equals the head applied to the mean embedding,
+    which is what thresholds were chosen on.
+
+    Shape: scores [N, K] -> [K].
+    """
+    pooled = np.empty(scores.shape[1], dtype=np.float64)
+    for task in tasks:
+        block = scores[:, task.start : task.stop].astype(np.float64)
+        if task.kind == "binary":
+            probability = np.clip(block, _EPSILON, 1 - _EPSILON)
+            logit = np.mean(np.log(probability) - np.log1p(-probability), axis=0)
+            pooled[task.start : task.stop] = 1 / (1 + np.exp(-logit))
+        elif task.kind == "multiclass":
+            logit = np.mean(np.log(np.maximum(block, _EPSILON)), axis=0)
+            weight = np.exp(logit - logit.max())
+            pooled[task.start : task.stop] = weight / weight.sum()
+        else:
+            pooled[task.start : task.stop] = np.mean(block, axis=0)
+    return pooled
+
+
+def describe_scores(
+    pooled: NDArray[np.float64], tasks: Sequence[TaskColumns], measurable: bool = True
+) -> dict[str, dict[str, Any]]:
+    """Answers by task id; plain values, ready for JSON.
+
+    Every task has ``name, kind, score, label``; a binary one also ``threshold, above``, a multiclass one
+    ``scores`` by label, a regression ``unit``. Where `measurable` is false nothing is decided: ``label`` and
+    ``above`` are None, and so is a regression's ``score``.
+
+    Shape: pooled [K].
+    """
+    answers: dict[str, dict[str, Any]] = {}
+    for task in tasks:
+        values = [float(value) for value in pooled[task.start : task.stop]]
+        answer: dict[str, Any] = {"name": task.name, "kind": task.kind, "score": values[0], "label": None}
+        if task.kind == "binary":
+            decided = measurable and task.threshold is not None
+            above = decided and values[0] >= (task.threshold or 0.0)
+            answer["label"] = task.labels[int(above)] if decided else None
+            answer["threshold"] = task.threshold
+            answer["above"] = above if decided else None
+        elif task.kind == "multiclass":
+            best = int(np.argmax(values))
+            answer["score"] = values[best]
+            answer["label"] = task.labels[best] if measurable else None
+            answer["scores"] = dict(zip(task.labels, values, strict=True))
+        else:
+            answer["score"] = values[0] if measurable else None
+            answer["unit"] = task.unit
+        answers[task.id] = answer
+    return answers

@@ -1,0 +1,110 @@
+"""Sound that arrives in pieces: a ring buffer of one window, and a resampler that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from acula_edge.errors import AudioError
+from acula_edge.runtime.pcm import check_rate, to_wave
+
+Wave = NDArray[np.float32]
+
+
+class RingBuffer:
+    """The last `size` samples of a stream.
+
+    Attributes:
+        total: samples pushed so far.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._samples = np.zeros(size, dtype=np.float32)
+        self.total = 0
+
+    def push(self, wave: Wave) -> None:
+        """Append samples. Shape: wave [T]."""
+        size = self._samples.size
+        kept = wave[-size:]
+        start = (self.total + wave.size - kept.size) % size
+        first = min(kept.size, size - start)
+        self._samples[start : start + first] = kept[:first]
+        self._samples[: kept.size - first] = kept[first:]
+        self.total += wave.size
+
+    def latest(self) -> Wave:
+        """The samples held, oldest first. Shape: [min(total, size)]."""
+        if self.total < self._samples.size:
+            return self._samples[: self.total].copy()
+        return np.roll(self._samples, -(self.total % self._samples.size))
+
+
+@dataclass(frozen=True)
+class StreamWindow:
+    """One window of a stream.
+
+    Attributes:
+        start, stop: samples since the stream began, at the bundle's rate; `stop - start` is less than a window only
+            where the whole stream was.
+        wave: [stop - start].
+        new_samples: how many of them no earlier window held.
+        final: whether the stream has ended.
+    """
+
+    start: int
+    stop: int
+    wave: Wave
+    new_samples: int
+    final: bool
+
+
+def stream_windows(waves: Iterable[Wave], window: int, hop: int) -> Iterator[StreamWindow]:
+    """Windows of a stream as soon as they are full, the same ones that ``cut_windows`` cuts from the whole.
+
+    A stream that ends between hops gives one more window, aligned to its end; one shorter than a window gives
+    what there is.
+
+    Shape: waves of [T_i] -> waves of [window].
+    """
+    buffer = RingBuffer(window)
+    seen = 0
+    next_stop = window
+    for wave in waves:
+        while wave.size:
+            part, wave = wave[: next_stop - buffer.total], wave[next_stop - buffer.total :]
+            buffer.push(part)
+            if buffer.total == next_stop:
+                yield StreamWindow(next_stop - window, next_stop, buffer.latest(), next_stop - seen, final=False)
+                seen = next_stop
+                next_stop += hop
+    if buffer.total > seen:
+        held = buffer.latest()
+        yield StreamWindow(buffer.total - held.size, buffer.total, held, buffer.total - seen, final=True)
+
+
+def resample_chunks(chunks: Iterable[Any], from_hz: int, to_hz: int) -> Iterator[Wave]:
+    """PCM chunks of any length to waves at another rate, without seams between chunks.
+
+    Shape: chunks of [T_i] -> waves of [T'_j], together as long as one resampling of the whole.
+
+    Raises:
+        AudioError: a chunk is no mono PCM, or the stream held no samples at all.
+    """
+    resampler = soxr.ResampleStream(check_rate(from_hz), to_hz, 1, dtype="float32", quality="HQ")
+    same_rate = from_hz == to_hz
+    empty = True
+    for chunk in chunks:
+        if np.size(chunk) == 0:
+            continue
+        empty = False
+        wave = to_wave(chunk)
+        yield wave if same_rate else resampler.resample_chunk(wave)
+    if empty:
+        raise AudioError("the stream ended before a single sample came")
+    if not same_rate:
+        yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
