@@ -1,0 +1,1 @@
+"""Paired statistics whose unit is the subject (DESIGN section 5)."""

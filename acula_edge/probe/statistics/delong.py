@@ -1,0 +1,151 @@
+"""Paired AUROCs and their covariance when a subject has several recordings.
+
+DeLong, DeLong and Clarke-Pearson (Biometrics 1988) in the form of Obuchowski (Biometrics 1997), which sums a
+subject's recordings before it takes variances. With one recording per subject it is DeLong's estimator exactly.
+The libraries at hand (MLstatkit, pauc) treat recordings as independent persons, which makes intervals too narrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from acula_edge.errors import InputError
+
+Array = NDArray[np.float64]
+
+UNSEEN_SHIFT = 0.1
+"""Share of the other class past which one unseen subject's rank is assumed to move."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A linear combination of AUROCs.
+
+    Attributes:
+        estimate: its value.
+        variance: Obuchowski's variance.
+        guarded_variance: `variance` plus the square of what one more subject of each class might contribute: as
+            much as the most affected one seen, and at least UNSEEN_SHIFT. A difference of two nearly equal models
+            rests on the few subjects whose ranks moved; without this the test says non-inferior too often, and
+            two models that both separate the classes perfectly would pass with a handful of subjects
+            (benchmarks/statistics_calibration.py).
+        degrees: Welch-Satterthwaite degrees of freedom over subjects with positive and with negative recordings.
+        influence: [S], every subject's contribution to the deviation; its squares sum to the variance when no
+            subject has recordings of both classes.
+    """
+
+    estimate: float
+    variance: float
+    guarded_variance: float
+    degrees: float
+    influence: Array
+
+
+@dataclass(frozen=True)
+class ClusteredAuroc:
+    """AUROCs of K models on the same recordings.
+
+    Attributes:
+        auroc: [K].
+        subjects: [S] distinct subjects, sorted.
+        positive, negative: [S, K] centered sums of placement values, over the number of positive (negative) recordings.
+        positive_raw, negative_raw: the same, not centered.
+        n_positive_subjects, n_negative_subjects: subjects with at least one such recording.
+    """
+
+    auroc: Array
+    subjects: NDArray[np.str_]
+    positive: Array
+    negative: Array
+    positive_raw: Array
+    negative_raw: Array
+    n_positive_subjects: int
+    n_negative_subjects: int
+
+    @property
+    def covariance(self) -> Array:
+        """[K, K] covariance of the AUROCs."""
+        scale_positive, scale_negative, scale_both = self._scales()
+        cross = self.positive.T @ self.negative
+        result: Array = (
+            scale_positive * self.positive.T @ self.positive
+            + scale_negative * self.negative.T @ self.negative
+            + scale_both * (cross + cross.T)
+        )
+        return result
+
+    def contrast(self, weights: Array) -> Contrast:
+        """The combination `weights` [K] of the AUROCs, for example (-1, 1) for a difference."""
+        scale_positive, scale_negative, scale_both = self._scales()
+        positive, negative = self.positive @ weights, self.negative @ weights
+        part_positive = scale_positive * float(positive @ positive)
+        part_negative = scale_negative * float(negative @ negative)
+        cross = 2 * scale_both * float(positive @ negative)
+        variance = max(part_positive + part_negative + cross, 0.0)
+        guard_positive = _guard(self.positive_raw @ weights, self.n_positive_subjects)
+        guard_negative = _guard(self.negative_raw @ weights, self.n_negative_subjects)
+        return Contrast(
+            estimate=float(self.auroc @ weights),
+            variance=variance,
+            guarded_variance=variance + guard_positive + guard_negative,
+            degrees=_satterthwaite(
+                (part_positive + guard_positive, self.n_positive_subjects - 1),
+                (part_negative + guard_negative, self.n_negative_subjects - 1),
+            ),
+            influence=np.sqrt(scale_positive) * positive + np.sqrt(scale_negative) * negative,
+        )
+
+    def _scales(self) -> tuple[float, float, float]:
+        def scale(count: int) -> float:
+            return count / (count - 1) if count > 1 else 1.0
+
+        return scale(self.n_positive_subjects), scale(self.n_negative_subjects), scale(len(self.subjects))
+
+
+def clustered_auroc(labels: Array, scores: Array, subjects: NDArray[np.str_]) -> ClusteredAuroc:
+    """AUROCs of scores [R, K] for labels [R], recordings grouped by subjects [R].
+
+    Raises:
+        InputError: a class is absent, or a score is not finite.
+    """
+    positives, negatives = labels == 1, labels == 0
+    if not positives.any() or not negatives.any():
+        raise InputError("an AUROC needs recordings of both classes")
+    if not np.isfinite(scores).all():
+        raise InputError("scores must be finite")
+    ranks = rankdata(scores, axis=0)
+    n_positive, n_negative = int(positives.sum()), int(negatives.sum())
+    above = (ranks[positives] - rankdata(scores[positives], axis=0)) / n_negative
+    below = 1 - (ranks[negatives] - rankdata(scores[negatives], axis=0)) / n_positive
+    area = above.mean(axis=0)
+    distinct, index = np.unique(subjects, return_inverse=True)
+
+    def per_subject(values: Array, rows: NDArray[np.intp], count: int) -> Array:
+        sums = np.zeros((len(distinct), scores.shape[1]))
+        np.add.at(sums, rows, values)
+        return sums / count
+
+    return ClusteredAuroc(
+        auroc=area,
+        subjects=distinct,
+        positive=per_subject(above - area, index[positives], n_positive),
+        negative=per_subject(below - area, index[negatives], n_negative),
+        positive_raw=per_subject(above, index[positives], n_positive),
+        negative_raw=per_subject(below, index[negatives], n_negative),
+        n_positive_subjects=len(np.unique(index[positives])),
+        n_negative_subjects=len(np.unique(index[negatives])),
+    )
+
+
+def _guard(contributions: Array, n_subjects: int) -> float:
+    return max(float(np.abs(contributions).max()), UNSEEN_SHIFT / n_subjects) ** 2
+
+
+def _satterthwaite(*parts: tuple[float, int]) -> float:
+    total = sum(variance for variance, _ in parts)
+    spread = sum(variance**2 / max(degrees, 1) for variance, degrees in parts)
+    return total**2 / spread if spread > 0 else 1.0

@@ -1,0 +1,189 @@
+"""Is one model as good as another on the same subjects? Estimate, interval, one-sided p values, verdict.
+
+Verdicts follow the CONSORT extension for non-inferiority trials (Piaggio et al., JAMA 2012):
+
+* ``identical``: every score is the same number.
+* ``non-inferior``: a loss as large as the margin is refuted at the one-sided level.
+* ``inferior``: a loss *smaller* than the margin is refuted at the one-sided level.
+* ``inconclusive``: neither; or too few subjects to ever say non-inferior.
+
+The level holds where INT8 perturbs every score a little, as rounding does: in simulation a model that loses exactly
+the margin passes 2 to 8 % of studies at a nominal 5 %. It does not hold where the whole loss sits in a few subjects on
+whom INT8 fails: with 150 subjects, of whom too few or none are such, a quarter to a third of studies pass
+(benchmarks/statistics_calibration.py). No test can see a failure that is not in the test set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from acula_edge.probe.statistics.bootstrap import Interval
+from acula_edge.probe.statistics.delong import ClusteredAuroc
+
+Array = NDArray[np.float64]
+Verdict = Literal["identical", "non-inferior", "inconclusive", "inferior"]
+
+MIN_SUBJECTS = 10
+"""Subjects needed, in each class for AUROC, before a verdict may be ``non-inferior``."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One model against another on one task.
+
+    Attributes:
+        delta: value of the model minus value of the reference, in the metric's unit (MAE: positive is worse).
+        ci95: interval of `delta` from the test's own standard error.
+        ci95_bootstrap: the same from resampled subjects, as a check.
+        bound: one-sided limit of `delta` on the side of a loss; to be compared with the margin.
+        p_noninferiority: of "the loss is at least the margin".
+        p_inferiority: of "the loss is at most the margin".
+        p_equivalence: MAE only: larger of the two one-sided tests (TOST) against plus and minus the margin.
+        margin: loss allowed, in the metric's unit, positive.
+        verdict: see the module.
+        reason: why a verdict could not be reached, or null.
+    """
+
+    delta: float
+    ci95: Interval
+    ci95_bootstrap: Interval
+    bound: float | None
+    p_noninferiority: float | None
+    p_inferiority: float | None
+    p_equivalence: float | None
+    margin: float
+    verdict: Verdict
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+def identical(margin: float, metric: str) -> Comparison:
+    """The comparison of a model with scores equal to the reference's."""
+    return Comparison(
+        delta=0.0,
+        ci95=(0.0, 0.0),
+        ci95_bootstrap=(0.0, 0.0),
+        bound=0.0,
+        p_noninferiority=0.0,
+        p_inferiority=1.0,
+        p_equivalence=0.0 if metric == "mae" else None,
+        margin=margin,
+        verdict="identical",
+    )
+
+
+def compare_auroc(
+    areas: ClusteredAuroc, model: int, reference: int, margin: float, alpha: float, bootstrap: Interval
+) -> Comparison:
+    """Compare two columns of `areas`; a loss is a negative difference."""
+    weights = np.zeros(len(areas.auroc))
+    weights[model], weights[reference] = 1.0, -1.0
+    contrast = areas.contrast(weights)
+    classes = (areas.n_positive_subjects, areas.n_negative_subjects)
+    if min(classes) < 2:
+        reason = f"a class has {min(classes)} subject; no variance can be estimated"
+        return _without_test(contrast.estimate, bootstrap, margin, reason)
+    error = float(np.sqrt(contrast.guarded_variance))
+    student = stats.t(contrast.degrees)
+    half = float(student.ppf(0.975)) * error
+    p_noninferiority = _tail(student, (contrast.estimate + margin), error)
+    p_inferiority = _tail(student, -(contrast.estimate + margin), error)
+    verdict, reason_ = decide(p_noninferiority, p_inferiority, alpha, min(classes), "subjects in the smaller class")
+    return Comparison(
+        delta=contrast.estimate,
+        ci95=(max(contrast.estimate - half, -1.0), min(contrast.estimate + half, 1.0)),
+        ci95_bootstrap=bootstrap,
+        bound=max(contrast.estimate - float(student.ppf(1 - alpha)) * error, -1.0),
+        p_noninferiority=p_noninferiority,
+        p_inferiority=p_inferiority,
+        p_equivalence=None,
+        margin=margin,
+        verdict=verdict,
+        reason=reason_,
+    )
+
+
+def compare_mae(
+    model: Array, reference: Array, relative_margin: float, alpha: float, bootstrap: Interval
+) -> Comparison:
+    """Compare mean absolute errors; a loss is a positive difference.
+
+    The margin is a share of the reference's own, estimated, error. The tests are therefore of
+    ``error - (1 + share) * reference error`` per subject, so that the margin's uncertainty enters.
+
+    Args:
+        model, reference: [S] mean absolute error of each subject.
+        relative_margin: share of the reference's mean error that may be lost.
+    """
+    count = len(model)
+    difference = model - reference
+    delta, margin = float(difference.mean()), relative_margin * float(reference.mean())
+    if count < 2:
+        return _without_test(delta, bootstrap, margin, f"{count} subject; no variance can be estimated")
+    student = stats.t(count - 1)
+    error = _standard_error(difference)
+    upper = model - (1 + relative_margin) * reference
+    lower = model - (1 - relative_margin) * reference
+    p_noninferiority = _tail(student, -float(upper.mean()), _standard_error(upper))
+    p_inferiority = _tail(student, float(upper.mean()), _standard_error(upper))
+    p_lower = _tail(student, float(lower.mean()), _standard_error(lower))
+    verdict, reason = decide(p_noninferiority, p_inferiority, alpha, count, "subjects")
+    half = float(student.ppf(0.975)) * error
+    return Comparison(
+        delta=delta,
+        ci95=(delta - half, delta + half),
+        ci95_bootstrap=bootstrap,
+        bound=delta + float(student.ppf(1 - alpha)) * error,
+        p_noninferiority=p_noninferiority,
+        p_inferiority=p_inferiority,
+        p_equivalence=max(p_noninferiority, p_lower),
+        margin=margin,
+        verdict=verdict,
+        reason=reason,
+    )
+
+
+def decide(
+    p_noninferiority: float, p_inferiority: float, alpha: float, count: int, counted: str
+) -> tuple[Verdict, str | None]:
+    """Verdict and, where there is none, the reason."""
+    if p_inferiority < alpha:
+        return "inferior", None
+    if count < MIN_SUBJECTS:
+        return "inconclusive", f"{count} {counted}; non-inferiority needs at least {MIN_SUBJECTS}"
+    if p_noninferiority < alpha:
+        return "non-inferior", None
+    return "inconclusive", "the interval reaches beyond the margin"
+
+
+def adjusted(comparison: Comparison, p_noninferiority: float, p_inferiority: float, alpha: float) -> Verdict:
+    """The verdict that remains once p values are adjusted for the number of tasks."""
+    if comparison.verdict == "non-inferior":
+        return "non-inferior" if p_noninferiority < alpha else "inconclusive"
+    if comparison.verdict == "inferior":
+        return "inferior" if p_inferiority < alpha else "inconclusive"
+    return comparison.verdict
+
+
+def _without_test(delta: float, bootstrap: Interval, margin: float, reason: str) -> Comparison:
+    empty = Comparison(delta, None, bootstrap, None, None, None, None, margin, "inconclusive")
+    return replace(empty, reason=reason)
+
+
+def _standard_error(values: Array) -> float:
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def _tail(student: Any, distance: float, error: float) -> float:
+    """Upper tail of distance / error; a sample without any spread decides by the sign alone."""
+    if error == 0:
+        return 0.0 if distance > 0 else 1.0
+    return float(student.sf(distance / error))

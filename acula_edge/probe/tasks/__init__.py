@@ -1,0 +1,157 @@
+"""Tasks: what is asked of an embedding, on which data set, and how the answer is judged.
+
+A task is data. Every module of this package registers some; to add one, write a module that does the same:
+
+    tasks.register("X1", Task(id="X1", dataset="my-corpus", target=labels("finding", {"yes": 1, "no": 0}), ...))
+
+Definitions and counts of the published tasks: SPEC sections 2.3 and 2.4.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from acula_edge.data.manifest import Recording
+from acula_edge.errors import InputError
+from acula_edge.registry import Registry
+
+Target = Callable[[Recording], float | None]
+
+PROTOCOL = (
+    "linear probe on the mean embedding of a recording's windows; standardized logistic or ridge regression, "
+    "strength chosen by subject-grouped cross-validation on the training subjects; held-out subjects"
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One question with one number as the answer.
+
+    Attributes:
+        id, name: short id and what a reader of a report sees.
+        dataset: the corpus that can answer it (``Recording.dataset``).
+        sound: what is heard ("heart", "lung", "cough").
+        target: recording -> 0 or 1, a number, or None where the recording does not take part.
+        target_text: the same rule in words.
+        metric: ``auroc`` (higher is better) or ``mae`` (lower is better).
+        kind: ``binary`` or ``regression``.
+        labels: names of classes 0 and 1; empty for regression.
+        unit: unit of a regression target.
+        protocol: how the answer is obtained.
+        margin: non-inferiority margin of its own (AUROC, or share of the float MAE); None takes the recipe's.
+        licence, access: of the data.
+        assumed: the sources do not settle this definition (SPEC section 2.4).
+        note: what a reader must know when comparing with published numbers.
+    """
+
+    id: str
+    name: str
+    dataset: str
+    sound: str
+    target: Target = field(compare=False)
+    target_text: str
+    metric: Literal["auroc", "mae"] = "auroc"
+    kind: Literal["binary", "regression"] = "binary"
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    protocol: str = PROTOCOL
+    margin: float | None = None
+    licence: str = ""
+    access: str = ""
+    assumed: bool = False
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.kind == "binary") != (self.metric == "auroc"):
+            raise InputError(f"task {self.id}: binary goes with auroc, regression with mae", given=self.metric)
+        if self.kind == "binary" and len(self.labels) != 2:
+            raise InputError(f"task {self.id}: a binary task names its two classes", given=self.labels)
+
+    @property
+    def set(self) -> Literal["phantom", "real"]:
+        """Whether the recordings are synthetic."""
+        return "phantom" if self.dataset == "phantom" else "real"
+
+    def value(self, recording: Recording) -> float | None:
+        """Target of a recording, or None where it does not take part (another data set, no usable label)."""
+        if recording.dataset != self.dataset:
+            return None
+        value = self.target(recording)
+        return None if value is None or not math.isfinite(value) else float(value)
+
+    def values(self, recordings: Sequence[Recording], split: str) -> tuple[list[int], list[float]]:
+        """Positions in `recordings` that take part in `split`, and their targets."""
+        positions, targets = [], []
+        for position, recording in enumerate(recordings):
+            value = self.value(recording) if recording.split == split else None
+            if value is not None:
+                positions.append(position)
+                targets.append(value)
+        return positions, targets
+
+
+tasks: Registry[Task] = Registry("task", package="acula_edge.probe.tasks")
+
+
+def labels(column: str, values: Mapping[str, int], where: Mapping[str, Any] | None = None) -> Target:
+    """Target from a column whose text stands for a class; other texts drop out."""
+
+    def target(recording: Recording) -> float | None:
+        if not _matches(recording, where):
+            return None
+        value = recording.metadata.get(column)
+        return values.get(value) if isinstance(value, str) else None
+
+    return target
+
+
+def any_present(columns: Iterable[str], where: Mapping[str, Any] | None = None) -> Target:
+    """Target 1 where any of the 0/1 columns is 1, 0 where all are 0; a missing column drops the recording."""
+    names = tuple(columns)
+
+    def target(recording: Recording) -> float | None:
+        found = [recording.metadata.get(name) for name in names]
+        if not _matches(recording, where) or any(value not in (0, 1) for value in found):
+            return None
+        return float(any(found))
+
+    return target
+
+
+def number(column: str, where: Mapping[str, Any] | None = None) -> Target:
+    """Target from a numeric column."""
+
+    def target(recording: Recording) -> float | None:
+        value = recording.metadata.get(column)
+        if not _matches(recording, where) or isinstance(value, bool) or not isinstance(value, (int, float)):
+            return None
+        return float(value)
+
+    return target
+
+
+def _matches(recording: Recording, where: Mapping[str, Any] | None) -> bool:
+    return all(recording.metadata.get(column) == value for column, value in (where or {}).items())
+
+
+def resolve_tasks(names: Sequence[str], recordings: Sequence[Recording]) -> list[Task]:
+    """Tasks by id or wildcard, in order of id.
+
+    Args:
+        names: ids or wildcards; ``all`` stands for every task whose data set is among `recordings`.
+
+    Raises:
+        InputError: an id that no task has.
+    """
+    present = {recording.dataset for recording in recordings}
+    chosen: dict[str, Task] = {}
+    for name in names:
+        if name == "all":
+            found = [task for task in tasks.names() if tasks[task].dataset in present]
+        else:
+            found = tasks.names(name) or [tasks[name].id]
+        chosen.update((task, tasks[task]) for task in found)
+    return [chosen[name] for name in sorted(chosen)]

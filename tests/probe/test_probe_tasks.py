@@ -1,0 +1,91 @@
+"""Which recordings take part in a task and what they count as."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from acula_edge.data.manifest import Recording
+from acula_edge.errors import InputError
+from acula_edge.probe.obstacles import fit_obstacle, obstacle
+from acula_edge.probe.tasks import Task, labels, resolve_tasks, tasks
+
+
+def recording(dataset: str, split: str = "train", subject: str = "s", **metadata: Any) -> Recording:
+    return Recording("r", "", subject, dataset, 4000, 1.0, split=split, metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    ("task", "dataset", "metadata", "value"),
+    [
+        ("C1", "circor", {"murmur": "Present"}, 1.0),
+        ("C1", "circor", {"murmur": "Absent"}, 0.0),
+        ("C1", "circor", {"murmur": "Unknown"}, None),
+        ("C1", "circor", {"murmur": None}, None),
+        ("C1", "circor", {}, None),
+        ("C1", "kauh", {"murmur": "Present"}, None),
+        ("T10", "kauh", {"diagnosis": "Normal"}, 0.0),
+        ("T10", "kauh", {"diagnosis": "Asthma"}, 1.0),
+        ("T10", "kauh", {"diagnosis": "COPD"}, 1.0),
+        ("T10", "kauh", {"diagnosis": "Heart failure + COPD"}, 1.0),
+        ("T10", "kauh", {"diagnosis": "Asthma + lung fibrosis"}, 1.0),
+        ("T10", "kauh", {"diagnosis": "Heart failure"}, None),
+        ("T10", "kauh", {"diagnosis": "Heart failure + lung fibrosis"}, None),
+        ("T10", "kauh", {"diagnosis": None}, None),
+        ("P1", "phantom", {"sound": "heart", "murmur": "Present"}, 1.0),
+        ("P1", "phantom", {"sound": "lung", "murmur": "Present"}, None),
+        ("P2", "phantom", {"sound": "lung", "wheeze": 0, "crackles": 1}, 1.0),
+        ("P2", "phantom", {"sound": "lung", "wheeze": 0, "crackles": 0}, 0.0),
+        ("P2", "phantom", {"sound": "lung", "wheeze": 0}, None),
+        ("P2", "phantom", {"sound": "heart", "wheeze": 1, "crackles": 1}, None),
+        ("P3", "phantom", {"cough": 1}, 1.0),
+        ("P3", "phantom", {"cough": 0}, 0.0),
+        ("P3", "phantom", {"cough": "yes"}, None),
+        ("P4", "phantom", {"sound": "lung", "respiratory_rate": 17}, 17.0),
+        ("P4", "phantom", {"sound": "lung", "respiratory_rate": float("nan")}, None),
+        ("P4", "phantom", {"sound": "lung", "respiratory_rate": True}, None),
+        ("P4", "phantom", {"sound": "heart", "respiratory_rate": 17}, None),
+    ],
+)
+def test_targets(task: str, dataset: str, metadata: dict[str, Any], value: float | None) -> None:
+    assert tasks[task].value(recording(dataset, **metadata)) == value
+
+
+def test_every_task_says_where_its_data_come_from() -> None:
+    assert {"C1", "T10", "P1", "P2", "P3", "P4"} <= set(tasks)
+    for name in tasks:
+        task = tasks[name]
+        assert task.id == name and task.licence and task.access and task.target_text and task.protocol
+        assert task.set == ("phantom" if task.dataset == "phantom" else "real")
+    assert tasks["C1"].assumed and not tasks["T10"].assumed
+
+
+def test_a_task_that_contradicts_itself_is_refused() -> None:
+    with pytest.raises(InputError, match="binary goes with auroc"):
+        Task("X", "x", "d", "heart", labels("a", {}), "a", metric="mae", labels=("no", "yes"))
+    with pytest.raises(InputError, match="names its two classes"):
+        Task("X", "x", "d", "heart", labels("a", {}), "a")
+
+
+def test_all_means_every_task_that_the_data_can_answer() -> None:
+    present = [recording("kauh", diagnosis="Normal")]
+    assert [task.id for task in resolve_tasks(["all"], present)] == ["T10"]
+    assert [task.id for task in resolve_tasks(["P*", "C1", "P1"], present)] == ["C1", "P1", "P2", "P3", "P4"]
+    with pytest.raises(InputError, match="no task named 'C11'") as error:
+        resolve_tasks(["C11"], present)
+    assert "did you mean 'C1'?" in str(error.value)
+
+
+def test_obstacles_are_named() -> None:
+    task = tasks["C1"]
+    assert obstacle(task, [recording("kauh")]) == "no recordings of the data set circor"
+    some = [
+        recording("circor", subject=f"{murmur}{n}", murmur=murmur) for n in range(4) for murmur in ("Present", "Absent")
+    ]
+    assert fit_obstacle(task, some) is None
+    assert obstacle(task, some) == "no usable recordings in the test split"
+    assert fit_obstacle(task, some[:-1]) == "3 subjects with murmur absent in the train split, 4 needed"
+    one_class = [*some, recording("circor", "test", murmur="Absent")]
+    assert obstacle(task, one_class) == "0 subjects with murmur present in the test split, 1 needed"
+    assert obstacle(task, [*one_class, recording("circor", "test", murmur="Present")]) is None
