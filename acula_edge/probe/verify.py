@@ -10,7 +10,8 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
     method          {unit, bootstrap, alpha, margins, min_subjects, ...}
     tasks           [ { id, name, dataset, set "real"|"phantom", sound, metric "auroc"|"mae",
                         better "higher"|"lower", kind, labels, unit, target, protocol, assumed, note, licence, access,
-                        n_test, n_subjects, undetectable_failure_share, n_positive, n_negative, n_positive_subjects, n_negative_subjects, baseline,
+                        n_test, n_subjects, undetectable_failure_share, baseline,
+                        n_positive, n_negative, n_positive_subjects, n_negative_subjects,
                         float_teacher, float_student, int8:      ROW or null
                         int8_vs_student, int8_vs_teacher, student_vs_teacher:    COMPARISON or null
                         retrained_probe: {float_student ROW, int8 ROW, int8_vs_student COMPARISON} or null
