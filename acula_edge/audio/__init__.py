@@ -1,1 +1,1 @@
-"""audio."""
+"""Recordings into windows: decode, resample, trim, pad, cut. NumPy only."""

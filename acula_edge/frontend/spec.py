@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from acula_edge.errors import InputError
 
+SILENT_SPAN_DB = 1e-4
+"""A clip whose decibels span less than this is silent: it is what float32 can no longer tell from one value."""
+
 
 @dataclass(frozen=True)
 class FrontendSpec:
@@ -14,11 +17,11 @@ class FrontendSpec:
 
     Mel power spectrogram (periodic Hann window, centered frames, zero padding, Slaney mel scale and Slaney
     norm) -> decibels relative to the clip's maximum, floored `top_db` below it -> min-max to [0, 1] over the clip.
-    A silent clip (maximum equals minimum) passes its decibels, all 0, through.
+    A silent clip (maximum equals minimum) gives zeros: its decibels, all 0, pass through either normalization.
 
     Attributes:
         sample_rate_hz: rate the waveform must have.
-        n_fft: transform and window length in samples.
+        n_fft: transform and window length in samples; even.
         hop_length: samples between frames.
         n_mels: bands M.
         fmin_hz, fmax_hz: edges of the filter bank.
@@ -40,6 +43,10 @@ class FrontendSpec:
     def __post_init__(self) -> None:
         if self.sample_rate_hz <= 0 or self.n_fft <= 0 or self.hop_length <= 0 or self.n_mels <= 0:
             raise InputError("a front end needs a positive rate, n_fft, hop_length and n_mels", given=self)
+        if self.n_fft % 2:
+            raise InputError("a front end's n_fft must be even", given=self.n_fft)
+        if self.top_db <= 0 or self.amin <= 0:
+            raise InputError("a front end needs a positive top_db and amin", given=f"{self.top_db}, {self.amin}")
         if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
             raise InputError(
                 "a front end's band must lie between 0 and half the sample rate",

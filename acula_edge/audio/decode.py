@@ -1,0 +1,119 @@
+"""Recordings from files: WAV, FLAC, OGG, MP3, AIFF and whatever else libsndfile reads."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from acula_edge.errors import AudioError
+
+MAX_SAMPLES = 1 << 29
+"""Longest recording read, per channel: 2 GiB as float32 (37 hours at 4 kHz, 3 hours at 48 kHz)."""
+
+# Lossy formats overshoot full scale a little; integers that were only cast to float overshoot it a lot.
+_FLOAT_LIMIT = 8.0
+_BLOCK_SAMPLES = 1 << 20
+# libsndfile reads a WAV or AIFF file that breaks off without complaint, but notes in its log what the header promised.
+_SHORT_DATA = re.compile(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+# Programs that write to a pipe cannot go back to fill in the length, and leave the largest number there is.
+_UNKNOWN_LENGTH = 0x7FFFFFFF
+# Some recorders count the header into the length of the data: a few bytes missing are not a broken file.
+_TOLERATED_LOSS = 0.01
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A decoded recording.
+
+    Attributes:
+        wave: [T] float32, the mean of the channels, in [-1, 1] (lossy formats may overshoot slightly).
+        sample_rate_hz: as the file says.
+    """
+
+    wave: NDArray[np.float32]
+    sample_rate_hz: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.wave) / self.sample_rate_hz
+
+
+def read_audio(path: str | os.PathLike[str]) -> Audio:
+    """Decode a recording to mono float32.
+
+    It is read in blocks, so that the channels never lie in memory together: the peak is twice the mono wave, 8 bytes
+    a sample, whatever the file holds. Files of more than :data:`MAX_SAMPLES` a channel are refused.
+
+    Raises:
+        AudioError: no such file, empty, not audio, damaged or broken off, without samples, too long, NaN or infinity,
+            or float samples that are plainly integers. The message names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"there is no recording {path}")
+    if path.stat().st_size == 0:
+        raise AudioError(f"the recording {path} is an empty file", remedy="copy it again from its source")
+    try:
+        with soundfile.SoundFile(os.fspath(path)) as file:
+            promised, sample_rate_hz, log = file.frames, file.samplerate, file.extra_info
+            _check_length(path, promised)
+            blocks = []
+            while len(block := file.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+                blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
+                _check_length(path, sum(map(len, blocks)))
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
+        raise AudioError(
+            f"the recording {path} cannot be decoded",
+            given=error,
+            allowed="WAV, FLAC, OGG, MP3, AIFF",
+            remedy="convert it with another program, for example ffmpeg, or copy it again if it is damaged",
+        ) from error
+    wave = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+    _check_complete(path, len(wave), promised, log)
+    _check_samples(path, wave)
+    return Audio(wave, sample_rate_hz)
+
+
+def _check_length(path: Path, samples: int) -> None:
+    if samples > MAX_SAMPLES:
+        raise AudioError(
+            f"the recording {path} is too long",
+            given=f"{samples} samples",
+            allowed=f"at most {MAX_SAMPLES} samples per channel",
+            remedy="cut it into shorter files",
+        )
+
+
+def _check_complete(path: Path, samples: int, promised: int, log: str) -> None:
+    if match := _SHORT_DATA.search(log):
+        declared, present = int(match[1]), int(match[2])
+        kept = 1.0 if declared >= _UNKNOWN_LENGTH else present / declared
+    else:
+        kept = samples / promised if promised else 1.0
+    if kept < 1 - _TOLERATED_LOSS:
+        raise AudioError(
+            f"the recording {path} is broken off",
+            given=f"{kept:.0%} of the samples that its header promises",
+            remedy="copy it again from its source",
+        )
+
+
+def _check_samples(path: Path, wave: NDArray[np.float32]) -> None:
+    if wave.size == 0:
+        raise AudioError(f"the recording {path} holds no samples", remedy="copy it again from its source")
+    peak = max(float(wave.max()), -float(wave.min()))
+    if not np.isfinite(peak):
+        raise AudioError(f"the recording {path} holds NaN or infinity", remedy="record or convert it again")
+    if peak > _FLOAT_LIMIT:
+        raise AudioError(
+            f"the recording {path} holds float samples far beyond [-1, 1]",
+            given=f"a peak of {peak:g}",
+            remedy="divide by the integers' full scale (32768 for 16 bits) before writing it as float",
+        )

@@ -1,0 +1,76 @@
+"""The front end in NumPy and double precision: slow, plain, and what the other two forms are held to."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.audio.resample import resample
+from acula_edge.errors import AudioError
+from acula_edge.frontend.filterbank import mel_filterbank
+from acula_edge.frontend.spec import OPERA, SILENT_SPAN_DB, FrontendSpec
+
+# Frames transformed at once: bounds the memory for a recording of hours to some tens of MB.
+_BLOCK_FRAMES = 2048
+
+
+def log_mel(wave: NDArray[np.float32], spec: FrontendSpec = OPERA) -> NDArray[np.float32]:
+    """Log-mel spectrogram of a whole clip in [0, 1] (SPEC section 1.7.1); no trimming, no padding to a length.
+
+    Shape: wave [T] -> [F, M] with F = ``spec.frames(T)``.
+
+    Raises:
+        AudioError: not one dimension, no samples, integers, NaN or infinity.
+    """
+    return _normalize(mel_power(wave, spec), spec)
+
+
+def log_mel_at(wave: NDArray[np.float32], sample_rate_hz: int, spec: FrontendSpec = OPERA) -> NDArray[np.float32]:
+    """:func:`log_mel` of a wave at any sample rate: resampled to the specification's rate first.
+
+    Shape: wave [T] -> [F, M].
+
+    Raises:
+        AudioError: as :func:`log_mel`, or a sample rate that is not positive.
+    """
+    return log_mel(resample(_checked(wave), sample_rate_hz, spec.sample_rate_hz), spec)
+
+
+def mel_power(wave: NDArray[np.float32], spec: FrontendSpec = OPERA) -> NDArray[np.float64]:
+    """Mel power spectrogram before the logarithm: periodic Hann window, centered frames, zeros beyond the ends.
+
+    Shape: wave [T] -> [F, M].
+
+    Raises:
+        AudioError: as :func:`log_mel`.
+    """
+    padded = np.pad(_checked(wave), spec.n_fft // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, spec.n_fft)[:: spec.hop_length]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.n_fft) / spec.n_fft)
+    filters = mel_filterbank(spec)
+    power = np.empty((len(frames), spec.n_mels))
+    for start in range(0, len(frames), _BLOCK_FRAMES):
+        spectrum = np.fft.rfft(frames[start : start + _BLOCK_FRAMES] * window)
+        power[start : start + _BLOCK_FRAMES] = (spectrum.real**2 + spectrum.imag**2) @ filters
+    return power
+
+
+def _normalize(power: NDArray[np.float64], spec: FrontendSpec) -> NDArray[np.float32]:
+    decibels = 10 * np.log10(np.maximum(power, spec.amin))
+    decibels = np.maximum(decibels - decibels.max(), -spec.top_db)
+    lowest = decibels.min()
+    if lowest > -SILENT_SPAN_DB:
+        return np.zeros(power.shape, dtype=np.float32)
+    span = -lowest if spec.normalization == "minmax" else spec.top_db
+    return (1 + decibels / span).astype(np.float32)
+
+
+def _checked(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    wave = np.asarray(wave)
+    if wave.ndim != 1 or wave.size == 0:
+        raise AudioError("a log-mel spectrogram needs one mono wave with samples in it", given=f"shape {wave.shape}")
+    if not np.issubdtype(wave.dtype, np.floating):
+        raise AudioError("samples must be floats in [-1, 1]", given=wave.dtype, remedy="divide by full scale (32768)")
+    if not np.isfinite(wave).all():
+        raise AudioError("the samples hold NaN or infinity")
+    return wave
