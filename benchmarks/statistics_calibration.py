@@ -86,7 +86,7 @@ def passes_mae(rng: np.random.Generator, subjects: int, loss: float) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--studies", type=int, default=400, help="simulated studies per row")
-    parser.add_argument("--subjects", type=int, nargs="+", default=[60, 150, 500])
+    parser.add_argument("--subjects", type=int, nargs="+", default=[40, 60, 150, 500])
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)

@@ -88,20 +88,19 @@ def _measure_auroc(item: TaskScores, pairs: dict[str, tuple[str, str]], config: 
     areas = clustered_auroc(item.targets, scores, item.subjects)
     _, index = np.unique(item.subjects, return_inverse=True)
     share = subject_means(item.targets[:, None], item.subjects)[:, 0]
-    pure = bool(np.isin(share, (0.0, 1.0)).all())
-    by_subject = subject_means(scores, item.subjects)
+    unit_subject, unit_label, unit_scores = _subject_units(scores, item.targets, index)
 
     def statistic(counts: Array) -> Array:
         values = weighted_auroc(item.targets, scores, counts[:, index])
         deltas = [values[column[model]] - values[column[reference]] for model, reference in pairs.values()]
-        subject_values = weighted_auroc(share, by_subject, counts) if pure else np.empty((0, len(counts)))
+        subject_values = weighted_auroc(unit_label, unit_scores, counts[:, unit_subject])
         return np.concatenate([values, np.reshape(deltas, (-1, len(counts))), subject_values])
 
     strata = (share > 0) * 2 + (share < 1) * 1
     intervals = subject_intervals(statistic, strata, config.bootstrap, _seed(item, config))
     intervals_of_pairs = dict(zip(pairs, intervals[len(names) :], strict=False))
     intervals_of_subjects = intervals[len(names) + len(pairs) :]
-    subject_value = weighted_auroc(share, by_subject, np.ones((1, len(share))))[:, 0] if pure else None
+    subject_value = weighted_auroc(unit_label, unit_scores, np.ones((1, len(unit_label))))[:, 0]
 
     rows = {}
     for name in names:
@@ -111,9 +110,7 @@ def _measure_auroc(item: TaskScores, pairs: dict[str, tuple[str, str]], config: 
         rows[name] = {
             "value": float(areas.auroc[position]),
             "ci95": _auroc_interval(float(areas.auroc[position]), intervals[position], areas),
-            "per_subject": None
-            if subject_value is None
-            else {
+            "per_subject": {
                 "value": float(subject_value[position]),
                 "ci95": _auroc_interval(float(subject_value[position]), intervals_of_subjects[position], areas),
             },
@@ -143,6 +140,15 @@ def _measure_auroc(item: TaskScores, pairs: dict[str, tuple[str, str]], config: 
         "n_negative_subjects": areas.n_negative_subjects,
     }
     return rows, comparisons, differences, counts, item.uninformed
+
+
+def _subject_units(scores: Array, targets: Array, index: NDArray[np.intp]) -> tuple[NDArray[np.intp], Array, Array]:
+    """Subjects as units: position of the subject [U], label [U] and mean scores [U, K].
+
+    A subject whose recordings differ in label (seen twice with and without a murmur) is two units.
+    """
+    keys, unit = np.unique(2 * index + targets.astype(int), return_inverse=True)
+    return keys // 2, (keys % 2).astype(float), subject_means(scores, unit)
 
 
 def _measure_mae(item: TaskScores, pairs: dict[str, tuple[str, str]], config: VerifyConfig) -> Measured:

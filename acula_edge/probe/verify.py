@@ -23,7 +23,7 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
     parity          {int8_vs_student {cosine_mean, ...}, ...}   (quantize.parity.compare_rows)
     gate            {passed, criteria, reasons, decided_by}
 
-    ROW             {value, ci95}; for auroc also {per_subject {value, ci95} or null, sensitivity_at_95_specificity,
+    ROW             {value, ci95}; for auroc also {per_subject {value, ci95}, sensitivity_at_95_specificity,
                      threshold, sensitivity, specificity}
     COMPARISON      {delta, ci95, ci95_bootstrap, bound, p_noninferiority, p_inferiority, p_equivalence, margin,
                      verdict, reason}   (statistics.noninferiority.Comparison says what each is)
@@ -31,7 +31,7 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
 ``undetectable_failure_share``: a gross failure of INT8 on fewer than this share of people may, with a chance of more
 than 5 %, not occur among the test subjects at all; no statistic of this file can see it.
 ``n_positive`` and its like are absent for regression. A subject's AUROC (``per_subject``) uses the mean of the
-subject's scores and is null where a subject's recordings differ in label. MAE is the mean over subjects.
+subject's scores; one whose recordings differ in label counts once with each. MAE is the mean over subjects.
 """
 
 from __future__ import annotations

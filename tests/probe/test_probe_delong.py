@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from acula_edge.errors import InputError
-from acula_edge.probe.statistics.delong import UNSEEN_SHIFT, clustered_auroc
+from acula_edge.probe.statistics.delong import MAX_SHIFT, UNSEEN_SHIFT, clustered_auroc
 from acula_edge.probe.statistics.roc import auroc
 
 # Ranks of the markers wfns, s100b and ndka in pROC's aSAH data (Turck et al., Intensive Care Med 2010), patients with
@@ -123,7 +123,16 @@ def test_perfect_and_equal_models_keep_an_uncertainty() -> None:
     scores = np.column_stack([labels, labels + np.linspace(0, 0.1, 24)])
     contrast = clustered_auroc(labels, scores, np.arange(24).astype(str)).contrast(np.array([-1.0, 1.0]))
     assert contrast.estimate == 0 and contrast.variance == 0
-    assert contrast.guarded_variance == pytest.approx(2 * (UNSEEN_SHIFT / 12) ** 2)
+    assert contrast.guarded_variance == pytest.approx(2 * (MAX_SHIFT / 12) ** 2)
+
+
+def test_equal_ranks_of_imperfect_models_keep_a_smaller_uncertainty() -> None:
+    labels = np.tile([0.0, 1.0], 20)
+    scores = np.arange(40.0)[:, None] * np.array([1.0, 2.0])
+    contrast = clustered_auroc(labels, scores, np.arange(40).astype(str)).contrast(np.array([-1.0, 1.0]))
+    imperfect = 19 / 20  # the best positive and the worst negative are in order with everyone
+    assert contrast.variance == 0
+    assert contrast.guarded_variance == pytest.approx(2 * (UNSEEN_SHIFT / imperfect / 20) ** 2)
 
 
 @pytest.mark.parametrize("scores", [np.ones((4, 1)), np.array([[0.1], [0.2], [np.nan], [0.3]])])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from acula_edge.data.manifest import Recording
+from acula_edge.data.phantom.plan import PhantomConfig, plan_corpus
+from acula_edge.data.reader import readers
 from acula_edge.errors import InputError
 from acula_edge.probe.obstacles import fit_obstacle, obstacle
 from acula_edge.probe.tasks import Task, labels, resolve_tasks, tasks
@@ -89,3 +92,28 @@ def test_obstacles_are_named() -> None:
     one_class = [*some, recording("circor", "test", murmur="Absent")]
     assert obstacle(task, one_class) == "0 subjects with murmur present in the test split, 1 needed"
     assert obstacle(task, [*one_class, recording("circor", "test", murmur="Present")]) is None
+
+
+@pytest.mark.parametrize(("task", "sounds"), [("P1", {"heart"}), ("P2", {"lung"}), ("P3", {"lung", "ambient"})])
+def test_phantom_tasks_find_both_classes_in_the_generated_corpus(task: str, sounds: set[str]) -> None:
+    plans = plan_corpus(PhantomConfig(subjects=60))
+    values = [tasks[task].value(recording("phantom", **plan.facts)) for plan in plans]
+    assert {plan.facts["sound"] for plan, value in zip(plans, values, strict=True) if value is not None} == sounds
+    assert min(values.count(0.0), values.count(1.0)) >= 10
+
+
+def test_phantom_respiratory_rate_is_that_of_the_plan() -> None:
+    plans = [plan for plan in plan_corpus(PhantomConfig(subjects=30)) if plan.facts["sound"] == "lung"]
+    for plan in plans:
+        assert tasks["P4"].value(recording("phantom", **plan.facts)) == plan.facts["respiratory_rate"]
+
+
+@pytest.mark.real_data
+def test_counts_on_the_real_recordings(shared_dir: Path) -> None:
+    """KAUH: 267 excerpts less six with conflicting labels. CirCor: whole patients of the public training set."""
+    kauh = readers["kauh"].read(shared_dir / "data" / "kauh-lung-10s", {}).recordings
+    values = [tasks["T10"].value(item) for item in kauh]
+    assert (values.count(0.0), values.count(1.0), values.count(None)) == (93, 120, 48)
+    circor = readers["circor"].read(shared_dir / "data" / "circor-digiscope", {}).recordings
+    values = [tasks["C1"].value(item) for item in circor]
+    assert (values.count(0.0), values.count(1.0), values.count(None)) == (441, 357, 66)

@@ -17,8 +17,14 @@ from acula_edge.errors import InputError
 
 Array = NDArray[np.float64]
 
-UNSEEN_SHIFT = 0.1
-"""Share of the other class past which one unseen subject's rank is assumed to move."""
+_ROUNDING = 1e-12
+
+UNSEEN_SHIFT = 0.04
+"""Share of the other class past which one unseen subject is assumed to move, when every subject's rank can move ..."""
+
+MAX_SHIFT = 1 / 3
+"""... and its limit. Where most subjects are ranked perfectly, a given loss sits in fewer of them and is larger there:
+the assumed shift is UNSEEN_SHIFT over the share of subjects that are not, up to this."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class Contrast:
         variance: Obuchowski's variance.
         guarded_variance: `variance` plus the square of what one more subject of each class might contribute: as
             much as the most affected one seen, and at least UNSEEN_SHIFT. A difference of two nearly equal models
-            rests on the few subjects whose ranks moved; without this the test says non-inferior too often, and
-            two models that both separate the classes perfectly would pass with a handful of subjects
+            rests on the few subjects whose ranks moved; without this the test says non-inferior too often, and two
+            models that both separate the classes perfectly would pass with a handful of subjects
             (benchmarks/statistics_calibration.py).
         degrees: Welch-Satterthwaite degrees of freedom over subjects with positive and with negative recordings.
         influence: [S], every subject's contribution to the deviation; its squares sum to the variance when no
@@ -54,6 +60,8 @@ class ClusteredAuroc:
         subjects: [S] distinct subjects, sorted.
         positive, negative: [S, K] centered sums of placement values, over the number of positive (negative) recordings.
         positive_raw, negative_raw: the same, not centered.
+        positive_imperfect, negative_imperfect: [S, K] whether any of the subject's such recordings is ranked wrongly
+            against any of the other class.
         n_positive_subjects, n_negative_subjects: subjects with at least one such recording.
     """
 
@@ -63,6 +71,8 @@ class ClusteredAuroc:
     negative: Array
     positive_raw: Array
     negative_raw: Array
+    positive_imperfect: NDArray[np.bool_]
+    negative_imperfect: NDArray[np.bool_]
     n_positive_subjects: int
     n_negative_subjects: int
 
@@ -86,8 +96,9 @@ class ClusteredAuroc:
         part_negative = scale_negative * float(negative @ negative)
         cross = 2 * scale_both * float(positive @ negative)
         variance = max(part_positive + part_negative + cross, 0.0)
-        guard_positive = _guard(self.positive_raw @ weights, self.n_positive_subjects)
-        guard_negative = _guard(self.negative_raw @ weights, self.n_negative_subjects)
+        used = weights != 0
+        guard_positive = _guard(self.positive_raw @ weights, self.positive_imperfect[:, used], self.n_positive_subjects)
+        guard_negative = _guard(self.negative_raw @ weights, self.negative_imperfect[:, used], self.n_negative_subjects)
         return Contrast(
             estimate=float(self.auroc @ weights),
             variance=variance,
@@ -136,13 +147,16 @@ def clustered_auroc(labels: Array, scores: Array, subjects: NDArray[np.str_]) ->
         negative=per_subject(below - area, index[negatives], n_negative),
         positive_raw=per_subject(above, index[positives], n_positive),
         negative_raw=per_subject(below, index[negatives], n_negative),
+        positive_imperfect=per_subject(1 - above, index[positives], n_positive) > _ROUNDING,
+        negative_imperfect=per_subject(1 - below, index[negatives], n_negative) > _ROUNDING,
         n_positive_subjects=len(np.unique(index[positives])),
         n_negative_subjects=len(np.unique(index[negatives])),
     )
 
 
-def _guard(contributions: Array, n_subjects: int) -> float:
-    return max(float(np.abs(contributions).max()), UNSEEN_SHIFT / n_subjects) ** 2
+def _guard(contributions: Array, imperfect: NDArray[np.bool_], n_subjects: int) -> float:
+    share = max(int(imperfect.any(axis=1).sum()), 1) / n_subjects
+    return max(float(np.abs(contributions).max()), min(UNSEEN_SHIFT / share, MAX_SHIFT) / n_subjects) ** 2
 
 
 def _satterthwaite(*parts: tuple[float, int]) -> float:

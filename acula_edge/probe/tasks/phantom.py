@@ -33,9 +33,9 @@ tasks.register(
     _phantom(
         id="P3",
         name="Cough (phantom)",
-        sound="any",
+        sound="lung or room",
         target=any_present(("cough",)),
-        target_text="cough = 1, no cough = 0",
+        target_text="cough = 1, no cough = 0, in lung sounds and room recordings",
         labels=("no cough", "cough"),
     ),
 )
