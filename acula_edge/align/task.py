@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,10 +13,12 @@ from acula_edge.align.augmentation import mask_spectrogram, random_crop
 from acula_edge.align.monitors import effective_rank, held_out_cka, retrieval
 from acula_edge.align.objectives import Batch, objectives
 from acula_edge.align.self_supervised import self_supervised
-from acula_edge.data.store import WaveStore
 from acula_edge.encoders.base import AudioEncoder
 from acula_edge.frontend.torch_mel import LogMel
 from acula_edge.recipe import AlignConfig
+
+if TYPE_CHECKING:
+    from acula_edge.data.store import WaveStore
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from acula_edge.align.task import AlignmentTask, Pairs
 from acula_edge.align.text_target import fact_groups, fit_text_target
@@ -31,6 +32,7 @@ def align(run: Run, *, resume: bool = False) -> None:
     """
     recipe = run.recipe
     store = prepare(recipe, run)
+    torch.manual_seed(recipe.seed)
     encoder = make_encoder(
         recipe.encoder.name,
         frontend=recipe.frontend,

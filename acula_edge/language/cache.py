@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from acula_edge.errors import ArtifactError
@@ -45,7 +46,7 @@ def embed_reports(
         try:
             if read_json(keyfile, schema=SCHEMA)["key"] == key:
                 vectors = load_file(tensors)["embeddings"]
-        except (ArtifactError, KeyError, OSError, ValueError):
+        except (ArtifactError, KeyError, OSError, ValueError, SafetensorError):
             vectors = None
     if vectors is None:
         vectors = TextEncoder(config, device).embed(distinct)

@@ -1,0 +1,109 @@
+"""The distillation task: cosine to the teacher, CKA to the teacher and to the reports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from acula_edge.align.augmentation import mask_spectrogram
+from acula_edge.align.objectives import debiased_cka
+from acula_edge.align.task import Pairs, Waves
+from acula_edge.distill.degradation import degrade
+from acula_edge.distill.teaching import Lessons, Reduction, windows_of
+from acula_edge.encoders.students import Student
+from acula_edge.frontend.torch_mel import LogMel
+from acula_edge.recipe import DataConfig, DistillConfig
+
+if TYPE_CHECKING:
+    from acula_edge.data.store import WaveStore
+
+
+class DistillationTask(nn.Module):
+    """Student and the losses of a recipe.
+
+    Args:
+        student: trained in place.
+        store: waveforms at the student's rate.
+        train, val: windows with the teacher's embeddings.
+        reduction: from the teacher's space to the student's.
+        pairs: report targets of training recordings, for CKA to the reports; None leaves the term out.
+    """
+
+    best_figure = "val_cosine"
+
+    def __init__(
+        self,
+        student: Student,
+        store: WaveStore,
+        train: Lessons,
+        val: Lessons,
+        reduction: Reduction,
+        pairs: Pairs | None,
+        config: DistillConfig,
+        data: DataConfig,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.frontend = LogMel(student.frontend)
+        self.waves = Waves(store)
+        self.config, self.data = config, data
+        self.train_lessons, self.val_lessons = train, val
+        self.items = len(train)
+        self.target = reduction.apply(train.embedding)
+        self.val_target = reduction.apply(val.embedding) if len(val) else np.zeros((0, student.embedding_dim))
+        self.text = None
+        if pairs is not None and config.cka_text:
+            of_row = {int(row): index for index, row in enumerate(pairs.rows)}
+            self.text = pairs.text[[of_row[int(row)] for row in train.row]]
+
+    def forward(self, items: np.ndarray, generator: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        """Loss of a batch of windows, and its parts."""
+        device = next(self.parameters()).device
+        with torch.no_grad():
+            wave = self._windows(self.train_lessons, items).to(device)
+            if self.config.degrade:
+                wave = degrade(wave, generator)
+            mel = self.frontend(wave)
+            if self.config.degrade:
+                mel = mask_spectrogram(mel, generator, bands=4, frames=12, times=1)
+        embedding = self.student.embed_mel(mel).float()
+        target = torch.from_numpy(self.target[items]).to(device)
+        losses = {"cosine": self.config.cosine * (1 - functional.cosine_similarity(embedding, target)).mean()}
+        if self.config.cka_teacher and len(items) > 3:
+            losses["cka_teacher"] = self.config.cka_teacher * (1 - debiased_cka(embedding, target))
+        if self.text is not None and len(items) > 3:
+            text = torch.from_numpy(self.text[items]).to(device)
+            losses["cka_text"] = self.config.cka_text * (1 - debiased_cka(embedding, text))
+        return torch.stack(list(losses.values())).sum(), {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _windows(self, lessons: Lessons, items: np.ndarray) -> torch.Tensor:
+        rate = self.student.frontend.sample_rate_hz
+        rows = [
+            windows_of(self.waves.store, int(lessons.row[item]), self.data, rate)[int(lessons.number[item])]
+            for item in items
+        ]
+        return torch.from_numpy(np.stack(rows))
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Mean cosine to the teacher on clean windows of validation persons."""
+        lessons = self.val_lessons
+        if not len(lessons):
+            return {}
+        device = next(self.parameters()).device
+        cosines = []
+        for start in range(0, len(lessons), 64):
+            items = np.arange(start, min(start + 64, len(lessons)))
+            embedding = self.student.embed_mel(self.frontend(self._windows(lessons, items).to(device))).float()
+            target = torch.from_numpy(self.val_target[items]).to(device)
+            cosines.append(functional.cosine_similarity(embedding, target).cpu().numpy())
+        return {"val_cosine": float(np.concatenate(cosines).mean())}
+
+    def describe(self, items: np.ndarray) -> list[str]:
+        """Ids of the recordings of a batch."""
+        recordings = self.waves.store.recordings
+        return [recordings[int(self.train_lessons.row[item])].key for item in items]

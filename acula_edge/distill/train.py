@@ -1,0 +1,83 @@
+"""From an aligned encoder to a student in a run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from acula_edge.align.train import read_pairs, save_encoder
+from acula_edge.data.prepare import prepare
+from acula_edge.distill.task import DistillationTask
+from acula_edge.distill.teaching import collect_lessons, fit_reduction
+from acula_edge.encoders import load_encoder, make_student
+from acula_edge.errors import ArtifactError, InputError
+from acula_edge.files import sha256_file
+from acula_edge.recipe import DistillConfig
+from acula_edge.run import Run
+from acula_edge.training import Optimization, fit, forget, resolve_device
+
+
+def distill(run: Run, student: str, *, resume: bool = False) -> None:
+    """Teach a registered student the run's aligned encoder and save it under ``RUN/student/NAME``.
+
+    Raises:
+        ArtifactError: the run has no aligned encoder yet.
+        InputError: teacher and student front ends are at different rates (one store serves both).
+    """
+    if not (run.encoder_dir / "model.safetensors").is_file():
+        raise ArtifactError(f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume")
+    recipe = run.recipe
+    config = recipe.distill
+    store = prepare(recipe, run)
+    teacher = load_encoder(run.encoder_dir)
+    frontend = config.frontend or teacher.frontend
+    if frontend.sample_rate_hz != teacher.frontend.sample_rate_hz:
+        raise InputError(
+            "the student's front end must have the teacher's sample rate",
+            given=frontend.sample_rate_hz,
+            allowed=teacher.frontend.sample_rate_hz,
+        )
+    splits = [recording.split for recording in store.recordings]
+    rows = [index for index, split in enumerate(splits) if split in ("train", "val")]
+    teacher_sha256 = sha256_file(run.encoder_dir / "model.safetensors")
+    lessons = collect_lessons(
+        teacher, teacher_sha256, store, rows, recipe.data, run.store_dir, resolve_device(config.device)
+    )
+    train = lessons.only({row for row in rows if splits[row] == "train"})
+    val = lessons.only({row for row in rows if splits[row] == "val"})
+    reduction = fit_reduction(train.embedding, config.embedding_dim)
+    pairs = None
+    if config.cka_text and recipe.align.objectives:
+        pairs, _, _ = read_pairs(run, store)
+    torch.manual_seed(recipe.seed)
+    network = make_student(student, frontend=frontend, embedding_dim=config.embedding_dim)
+    task = DistillationTask(network, store, train, val, reduction, pairs, config, recipe.data)
+    folder = run.checkpoints_dir / f"distill-{student}"
+    facts = fit(
+        task,
+        optimization(config, recipe.seed),
+        folder,
+        log=lambda **figures: run.log("distill", student=student, **figures),
+        resume=resume,
+        description=f"distilling {student}",
+    )
+    save_encoder(task.student, run.student_dir(student))
+    run.record(
+        f"distill-{student}",
+        student=student,
+        teacher_sha256=teacher_sha256,
+        sha256=sha256_file(run.student_dir(student) / "model.safetensors"),
+        parameters=sum(parameter.numel() for parameter in task.student.deployable().parameters()),
+        windows=len(train),
+        variance_kept=round(reduction.kept, 4),
+        **facts,
+    )
+    forget(folder)
+
+
+def optimization(config: DistillConfig, seed: int) -> Optimization:
+    """The loop's settings of a distillation configuration."""
+    names = {field.name for field in dataclasses.fields(Optimization)}
+    shared = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name in names}
+    return Optimization(**shared, seed=seed)

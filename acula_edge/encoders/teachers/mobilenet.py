@@ -1,0 +1,37 @@
+"""MobileNetV4-conv-small as a teacher that two CPU cores can train from random initialization.
+
+OPERA-CE needs several times as many clips before it is as good: with few hundred recordings and no GPU, the number of
+optimizer steps decides, and here a step costs a fifth.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from acula_edge.encoders.base import AudioEncoder, AudioEncoderConfig, teachers
+
+
+@teachers.register("mobilenet")
+class MobileNet(AudioEncoder):
+    """MobileNetV4-conv-small (Qin et al. 2024) over (mel, time), global average pooling, D = 1280.
+
+    Options:
+        variant: name of another timm convolutional network with one global pooling.
+    """
+
+    min_frames = 32
+    self_supervised = "cola"
+
+    def __init__(self, config: AudioEncoderConfig) -> None:
+        super().__init__(config)
+        options: dict[str, Any] = {"variant": "mobilenetv4_conv_small", **config.options}
+        self.norm = nn.BatchNorm2d(1)
+        self.backbone = timm.create_model(options["variant"], in_chans=1, num_classes=0)
+        self.embedding_dim = int(self.backbone.head_hidden_size)
+
+    def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
+        return self.backbone(self.norm(mel[:, None]))  # type: ignore[no-any-return]

@@ -1,0 +1,250 @@
+"""The verbs as functions: each ties stages together and leaves its results in the run's folder.
+
+Stages exchange files; this is the only module (with the command line) that knows all of them. Heavy packages are
+imported inside the verb that needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability, RecipeError
+from acula_edge.files import read_json, write_json
+from acula_edge.progress import notify
+from acula_edge.recipe import Recipe, load_recipe
+from acula_edge.run import Run
+
+LATEST = "runs/latest"
+RECIPE = "recipe"
+
+
+def train(
+    recipe: str | Path | Recipe | None = None,
+    data: Mapping[str, str | Path] | None = None,
+    overrides: Sequence[str] = (),
+    out: str | Path = LATEST,
+    resume: bool = False,
+) -> Run:
+    """Prepare data, read reports, align the encoder.
+
+    Args:
+        recipe: path, shipped name, object, or None for the default (see :func:`acula_edge.recipe.find_recipe`).
+        data: folder per source.
+        overrides: texts ``section.key=value``.
+        out: the run's folder. A run that is already there is kept under a dated name, unless `resume`.
+        resume: continue the run in `out`; with no recipe given, by its own recipe.
+
+    Raises:
+        RecipeError: the recipe is wrong, or differs from that of the run to be resumed.
+        MissingCapability: the train extra is not installed.
+    """
+    _need("train", "torch", "torchaudio", "transformers", "accelerate", "timm")
+    run = Run(out)
+    if resume and run.recipe_path.is_file() and recipe is None and not data and not overrides:
+        resolved = run.recipe
+    else:
+        resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data=data, overrides=overrides)
+    if run.recipe_path.is_file():
+        if not resume:
+            notify("the run that was at %s is kept as %s", run.path, _set_aside(run.path))
+        elif run.recipe.fingerprint() != resolved.fingerprint():
+            raise RecipeError(
+                f"{run.path} was begun with another recipe",
+                remedy="resume it without naming a recipe, or train into another folder with --out",
+            )
+        elif "align" in run.manifest["stages"]:
+            notify("%s is already aligned; nothing to do", run.path)
+            return run
+    elif run.path.is_dir() and any(run.path.iterdir()):
+        raise InputError(f"{run.path} holds something that is no run", remedy="choose another folder with --out")
+    run = Run.create(out, resolved)
+
+    from acula_edge.align.train import align
+
+    align(run, resume=resume)
+    return run
+
+
+def distill(run: Run | str | Path = LATEST, student: str | None = None, resume: bool = False) -> Run:
+    """Teach a student the run's aligned encoder; by default the recipe's student."""
+    _need("train", "torch", "torchaudio", "transformers", "accelerate", "timm")
+    run = _open(run)
+    name = student or run.recipe.distill.student
+    if name is None:
+        raise InputError("the recipe names no student", remedy="name one: acula-edge distill --student base")
+
+    from acula_edge.distill.train import distill as teach
+
+    teach(run, name, resume=resume)
+    return run
+
+
+def export(
+    run: Run | str | Path = LATEST,
+    int8: bool = False,
+    student: str | None = RECIPE,
+    profile: str | None = None,
+    gate: bool = True,
+) -> Path:
+    """Make the bundle: distill if needed, export, quantize, audit, verify, benchmark, report.
+
+    Args:
+        run: a run with an aligned encoder.
+        int8: quantize as well.
+        student: a registered student; ``"none"`` or None exports the encoder itself; by default the recipe's.
+        profile: ``cpu_x86``, ``cpu_arm`` or ``tensorrt``; by default the recipe's.
+        gate: whether a refusal of the quality gate is an error.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        GateRefused: the INT8 model misses the recipe's criteria; the bundle is there, marked as refused.
+    """
+    _need("train", "torch", "onnx", "onnxscript", "sklearn")
+    run = _open(run)
+    name = run.recipe.distill.student if student == RECIPE else (None if student == "none" else student)
+    if not (run.encoder_dir / "model.safetensors").is_file():
+        raise ArtifactError(f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume")
+    if name is not None and f"distill-{name}" not in run.manifest["stages"]:
+        distill(run, name, resume=True)
+
+    from acula_edge.pipeline.bundling import build_bundle
+
+    bundle = build_bundle(run, name, profile or run.recipe.quantize.profile, int8=int8)
+    verification = verify(bundle)
+    benchmark([bundle], mode=run.recipe.benchmark.mode)
+    report(run)
+    judged = verification["gate"]
+    if int8 and gate and not judged["passed"]:
+        raise GateRefused(
+            f"the quality gate refused {bundle}",
+            given="; ".join(judged["reasons"]),
+            allowed="the limits under verify.gate in the recipe",
+            remedy="see report.html; keep more nodes in float (quantize.keep_float), calibrate on more windows, or "
+            "write the bundle all the same with --no-gate",
+        )
+    return bundle
+
+
+def verify(target: Run | str | Path = LATEST, tasks: Sequence[str] | None = None) -> dict[str, Any]:
+    """Evaluate a bundle (or every bundle of a run) on tasks and write verify.json into it.
+
+    Returns:
+        The content of verify.json; of the last bundle where there are several.
+    """
+    _need("train", "torch", "sklearn", "statsmodels")
+    from acula_edge.pipeline.evaluation import verify_bundle
+
+    bundles = _bundles(target)
+    result: dict[str, Any] = {}
+    for bundle in bundles:
+        result = verify_bundle(Run.open(bundle.parent.parent), bundle, tasks)
+    return result
+
+
+def benchmark(
+    paths: Sequence[str | Path],
+    mode: str | None = None,
+    json: str | Path | None = None,
+) -> dict[str, Any]:
+    """Measure latency and memory of bundles or ONNX files on this machine.
+
+    A bundle inside its run is compared with the run's float teacher in PyTorch as well, where torch is installed.
+
+    Returns:
+        The content of benchmark.json; for a bundle it is written there too.
+    """
+    from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
+
+    chosen = mode or "quick"
+    files = [Path(path) for path in paths]
+    if all(path.suffix == ".onnx" for path in files):
+        result = benchmark_models(files, mode=chosen)
+    elif len(files) == 1:
+        result = benchmark_bundle(files[0], mode=chosen, extra=_float_teacher(files[0]))
+        _seal(files[0])
+    else:
+        raise InputError("benchmark takes one bundle, or any number of ONNX files", given=", ".join(map(str, files)))
+    if json is not None:
+        write_json(json, result)
+    return result
+
+
+def report(run: Run | str | Path = LATEST) -> Path:
+    """Write report.html and report.md from the run's JSON files."""
+    _need("train", "jinja2")
+    from acula_edge.report import write_report
+
+    return write_report(_open(run).path)
+
+
+def demo(out: str | Path = "runs/demo") -> Path:
+    """The whole line on the phantom corpus; returns the report's path."""
+    run = train("phantom", out=out)
+    export(run, int8=True)
+    return run.path / "report.html"
+
+
+def _open(run: Run | str | Path) -> Run:
+    return run if isinstance(run, Run) else Run.open(run)
+
+
+def _bundles(target: Run | str | Path) -> list[Path]:
+    """Bundles of a run, or the one bundle named."""
+    path = target.path if isinstance(target, Run) else Path(target)
+    if (path / "bundle.json").is_file():
+        if not (path.parent.parent / "recipe.yaml").is_file():
+            raise ArtifactError(
+                f"{path} lies outside its run, so the test recordings are not at hand",
+                remedy="verify it where it was made: acula-edge verify RUN/export/NAME",
+            )
+        return [path]
+    bundles = Run.open(path).bundles
+    if not bundles:
+        raise ArtifactError(f"{path} has no bundle yet", remedy=f"acula-edge export {path} --int8")
+    return bundles
+
+
+def _set_aside(path: Path) -> Path:
+    kept = path.with_name(f"{path.name}-{datetime.now():%Y%m%d-%H%M%S}")
+    path.rename(kept)
+    return kept
+
+
+def _seal(bundle: Path) -> None:
+    """List the bundle's new files in bundle.json, with their hashes."""
+    if (bundle / "bundle.json").is_file():
+        from acula_edge.quantize.bundle import seal
+
+        seal(bundle)
+
+
+def _float_teacher(bundle: Path) -> dict[str, Any]:
+    """The run's float teacher in PyTorch, waveform to embedding, as a callable; empty where it is not at hand."""
+    folder = bundle.parent.parent
+    if not (folder / "encoder" / "model.safetensors").is_file() or not _installed("torch"):
+        return {}
+    from acula_edge.pipeline.evaluation import teacher_callable
+
+    samples = read_json(bundle / "bundle.json")["input"]["samples"]
+    return {"float teacher, PyTorch": teacher_callable(Run.open(folder), samples)}
+
+
+def _installed(package: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(package) is not None
+
+
+def _need(extra: str, *packages: str) -> None:
+    """Refuse early, with the command that mends it."""
+    missing = [package for package in packages if not _installed(package)]
+    if missing:
+        raise MissingCapability(
+            f"this needs packages that are not installed: {', '.join(missing)}",
+            remedy=f"pip install 'acula-edge[{extra}]'",
+        )

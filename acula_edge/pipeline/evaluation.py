@@ -1,0 +1,156 @@
+"""Verification of one bundle against its run: teacher in PyTorch, float student and INT8 as the files they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from acula_edge.data.prepare import prepare
+from acula_edge.data.store import WaveStore
+from acula_edge.distill.teaching import collect_lessons
+from acula_edge.encoders import load_encoder
+from acula_edge.engines.ort import OrtEngine
+from acula_edge.errors import InputError, did_you_mean
+from acula_edge.files import atomic_path, read_json, sha256_file, sha256_json, write_json
+from acula_edge.frontend.torch_mel import LogMel
+from acula_edge.probe.embeddings import embed_store
+from acula_edge.probe.heads import fit_heads
+from acula_edge.probe.tasks import Task
+from acula_edge.probe.tasks import tasks as registered_tasks
+from acula_edge.probe.verify import score_tasks, verify_embeddings
+from acula_edge.probe.scores import write_scores
+from acula_edge.progress import notify, track
+from acula_edge.quantize.bundle import seal
+from acula_edge.recipe import Recipe
+from acula_edge.run import Run
+from acula_edge.training import resolve_device
+
+
+def verify_bundle(run: Run, bundle: Path, tasks: Sequence[str] | None = None) -> dict[str, Any]:
+    """Evaluate every model of a bundle on the run's test persons; writes verify.json and verify_scores.npz."""
+    recipe = run.recipe
+    store = prepare(recipe, run)
+    chosen = select_tasks(tasks or recipe.verify.tasks, store)
+    embeddings = {"float_teacher": teacher_embeddings(run, store)}
+    for model, file in (("float_student", "model.onnx"), ("int8", "model.int8.onnx")):
+        if (bundle / file).is_file():
+            embeddings[model] = model_embeddings(run, bundle / file, store)
+    heads = {
+        model: fit_heads(values, store.recordings, chosen, recipe.seed) for model, values in embeddings.items()
+    }
+    facts = read_json(bundle / "bundle.json")
+    result = verify_embeddings(
+        embeddings, heads, store.recordings, chosen, recipe.verify, facts.get("parity", {})
+    )
+    write_json(bundle / "verify.json", result)
+    scored, _ = score_tasks(embeddings, heads, store.recordings, chosen)
+    write_scores(bundle / "verify_scores.npz", scored)
+    seal(bundle)
+    return result
+
+
+def select_tasks(names: Sequence[str], store: WaveStore) -> list[Task]:
+    """Tasks by id; ``all`` takes those whose data set the run holds.
+
+    Raises:
+        InputError: there is no such task.
+    """
+    if list(names) == ["all"]:
+        held = {recording.dataset for recording in store.recordings}
+        return [registered_tasks[name] for name in registered_tasks if registered_tasks[name].dataset in held]
+    unknown = [name for name in names if name not in registered_tasks]
+    if unknown:
+        known = registered_tasks.names()
+        raise InputError(
+            f"there is no task {unknown[0]}", allowed=[*known, "all"], remedy=did_you_mean(unknown[0], known)
+        )
+    return [registered_tasks[name] for name in names]
+
+
+def teacher_embeddings(run: Run, store: WaveStore) -> np.ndarray:
+    """The aligned encoder's embedding of every recording, [R, D]: the mean over its windows."""
+    recipe = run.recipe
+    sha256 = sha256_file(run.encoder_dir / "model.safetensors")
+    splits = [recording.split for recording in store.recordings]
+    device = resolve_device(recipe.align.device)
+    teacher = load_encoder(run.encoder_dir)
+    sums = np.zeros((len(store), teacher.embedding_dim))
+    counts = np.zeros(len(store))
+    # Distillation listened to the training and validation windows already, under the same key.
+    for wanted in (("train", "val"), ("test",)):
+        rows = [index for index, split in enumerate(splits) if split in wanted]
+        if not rows:
+            continue
+        lessons = collect_lessons(teacher, sha256, store, rows, recipe.data, run.store_dir, device)
+        np.add.at(sums, lessons.row, lessons.embedding)
+        np.add.at(counts, lessons.row, 1)
+    return (sums / counts[:, None]).astype(np.float32)
+
+
+def model_embeddings(run: Run, model: Path, store: WaveStore) -> np.ndarray:
+    """An ONNX model's embedding of every recording, [R, D], kept under the model's hash."""
+    recipe = run.recipe
+    key = sha256_json([sha256_file(model), store.key, recipe.data])
+    file = run.store_dir / f"embeddings-{key[:16]}.npy"
+    if file.is_file():
+        return np.load(file)  # type: ignore[no-any-return]
+    engine = OrtEngine(model, threads=1)
+
+    def embed(windows: np.ndarray) -> np.ndarray:
+        rows = [engine.run({"waveform": window[None]})["embedding"][0] for window in windows]
+        return np.stack(rows)
+
+    embedding = _embed_with_progress(embed, store, recipe, f"listening with {model.name}")
+    with atomic_path(file) as temporary:
+        np.save(temporary, embedding)
+    return embedding
+
+
+def encoder_embeddings(encoder: Any, store: WaveStore, recipe: Recipe) -> np.ndarray:
+    """A PyTorch encoder's embedding of every recording, [R, D]."""
+    frontend = LogMel(encoder.frontend)
+
+    @torch.inference_mode()
+    def embed(windows: np.ndarray) -> np.ndarray:
+        mel = frontend(torch.from_numpy(np.ascontiguousarray(windows)))
+        return encoder.embed_mel(mel).float().numpy()  # type: ignore[no-any-return]
+
+    return _embed_with_progress(embed, store, recipe, "listening with the student")
+
+
+def _embed_with_progress(
+    embed: Callable[[np.ndarray], np.ndarray], store: WaveStore, recipe: Recipe, description: str
+) -> np.ndarray:
+    ticks = iter(track(range(len(store)), description))
+    done = 0
+
+    def advance(now: int, total: int) -> None:
+        nonlocal done
+        for _ in range(now - done):
+            next(ticks, None)
+        done = now
+
+    result = embed_store(embed, store, recipe.data, progress=advance)
+    next(ticks, None)
+    return result
+
+
+def teacher_callable(run: Run, samples: int) -> Callable[[], None]:
+    """One call of the float teacher in PyTorch, waveform to embedding, one thread; for the benchmark."""
+    encoder = load_encoder(run.encoder_dir)
+    frontend = LogMel(encoder.frontend)
+    wave = torch.from_numpy(np.random.default_rng(0).standard_normal((1, samples)).astype(np.float32) * 0.1)
+    threads = run.recipe.benchmark.threads
+
+    @torch.inference_mode()
+    def call() -> None:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        encoder.embed_mel(frontend(wave))
+
+    notify("the float teacher in PyTorch runs on %d thread(s) for comparison", threads)
+    return call

@@ -1,0 +1,92 @@
+"""Alignment objectives: what they must and must not depend on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from acula_edge.align.monitors import effective_rank, held_out_cka, retrieval
+from acula_edge.align.objectives import Batch, debiased_cka, infonce_loss, linear_cka, objectives
+from acula_edge.align.text_target import fact_groups, fit_text_target
+
+
+def batch(n: int, facts: list[int] | None = None) -> Batch:
+    return Batch(torch.zeros(n, dtype=torch.long), torch.tensor(facts or list(range(n))), 0.1)
+
+
+def test_linear_cka_equals_its_feature_form():
+    generator = torch.Generator().manual_seed(0)
+    audio, text = torch.randn(40, 7, generator=generator), torch.randn(40, 5, generator=generator)
+    a, t = (audio - audio.mean(0)).double(), (text - text.mean(0)).double()
+    expected = (t.T @ a).norm() ** 2 / ((a.T @ a).norm() * (t.T @ t).norm())
+    assert float(linear_cka(audio, text)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_cka_sees_the_pairing_and_ignores_rotation_and_scale():
+    generator = torch.Generator().manual_seed(0)
+    audio = torch.randn(64, 8, generator=generator)
+    rotation = torch.linalg.qr(torch.randn(8, 8, generator=generator))[0]
+    for measure in (linear_cka, debiased_cka):
+        assert float(measure(audio, 3 * audio @ rotation + 1)) == pytest.approx(1, abs=1e-4)
+        assert float(measure(audio, audio[torch.randperm(64, generator=generator)])) < 0.4
+
+
+def test_debiased_cka_is_zero_for_independent_sets_where_the_biased_form_is_not():
+    generator = torch.Generator().manual_seed(0)
+    draws = [(torch.randn(48, 512, generator=generator), torch.randn(48, 512, generator=generator)) for _ in range(8)]
+    assert abs(np.mean([float(debiased_cka(a, t)) for a, t in draws])) < 0.02
+    assert np.mean([float(linear_cka(a, t)) for a, t in draws]) == pytest.approx(0.912, abs=0.02)
+
+
+def test_infonce_rewards_agreement_and_shares_positives():
+    text = torch.eye(4)
+    assert float(infonce_loss(text * 5, text, batch(4))) < 0.01
+    assert float(infonce_loss(text.flip(0) * 5, text, batch(4))) > 5
+    same = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    shared = infonce_loss(same, same, batch(4, [0, 0, 1, 1]))
+    assert float(shared) == pytest.approx(np.log(2), abs=1e-3)  # two equal positives cannot be told apart
+
+
+def test_infonce_takes_no_negatives_from_another_data_set():
+    text = torch.eye(2)
+    other = Batch(torch.tensor([0, 1]), torch.tensor([0, 1]), 0.1)
+    assert float(infonce_loss(text.flip(0), text, other)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", objectives.names())
+def test_every_objective_gives_finite_gradients_even_when_all_is_constant(name):
+    audio = torch.zeros(8, 4, requires_grad=True)
+    objectives[name](audio, torch.ones(8, 4), batch(8)).backward()
+    assert audio.grad is not None
+    assert bool(torch.isfinite(audio.grad).all())
+
+
+def test_text_target_drops_the_data_set_and_has_unit_scale():
+    generator = np.random.default_rng(0)
+    datasets = ["a"] * 50 + ["b"] * 50
+    vectors = generator.standard_normal((100, 20)) @ np.diag(np.linspace(3, 0.1, 20))
+    vectors[50:] += 100
+    target = fit_text_target(vectors, datasets, 6, 0.1)
+    reduced = target.apply(vectors, datasets)
+    assert reduced.shape == (100, 6)
+    assert reduced.std() == pytest.approx(1, rel=1e-4)
+    np.testing.assert_allclose(reduced[:50].mean(0), reduced[50:].mean(0), atol=1e-4)
+
+
+def test_fact_groups_join_equal_reports_of_one_data_set_only():
+    targets = np.array([[1.0, 2], [1.001, 2], [1, 2], [3, 4]])
+    groups = fact_groups(targets, ["a", "a", "b", "a"])
+    assert groups[0] == groups[1]
+    assert len({groups[0], groups[2], groups[3]}) == 3
+
+
+def test_monitors_know_collapse_and_perfect_retrieval():
+    generator = np.random.default_rng(0)
+    text = generator.standard_normal((30, 6)).astype(np.float32)
+    dataset, facts = np.zeros(30, int), np.arange(30)
+    assert effective_rank(np.ones((30, 6)) + 1e-9 * text) < 6.01
+    assert effective_rank(np.outer(text[:, 0], np.ones(6))) == pytest.approx(1, abs=1e-3)
+    assert held_out_cka(text, text, dataset) == pytest.approx(1, abs=1e-4)
+    assert retrieval(text, text, dataset, facts)["val_recall_at_1"] == 1
+    assert retrieval(-text, text, dataset, facts)["val_recall_at_1"] == 0

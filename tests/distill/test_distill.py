@@ -1,0 +1,119 @@
+"""Distillation pieces: degradation, the reduction, and a student that really learns its teacher."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from acula_edge.data.manifest import Recording
+from acula_edge.distill.degradation import degrade
+from acula_edge.distill.task import DistillationTask
+from acula_edge.distill.teaching import Lessons, collect_lessons, fit_reduction
+from acula_edge.encoders import make_encoder, make_student, students
+from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.recipe import DataConfig, DistillConfig
+from acula_edge.training import Optimization, fit
+
+SPEC = FrontendSpec(sample_rate_hz=4000, n_fft=256, hop_length=128, n_mels=64, fmin_hz=25, fmax_hz=2000)
+DATA = DataConfig(window_s=2.56, hop_s=2.56, trim_top_db=None)
+
+
+class Tones:
+    """A store of tones whose pitch is what matters."""
+
+    key = "tones"
+    sample_rate_hz = 4000
+
+    def __init__(self, count: int) -> None:
+        self.recordings = [
+            Recording(f"r{i}", f"r{i}.wav", f"s{i}", "tones", 4000, 2.56, split="train") for i in range(count)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.recordings)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        generator = np.random.default_rng(index)
+        t = np.arange(10240) / 4000
+        wave = np.sin(2 * np.pi * (100 + 37 * (index % 16)) * t) * (1 + np.sin(2 * np.pi * (1 + index % 3) * t))
+        return (0.2 * wave + 0.01 * generator.standard_normal(len(t))).astype(np.float32)
+
+
+def test_degradation_changes_most_clips_keeps_shape_and_repeats_by_seed():
+    wave = torch.stack([torch.from_numpy(Tones(16)[i]) for i in range(16)])
+    first = degrade(wave, np.random.default_rng(0))
+    again = degrade(wave, np.random.default_rng(0))
+    assert torch.equal(first, again)
+    assert first.shape == wave.shape and bool(torch.isfinite(first).all())
+    changed = (first != wave).any(1)
+    assert 8 <= int(changed.sum()) <= 16
+    assert bool(torch.isfinite(degrade(torch.zeros(2, 1024), np.random.default_rng(1))).all())
+
+
+def test_reduction_keeps_cosines_and_says_how_much_variance():
+    generator = np.random.default_rng(0)
+    embedding = (generator.standard_normal((200, 8)) @ generator.standard_normal((8, 50)) + 3).astype(np.float32)
+    reduction = fit_reduction(embedding, 16)
+    reduced = reduction.apply(embedding)
+    assert reduced.shape == (200, 16)
+    assert reduction.kept == pytest.approx(1, abs=1e-4)
+    assert (reduced**2).sum(1).mean() == pytest.approx(1, rel=1e-2)
+    centered = embedding - embedding.mean(0)
+
+    def cosine(rows):
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows @ rows.T
+
+    np.testing.assert_allclose(cosine(reduced), cosine(centered), atol=1e-3)
+
+
+def test_lessons_are_collected_once(tmp_path):
+    store = Tones(6)
+    teacher = make_encoder("opera-ce", frontend=SPEC)
+    first = collect_lessons(teacher, "a" * 64, store, [0, 2, 4], DATA, tmp_path, torch.device("cpu"))
+    assert first.embedding.shape == (3, 1280)
+    files = sorted(tmp_path.iterdir())
+    again = collect_lessons(teacher, "a" * 64, store, [0, 2, 4], DATA, tmp_path, torch.device("cpu"))
+    assert sorted(tmp_path.iterdir()) == files
+    np.testing.assert_array_equal(first.embedding, again.embedding)
+    assert first.only({2}).row.tolist() == [2]
+    collect_lessons(teacher, "b" * 64, store, [0, 2, 4], DATA, tmp_path, torch.device("cpu"))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_student_learns_its_teacher(tmp_path):
+    torch.manual_seed(0)
+    store = Tones(32)
+    pitch = np.arange(32) % 16
+    embedding = np.eye(16, dtype=np.float32)[pitch] + 0.01
+    lessons = Lessons(np.arange(32), np.zeros(32, int), embedding)
+    student = make_student("tiny", frontend=SPEC, embedding_dim=16)
+    task = DistillationTask(
+        student, store, lessons, lessons, fit_reduction(embedding, 16), None,
+        DistillConfig(degrade=False), DATA,
+    )  # fmt: skip
+    rows = []
+    settings = Optimization(
+        epochs=10, batch_size=16, learning_rate=3e-3, weight_decay=0.0, max_grad_norm=1.0, device="cpu"
+    )
+    fit(task, settings, tmp_path, log=lambda **row: rows.append(row))
+    assert rows[-1]["cosine"] < rows[0]["cosine"] - 0.15
+    assert rows[-1]["cka_teacher"] < rows[0]["cka_teacher"]
+
+
+@pytest.mark.parametrize("name", students.names())
+def test_every_student_is_relu_only_and_deploys_to_the_same_function(name):
+    torch.manual_seed(0)
+    student = make_student(name, frontend=SPEC, embedding_dim=32)
+    kinds = {type(module).__name__ for module in student.modules()}
+    assert not kinds & {"SiLU", "Hardswish", "GELU", "SqueezeExcite", "SEModule"}
+    mel = torch.rand(4, 256, 64)
+    student.train()
+    with torch.no_grad():
+        for _ in range(3):
+            student.embed_mel(mel)  # running statistics of random weights would otherwise explode with depth
+    student.eval()
+    with torch.no_grad():
+        expected, got = student.embed_mel(mel), student.deployable().embed_mel(mel)
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
