@@ -1,0 +1,187 @@
+"""A bundle's files: reading them, checking that none was altered, listing what was added. NumPy only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.errors import ArtifactError
+from acula_edge.files import read_json, sha256_file, write_json
+
+BUNDLE_SCHEMA = "acula-edge/bundle/1"
+BUNDLE_FILE = "bundle.json"
+SELFTEST_SCHEMA = "acula-edge/selftest/1"
+SELFTEST_FILE = "selftest.npz"
+PCM_SCALE = 32768
+
+# Files that may come or change after a bundle was written: what was measured on it, and engines built from it.
+_MAY_CHANGE = (".json", ".plan", ".cache")
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """Golden waveforms and what the models made of them where the bundle was written.
+
+    Attributes:
+        names: of the waveforms.
+        waves: [N, T] in [-1, 1].
+        embeddings, scores: expected outputs by precision (``float``, ``int8``): [N, D] and [N, K].
+        tolerances: by precision: ``cosine_min`` of an embedding and ``score_max_abs`` (for a regression relative to
+            its value where that exceeds 1).
+    """
+
+    names: list[str]
+    waves: Array
+    embeddings: dict[str, Array]
+    scores: dict[str, Array]
+    tolerances: dict[str, dict[str, float]]
+
+    def compare(self, precision: str, embeddings: Array, scores: Array) -> list[dict[str, Any]]:
+        """Judge what this machine computed, one entry per waveform: ``name, cosine, score_error, passed``.
+
+        Shape: [N, D], [N, K].
+        """
+        tolerance = self.tolerances[precision]
+        entries = []
+        for row, name in enumerate(self.names):
+            expected, found = (np.asarray(e[row], np.float64) for e in (self.embeddings[precision], embeddings))
+            lengths = float(np.linalg.norm(expected) * np.linalg.norm(found))
+            equal = bool(np.array_equal(expected, found))
+            cosine = 1.0 if equal else float(expected @ found) / lengths if lengths > 0 else 0.0
+            wanted = self.scores[precision][row].astype(np.float64)
+            errors = np.abs(scores[row] - wanted) / np.maximum(1.0, np.abs(wanted))
+            error = float(errors.max(initial=0.0))
+            # A NaN fails both comparisons.
+            passed = bool(cosine >= tolerance["cosine_min"] and error <= tolerance["score_max_abs"])
+            entries.append({
+                "name": name,
+                "cosine": cosine if np.isfinite(cosine) else None,
+                "score_error": error if np.isfinite(error) else None,
+                "passed": passed,
+            })  # fmt: skip
+        return entries
+
+
+def read_bundle(folder: str | Path, verify: bool = True) -> dict[str, Any]:
+    """Read ``bundle.json``, after every file that it lists was checked against its SHA-256.
+
+    Args:
+        verify: without it the other files are not looked at.
+
+    Raises:
+        ArtifactError: the folder is no finished bundle, or a file in it is missing or altered (named).
+    """
+    path = Path(folder)
+    if not (path / BUNDLE_FILE).is_file():
+        raise ArtifactError(
+            f"{path} is no bundle (it has no {BUNDLE_FILE})",
+            remedy="give the folder that acula-edge export wrote; one without bundle.json was never finished",
+        )
+    info = read_json(path / BUNDLE_FILE, schema=BUNDLE_SCHEMA)
+    files = info.get("files")
+    if not isinstance(files, dict) or not all(Path(name).name == name for name in files):
+        raise ArtifactError(f"{path / BUNDLE_FILE} does not list the bundle's files")
+    if verify:
+        damaged = damaged_files(path, files)
+        if damaged:
+            raise ArtifactError(
+                f"the bundle {path} is damaged",
+                given="; ".join(damaged),
+                remedy="copy it again from where it was made, or export it again",
+            )
+    assert isinstance(info, dict)
+    return info
+
+
+def check(folder: str | Path) -> list[str]:
+    """Verify every checksum; names of files in the folder that bundle.json does not know.
+
+    Raises:
+        ArtifactError: see :func:`read_bundle`.
+    """
+    info = read_bundle(folder)
+    return [name for name in file_names(folder) if name not in info["files"]]
+
+
+def seal(folder: str | Path) -> dict[str, Any]:
+    """List files that came since (verify.json, benchmark.json, an engine) in ``bundle.json``, with their hashes.
+
+    Returns:
+        The content of ``bundle.json``.
+
+    Raises:
+        ArtifactError: a model or the golden waveforms changed since the bundle was written.
+    """
+    folder = Path(folder)
+    info = read_bundle(folder, verify=False)
+    listing = list_files(folder)
+    for name, sha256 in info["files"].items():
+        if listing["files"].get(name) != sha256 and not name.endswith(_MAY_CHANGE):
+            raise ArtifactError(
+                f"{folder / name} is not the file that this bundle was written with",
+                remedy="export the bundle again; measurements belong to the files that they were made on",
+            )
+    info.update(listing)
+    write_json(folder / BUNDLE_FILE, info)
+    return info
+
+
+def list_files(folder: Path) -> dict[str, Any]:
+    """Sizes and hashes of a bundle's files, as ``bundle.json`` holds them."""
+    names = file_names(folder)
+    return {
+        "sizes_bytes": {name: (folder / name).stat().st_size for name in names},
+        "files": {name: sha256_file(folder / name) for name in names},
+    }
+
+
+def damaged_files(folder: Path, files: dict[str, str]) -> list[str]:
+    """What is wrong with the listed files, one phrase each."""
+    problems = []
+    for name, sha256 in files.items():
+        if not (folder / name).is_file():
+            problems.append(f"{name} is missing")
+        elif sha256_file(folder / name) != sha256:
+            problems.append(f"{name} was altered")
+    return problems
+
+
+def file_names(folder: str | Path) -> list[str]:
+    """Names of a bundle's files but ``bundle.json``, sorted; hidden ones are no part of it."""
+    return sorted(
+        path.name
+        for path in Path(folder).iterdir()
+        if path.is_file() and path.name != BUNDLE_FILE and not path.name.startswith(".")
+    )
+
+
+def read_selftest(folder: str | Path) -> SelfTest:
+    """Read the golden waveforms of a bundle.
+
+    Raises:
+        ArtifactError: no such file, or not one of these.
+    """
+    path = Path(folder) / SELFTEST_FILE
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            header = json.loads(str(arrays["header"]))
+            if header["schema"] != SELFTEST_SCHEMA:
+                raise ArtifactError(f"{path} has another schema", given=header["schema"], allowed=SELFTEST_SCHEMA)
+            precisions: Sequence[str] = list(header["tolerances"])
+            return SelfTest(
+                names=list(header["names"]),
+                waves=(arrays["pcm"].astype(np.float32) / PCM_SCALE).astype(np.float32),
+                embeddings={name: arrays[f"{name}_embedding"] for name in precisions},
+                scores={name: arrays[f"{name}_scores"] for name in precisions},
+                tolerances=header["tolerances"],
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(f"{path} cannot be read as golden waveforms", given=error) from error

@@ -1,0 +1,211 @@
+"""The bundle: one folder that a device needs, made whole in a temporary place beside it and then renamed there.
+
+``bundle.json`` is written last. A failed export, a full disk included, leaves the former bundle as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from acula_edge import __version__
+from acula_edge.engines.bundle_files import BUNDLE_FILE, BUNDLE_SCHEMA, list_files
+from acula_edge.engines.bundle_files import seal as seal
+from acula_edge.errors import InputError
+from acula_edge.files import write_json
+from acula_edge.progress import notify
+from acula_edge.provenance import provenance
+from acula_edge.quantize.audit import write_audit
+from acula_edge.quantize.calibration import Waves, load_definition, make_mels, pick_windows
+from acula_edge.quantize.export import FRONTEND_FILE, MODEL_FILE, Encoder, FloatExport, export_float
+from acula_edge.quantize.golden import write_selftest
+from acula_edge.quantize.graph import OPSET
+from acula_edge.quantize.heads import TaskHead, column_ranges
+from acula_edge.quantize.qdq import MODEL_INT8_FILE, quantize_encoder
+from acula_edge.recipe import DataConfig, QuantizeConfig
+
+DISCLAIMER = (
+    "Research software. Not a medical device: not evaluated for diagnosis, screening or monitoring, "
+    "and not to be used for clinical decisions."
+)
+
+# Windows on which PyTorch and ONNX are compared.
+PARITY_WINDOWS = 16
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a bundle says of its origin.
+
+    Attributes:
+        student: registered name of the student; None when the encoder itself is exported.
+        encoder: registered name of the encoder that it was taught by.
+        origin: further facts for ``provenance``, such as the run's recipe hash.
+    """
+
+    student: str | None
+    encoder: str
+    origin: dict[str, Any]
+
+
+def write_bundle(
+    folder: str | Path,
+    encoder: Encoder,
+    heads: Sequence[TaskHead],
+    description: Description,
+    *,
+    data: DataConfig,
+    quantize: QuantizeConfig,
+    store: Waves | None = None,
+    frontend: nn.Module | None = None,
+) -> Path:
+    """Export, quantize, audit and describe; everything that a device needs ends up in `folder`.
+
+    Args:
+        folder: the bundle; a former one there is replaced once the new one is complete.
+        encoder: the trained student (or encoder).
+        heads: on its embedding, in the order of the score columns.
+        data: the window, its hop and trimming.
+        quantize: profile, method and calibration.
+        store: recordings to calibrate on; None writes the float model only.
+        frontend: see :func:`acula_edge.quantize.export.export_float`.
+
+    Raises:
+        InputError: something does not fit, or the disk is full; nothing was half written.
+    """
+    folder = Path(folder)
+    spec = encoder.frontend
+    picked = None
+    if store is not None:
+        definition = load_definition(quantize.calibration)
+        picked = pick_windows(store, definition, data, spec.sample_rate_hz, quantize.calibration_windows)
+    with staging(folder) as stage:
+        exported = export_float(
+            encoder,
+            heads,
+            spec.samples(data.window_s),
+            stage,
+            frontend=frontend,
+            windows=None if picked is None else picked.windows[:PARITY_WINDOWS],
+        )
+        parity: dict[str, Any] = {"onnx_vs_torch": exported.parity}
+        models = {"float": MODEL_FILE}
+        quantized: dict[str, Any] | None = None
+        if picked is not None:
+            quantized = quantize_encoder(
+                stage,
+                quantize.profile,
+                make_mels(stage / FRONTEND_FILE, picked.windows),
+                method=quantize.method,
+                keep_float=quantize.keep_float,
+                calibration=picked.describe(),
+            )
+            parity["int8_vs_onnx"] = quantized["parity"]
+            models["int8"] = MODEL_INT8_FILE
+        audit = write_audit(stage, quantize.profile, models.get("int8", MODEL_FILE))
+        write_selftest(stage, spec.sample_rate_hz, exported.samples, models)
+        facts = _facts(folder.name, encoder, heads, description, data, quantize, exported, parity, quantized)
+        write_json(stage / BUNDLE_FILE, {**facts, **list_files(stage)})
+    if not audit["passed"]:
+        errors = [finding for finding in audit["findings"] if finding["severity"] == "error"]
+        notify("the audit for %s found %d errors, see %s", quantize.profile, len(errors), folder / "audit.json")
+    return folder
+
+
+@contextmanager
+def staging(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder` that takes its place on success and vanishes on any failure.
+
+    Raises:
+        InputError: the place cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, so no bundle can be written there")
+    stage: Path | None = None
+    try:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        except OSError as error:
+            raise InputError(f"cannot write beside {folder}", given=error.strerror or error) from error
+        yield stage
+        try:
+            _take_place(stage, folder)
+        except OSError as error:
+            raise InputError(f"cannot put the bundle at {folder}", given=error.strerror or error) from error
+    finally:
+        if stage is not None:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def _take_place(stage: Path, folder: Path) -> None:
+    umask = os.umask(0)
+    os.umask(umask)
+    stage.chmod(0o777 & ~umask)
+    if not folder.exists():
+        stage.rename(folder)
+        return
+    former = Path(tempfile.mkdtemp(prefix=f".{folder.name}-former-", dir=folder.parent)) / folder.name
+    folder.rename(former)
+    try:
+        stage.rename(folder)
+    except OSError:
+        former.rename(folder)
+        former.parent.rmdir()
+        raise
+    shutil.rmtree(former.parent, ignore_errors=True)
+
+
+def _facts(
+    name: str,
+    encoder: Encoder,
+    heads: Sequence[TaskHead],
+    description: Description,
+    data: DataConfig,
+    quantize: QuantizeConfig,
+    exported: FloatExport,
+    parity: dict[str, Any],
+    quantized: dict[str, Any] | None,
+) -> dict[str, Any]:
+    tasks = [
+        {**head.describe(), "start": start, "stop": stop}
+        for head, (start, stop) in zip(heads, column_ranges(heads), strict=True)
+    ]
+    kept = ("method", "calibration", "ops", "int8_mac_share", "size_ratio")
+    return {
+        "schema": BUNDLE_SCHEMA,
+        "name": name,
+        "created_by": {"name": "acula-edge", "version": __version__},
+        "student": description.student,
+        "encoder": description.encoder,
+        "profile": quantize.profile,
+        "disclaimer": DISCLAIMER,
+        "input": {
+            "name": "waveform",
+            "sample_rate_hz": encoder.frontend.sample_rate_hz,
+            "samples": exported.samples,
+            "window_s": data.window_s,
+            "hop_s": data.hop_s,
+            "trim_top_db": data.trim_top_db,
+            "dtype": "float32",
+            "range": [-1.0, 1.0],
+        },
+        "frontend": encoder.frontend.to_dict(),
+        "mel": {"name": "mel", "frames": exported.frames, "bands": exported.bands},
+        "embedding_dim": exported.embedding_dim,
+        "tasks": tasks,
+        "parameters": exported.parameters,
+        "opset": OPSET,
+        "quantization": None if quantized is None else {key: quantized[key] for key in kept},
+        "parity": parity,
+        "provenance": {**provenance(), **description.origin},
+    }
