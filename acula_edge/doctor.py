@@ -10,7 +10,6 @@ import importlib.metadata
 import importlib.util
 import shutil
 import sys
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,12 +191,6 @@ def _language_teachers() -> list[str]:
     return [importlib.import_module("acula_edge.language.teacher").EMBEDDED]
 
 
-def _profiles() -> list[str]:
-    from acula_edge.recipe import QuantizeConfig
-
-    return sorted(typing.get_args(typing.get_type_hints(QuantizeConfig)["profile"]))
-
-
 _REGISTERED: dict[str, Callable[[], list[str]]] = {
     "encoders": _registry("acula_edge.encoders.base", "teachers"),
     "students": _registry("acula_edge.encoders.students", "students"),
@@ -205,7 +198,7 @@ _REGISTERED: dict[str, Callable[[], list[str]]] = {
     "self_supervised": _registry("acula_edge.align.self_supervised", "self_supervised"),
     "teachers": _language_teachers,
     "tasks": _registry("acula_edge.probe.tasks", "tasks"),
-    "profiles": _profiles,
+    "profiles": _registry("acula_edge.quantize.profiles", "profiles"),
     "readers": _registry("acula_edge.data.reader", "readers"),
 }
 

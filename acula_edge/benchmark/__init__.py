@@ -1,1 +1,1 @@
-"""benchmark."""
+"""Latency, memory and energy on this machine (DESIGN section 6)."""

@@ -77,20 +77,59 @@ def pool_windows(scores: NDArray[np.float32], tasks: Sequence[TaskColumns]) -> N
 
     Shape: scores [N, K] -> [K].
     """
-    pooled = np.empty(scores.shape[1], dtype=np.float64)
+    return from_linear(to_linear(scores, tasks).mean(axis=0), tasks)
+
+
+def to_linear(scores: NDArray[np.float32], tasks: Sequence[TaskColumns]) -> NDArray[np.float64]:
+    """Undo sigmoid and softmax (up to a constant per window), so that windows can be averaged.
+
+    Shape: [N, K] -> [N, K].
+    """
+    linear = scores.astype(np.float64)
     for task in tasks:
-        block = scores[:, task.start : task.stop].astype(np.float64)
+        block = linear[:, task.start : task.stop]
         if task.kind == "binary":
-            probability = np.clip(block, _EPSILON, 1 - _EPSILON)
-            logit = np.mean(np.log(probability) - np.log1p(-probability), axis=0)
-            pooled[task.start : task.stop] = 1 / (1 + np.exp(-logit))
+            np.clip(block, _EPSILON, 1 - _EPSILON, out=block)
+            block[:] = np.log(block) - np.log1p(-block)
         elif task.kind == "multiclass":
-            logit = np.mean(np.log(np.maximum(block, _EPSILON)), axis=0)
-            weight = np.exp(logit - logit.max())
-            pooled[task.start : task.stop] = weight / weight.sum()
-        else:
-            pooled[task.start : task.stop] = np.mean(block, axis=0)
-    return pooled
+            block[:] = np.log(np.maximum(block, _EPSILON))
+    return linear
+
+
+def from_linear(linear: NDArray[np.float64], tasks: Sequence[TaskColumns]) -> NDArray[np.float64]:
+    """Inverse of :func:`to_linear`. Shape: [K] -> [K]."""
+    scores = linear.copy()
+    for task in tasks:
+        block = scores[task.start : task.stop]
+        if task.kind == "binary":
+            block[:] = 1 / (1 + np.exp(-block))
+        elif task.kind == "multiclass":
+            block[:] = np.exp(block - block.max())
+            block /= block.sum()
+    return scores
+
+
+class RunningPool:
+    """:func:`pool_windows` one window at a time, over measurable windows only once there is one.
+
+    Attributes:
+        measurable: whether any window so far was.
+    """
+
+    def __init__(self, tasks: Sequence[TaskColumns]) -> None:
+        self._tasks = tasks
+        self._total: NDArray[np.float64] | float = 0.0
+        self._count = 0
+        self.measurable = False
+
+    def add(self, scores: NDArray[np.float32], measurable: bool) -> NDArray[np.float64]:
+        """Take one window in, return the scores so far. Shape: scores [1, K] -> [K]."""
+        if measurable and not self.measurable:
+            self.measurable, self._total, self._count = True, 0.0, 0
+        if measurable or not self.measurable:
+            self._total = self._total + to_linear(scores, self._tasks)[0]
+            self._count += 1
+        return from_linear(np.asarray(self._total / self._count), self._tasks)
 
 
 def describe_scores(

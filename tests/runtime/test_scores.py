@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from acula_edge.errors import ArtifactError
-from acula_edge.runtime.scores import TaskColumns, describe_scores, pool_windows
+from acula_edge.runtime.scores import RunningPool, TaskColumns, describe_scores, pool_windows
 
 BINARY = TaskColumns("M", "Murmur", "binary", ("absent", "present"), "", 0.4, 0, 1)
 CLASSES = TaskColumns("K", "Kind", "multiclass", ("a", "b", "c"), "", None, 1, 4)
@@ -70,3 +70,19 @@ def test_a_task_that_contradicts_itself_is_refused() -> None:
         TaskColumns.from_dict({**values, "kind": "binary", "labels": ["a"]})
     with pytest.raises(ArtifactError, match="lacks"):
         TaskColumns.from_dict({"id": "M"})
+
+
+def test_running_pool_equals_pooling_and_leaves_out_what_was_not_measurable() -> None:
+    draw = np.random.default_rng(0)
+    scores = draw.uniform(0.1, 0.9, size=(5, 5)).astype(np.float32)
+    pool = RunningPool(TASKS)
+    for count, row in enumerate(scores, start=1):
+        np.testing.assert_allclose(pool.add(row[None], True), pool_windows(scores[:count], TASKS), rtol=1e-6)
+
+    pool = RunningPool(TASKS)
+    np.testing.assert_allclose(pool.add(scores[:1], False), pool_windows(scores[:1], TASKS), rtol=1e-6)
+    assert not pool.measurable
+    pool.add(scores[1:2], True)
+    pool.add(scores[2:3], False)
+    np.testing.assert_allclose(pool.add(scores[3:4], True), pool_windows(scores[[1, 3]], TASKS), rtol=1e-6)
+    assert pool.measurable

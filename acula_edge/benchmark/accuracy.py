@@ -1,0 +1,46 @@
+"""How good is what is fast? Every speed-up carries the accuracy of the same two files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from acula_edge.files import read_json
+
+
+def read_verification(bundle: Path) -> dict[str, Any] | None:
+    """The bundle's ``verify.json``; None before verification."""
+    path = bundle / "verify.json"
+    if not path.is_file():
+        return None
+    value = read_json(path)
+    assert isinstance(value, dict)
+    return value
+
+
+def accuracy_of(verification: dict[str, Any] | None, reference: str | None, candidate: str | None) -> dict[str, Any]:
+    """Per task the values of two rows of ``verify.json``.
+
+    Returns:
+        ``tasks``: list of ``id, metric, n_subjects, reference, candidate`` (each ``value, ci95``, or None), and
+        ``reason`` why there is none, else None.
+    """
+    if verification is None:
+        return {"tasks": [], "reason": "not verified: there is no verify.json beside the model"}
+    if reference is None or candidate is None:
+        return {"tasks": [], "reason": "verify.json evaluates only one of the two"}
+    tasks = [
+        {
+            "id": task["id"],
+            "metric": task["metric"],
+            "n_subjects": task["n_subjects"],
+            "reference": _value(task.get(reference)),
+            "candidate": _value(task.get(candidate)),
+        }
+        for task in verification["tasks"]
+    ]
+    return {"tasks": tasks, "reason": None if tasks else "verify.json holds no task"}
+
+
+def _value(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    return None if row is None else {"value": row["value"], "ci95": row["ci95"]}

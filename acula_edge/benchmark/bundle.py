@@ -1,0 +1,199 @@
+"""Benchmark a bundle, or plain ONNX files, on this machine: figures, raw samples, and ratios measured in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.benchmark.accuracy import accuracy_of, read_verification
+from acula_edge.benchmark.environment import (
+    core_times,
+    describe_environment,
+    disturbance_warnings,
+    measure_disturbance,
+)
+from acula_edge.benchmark.inputs import bundle_inputs
+from acula_edge.benchmark.measure import Plan, plan_for
+from acula_edge.benchmark.paired import measure_pairs
+from acula_edge.benchmark.subject import Subject, measure_subject, onnx_subject
+from acula_edge.engines.bundle_files import damaged_files, read_bundle
+from acula_edge.errors import ArtifactError, InputError
+from acula_edge.files import atomic_path, write_json
+from acula_edge.progress import track
+
+SCHEMA = "acula-edge/benchmark/1"
+RESULT = "benchmark.json"
+SAMPLES = "benchmark_samples.npz"
+
+# File, stage, precision, row of verify.json.
+_ARTIFACTS = (
+    ("frontend.onnx", "frontend", "float32", None),
+    ("encoder.onnx", "encoder", "float32", "float_student"),
+    ("encoder.int8.onnx", "encoder", "int8", "int8"),
+    ("model.onnx", "end_to_end", "float32", "float_student"),
+    ("model.int8.onnx", "end_to_end", "int8", "int8"),
+)
+_EXTRA_MODELS = {"float teacher": "float_teacher", "float student": "float_student"}
+
+
+def benchmark_bundle(
+    path: str | Path,
+    mode: str = "quick",
+    threads: int = 1,
+    extra: Mapping[str, Callable[[], object]] | None = None,
+    out: str | Path | None = None,
+) -> dict[str, Any]:
+    """Measure every model of a bundle, stage by stage, and write ``benchmark.json`` and ``benchmark_samples.npz``.
+
+    Args:
+        path: the bundle.
+        mode: ``"smoke"``, ``"quick"`` or ``"full"`` (:data:`acula_edge.benchmark.measure.PLANS`).
+        threads: of ONNX Runtime; callables must keep to it by themselves.
+        extra: further callables by name, each one run from waveform to result. A name that begins with
+            "float teacher" or "float student" is set beside that row of ``verify.json``.
+        out: folder for both files; the bundle itself by default (whoever owns it seals it again).
+
+    Returns:
+        The content of ``benchmark.json``: ``environment``, ``measurements``, ``comparisons``.
+
+    Raises:
+        ArtifactError: no bundle, or one of its models was altered.
+    """
+    bundle = Path(path)
+    plan = plan_for(mode)
+    info = read_bundle(bundle, verify=False)
+    files = [artifact for artifact in _ARTIFACTS if artifact[0] in info["files"]]
+    # Only what is measured: an interrupted benchmark leaves a benchmark.json that bundle.json does not know yet.
+    damaged = damaged_files(bundle, {name: info["files"][name] for name, *_ in files})
+    if damaged:
+        raise ArtifactError(
+            f"the bundle {bundle} is damaged",
+            given="; ".join(damaged),
+            remedy="copy it again from where it was made, or export it again",
+        )
+    feeds = bundle_inputs(bundle, info)
+    subjects = [
+        onnx_subject(
+            bundle / name,
+            threads=threads,
+            inputs=feeds.get(stage),
+            stage=stage,
+            precision=precision,
+            model=model,
+        )
+        for name, stage, precision, model in files
+    ]
+    subjects += [_extra_subject(name, run, threads) for name, run in (extra or {}).items()]
+    pairs = _bundle_pairs(subjects)
+    facts = {"bundle": info["name"], "window_s": info["input"]["window_s"], "input": "synthetic heartbeat"}
+    verification = read_verification(bundle)
+    folder = bundle if out is None else Path(out)
+    return _benchmark(subjects, pairs, plan, mode, facts, verification, folder)
+
+
+def benchmark_models(
+    paths: Sequence[str | Path],
+    mode: str = "quick",
+    threads: int = 1,
+    out: str | Path | None = None,
+) -> dict[str, Any]:
+    """Measure plain ONNX files with noise in the shapes that they declare; each is compared with the first.
+
+    Args:
+        out: folder for ``benchmark.json`` and the raw samples; None writes nothing.
+
+    Returns:
+        As :func:`benchmark_bundle`.
+    """
+    files = [Path(path) for path in paths]
+    if not files:
+        raise InputError("there is nothing to measure", remedy="name a bundle or ONNX files")
+    names = [file.name for file in files]
+    distinct = len(set(names)) == len(names)
+    subjects = [onnx_subject(file, threads=threads, artifact=file.name if distinct else str(file)) for file in files]
+    pairs = [(subjects[0], other) for other in subjects[1:]]
+    facts = {"bundle": None, "window_s": None, "input": "seeded noise in the declared shapes"}
+    return _benchmark(subjects, pairs, plan_for(mode), mode, facts, None, None if out is None else Path(out))
+
+
+def _benchmark(
+    subjects: Sequence[Subject],
+    pairs: Sequence[tuple[Subject, Subject]],
+    plan: Plan,
+    mode: str,
+    facts: dict[str, Any],
+    verification: dict[str, Any] | None,
+    folder: Path | None,
+) -> dict[str, Any]:
+    environment = describe_environment()
+    disturbance = measure_disturbance()
+    before = core_times()
+    samples: dict[str, NDArray[Any]] = {}
+    measurements = []
+    for subject in track(subjects, "measuring latency", total=len(subjects)):
+        row, latency = measure_subject(subject, plan, facts["window_s"], energy_s=plan.loop_s)
+        row["samples_key"] = f"latency/{subject.artifact}"
+        samples[row["samples_key"]] = latency.samples_ms
+        samples[f"loop/{subject.artifact}"] = latency.loop_of_sample
+        measurements.append(row)
+    comparisons = []
+    for reference, candidate in track(pairs, "comparing in turn", total=len(pairs)):
+        measured = measure_pairs(reference.run, candidate.run, plan)
+        key = f"pairs/{candidate.artifact} against {reference.artifact}"
+        samples[f"{key}/reference"], samples[f"{key}/candidate"] = measured.reference_ms, measured.candidate_ms
+        comparisons.append(
+            {
+                "reference": reference.artifact,
+                "candidate": candidate.artifact,
+                "stage": candidate.stage,
+                "threads": candidate.threads,
+                **measured.summary(),
+                "accuracy": accuracy_of(verification, reference.model, candidate.model),
+                "samples_key": key,
+            }
+        )
+    after = core_times()
+    result = {
+        "schema": SCHEMA,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "mode": mode,
+        "plan": asdict(plan),
+        **facts,
+        "environment": environment,
+        "disturbance": disturbance,
+        "stolen_core_s": after.stolen_s - before.stolen_s if before and after else None,
+        "warnings": disturbance_warnings(disturbance, environment["cpu"]["governor"]),
+        "samples_file": None if folder is None else SAMPLES,
+        "measurements": measurements,
+        "comparisons": comparisons,
+    }
+    if folder is not None:
+        with atomic_path(folder / SAMPLES) as temporary:
+            np.savez_compressed(temporary, **samples)  # type: ignore[arg-type]
+        write_json(folder / RESULT, result)
+    return result
+
+
+def _extra_subject(name: str, run: Callable[[], object], threads: int) -> Subject:
+    model = next((row for start, row in _EXTRA_MODELS.items() if name.startswith(start)), None)
+    return Subject(name, "end_to_end", None, None, threads, run, model=model)
+
+
+def _bundle_pairs(subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
+    """(reference, candidate): INT8 against float by stage, then the deployed model against each extra."""
+    found = {subject.artifact: subject for subject in subjects}
+    pairs = [
+        (found[f"{stem}.onnx"], found[f"{stem}.int8.onnx"])
+        for stem in ("encoder", "model")
+        if f"{stem}.onnx" in found and f"{stem}.int8.onnx" in found
+    ]
+    deployed = found.get("model.int8.onnx") or found.get("model.onnx")
+    if deployed is not None:
+        pairs += [(subject, deployed) for subject in subjects if subject.path is None]
+    return pairs

@@ -1,0 +1,120 @@
+"""One thing that is measured, and its row in ``benchmark.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from acula_edge.benchmark.energy import measure_energy
+from acula_edge.benchmark.footprint import measure_footprint
+from acula_edge.benchmark.inputs import input_arrays
+from acula_edge.benchmark.measure import Latency, Plan, measure_latency
+from acula_edge.engines.ort import OrtEngine
+from acula_edge.files import sha256_file
+
+_CALLER = "given by the caller as a callable"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that runs.
+
+    Attributes:
+        artifact: file name, or the caller's name of a callable.
+        stage: ``frontend``, ``encoder`` or ``end_to_end``.
+        precision: ``float32`` or ``int8``; None if not known.
+        provider: that did run, asserted; None for a callable.
+        threads: that it was given.
+        run: one inference.
+        path: the ONNX file; None for a callable.
+        model: the row of ``verify.json`` that evaluates this very thing; None where none does.
+    """
+
+    artifact: str
+    stage: str
+    precision: str | None
+    provider: str | None
+    threads: int
+    run: Callable[[], object]
+    path: Path | None = None
+    model: str | None = None
+
+
+def onnx_subject(
+    path: Path,
+    *,
+    threads: int,
+    inputs: Mapping[str, NDArray[Any]] | None = None,
+    stage: str | None = None,
+    precision: str | None = None,
+    model: str | None = None,
+    artifact: str | None = None,
+) -> Subject:
+    """An ONNX file with a fixed input; without `inputs`, noise in the shapes that the file declares."""
+    engine = OrtEngine(path, threads=threads)
+    feed = input_arrays(engine) if inputs is None else dict(inputs)
+    return Subject(
+        artifact=artifact or path.name,
+        stage=stage or guess_stage(engine),
+        precision=precision or guess_precision(path),
+        provider=engine.provider,
+        threads=threads,
+        run=lambda: engine.run(feed),
+        path=path,
+        model=model,
+    )
+
+
+def guess_stage(engine: OrtEngine) -> str:
+    """Stage of an ONNX file, by the names of its inputs and outputs; whatever is unknown is ``end_to_end``."""
+    if "mel" in engine.outputs:
+        return "frontend"
+    return "encoder" if "mel" in engine.inputs else "end_to_end"
+
+
+def guess_precision(path: Path) -> str:
+    """``int8`` when the file holds quantization operators, else ``float32``; the graph itself is not parsed."""
+    return "int8" if b"QuantizeLinear" in path.read_bytes() else "float32"
+
+
+def measure_subject(
+    subject: Subject, plan: Plan, window_s: float | None, energy_s: float
+) -> tuple[dict[str, Any], Latency]:
+    """Latency, cold start, memory and energy of one subject: its row, and the raw samples."""
+    latency = measure_latency(subject.run, plan)
+    energy = measure_energy(subject.run, energy_s)
+    row: dict[str, Any] = {
+        "artifact": subject.artifact,
+        "provider": subject.provider,
+        "precision": subject.precision,
+        "threads": subject.threads,
+        "stage": subject.stage,
+        **latency.summary(),
+        "cold_start_ms": None,
+        "peak_rss_mb": None,
+        "rtf": None,
+        "energy_mj": energy.per_run_mj,
+        "energy_scope": energy.scope,
+        "model": subject.model,
+        "size_bytes": None,
+        "sha256": None,
+        "not_measured": {},
+    }
+    if window_s is not None:
+        row["rtf"] = row["p50_ms"] / (window_s * 1e3)
+    if subject.path is None:
+        row["not_measured"] |= {"cold_start_ms": _CALLER, "peak_rss_mb": _CALLER}
+    else:
+        row |= measure_footprint(subject.path, subject.threads)
+        row["size_bytes"] = subject.path.stat().st_size
+        row["sha256"] = sha256_file(subject.path)
+        if row["peak_rss_mb"] is None:
+            row["not_measured"]["peak_rss_mb"] = "this system has no /proc/self/status"
+    if energy.per_run_mj is None:
+        row["not_measured"]["energy_mj"] = energy.scope
+        row["energy_scope"] = None
+    return row, latency

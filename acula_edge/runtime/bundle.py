@@ -1,0 +1,197 @@
+"""A bundle on a device: sound in, embedding and answers out, with NumPy and ONNX Runtime only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.audio.resample import resample
+from acula_edge.audio.segment import recording_windows, repeat_pad
+from acula_edge.engines.bundle_files import read_bundle
+from acula_edge.engines.ort import OrtEngine
+from acula_edge.errors import ArtifactError, InputError
+from acula_edge.runtime.pcm import check_rate, to_wave
+from acula_edge.runtime.quality import assess_quality
+from acula_edge.runtime.scores import RunningPool, TaskColumns, describe_scores, pool_windows
+from acula_edge.runtime.stream import resample_chunks, stream_windows
+
+MODEL_FILES = {"int8": "model.int8.onnx", "float": "model.onnx"}
+
+
+@dataclass(frozen=True)
+class StreamUpdate:
+    """What one window of a stream says.
+
+    Attributes:
+        start_s, end_s: of the window, since the stream began.
+        tasks: answers of this window alone, as :meth:`Bundle.score` gives them.
+        recording: answers of all measurable windows so far together (of all windows, while none was measurable).
+        quality: of this window.
+        windows: windows so far.
+        final: the stream ended between two hops, and this window is aligned to its end.
+        compute_ms: time that this window took.
+        real_time_factor: computing time so far over sound so far; below 1 keeps up with the microphone.
+    """
+
+    start_s: float
+    end_s: float
+    tasks: dict[str, dict[str, Any]]
+    recording: dict[str, dict[str, Any]]
+    quality: dict[str, Any]
+    windows: int
+    final: bool
+    compute_ms: float
+    real_time_factor: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+def load_bundle(path: str | Path, threads: int = 1, precision: str = "int8") -> Bundle:
+    """Load a bundle after every file in it has been checked against its SHA-256.
+
+    Args:
+        path: the bundle's folder.
+        threads: of ONNX Runtime.
+        precision: ``"int8"`` or ``"float"``.
+
+    Raises:
+        ArtifactError: the bundle is incomplete or a file in it was altered (named), or it has no such model.
+    """
+    if precision not in MODEL_FILES:
+        raise InputError("unknown precision", given=precision, allowed=MODEL_FILES)
+    return Bundle(Path(path), read_bundle(path), threads, precision)
+
+
+class Bundle:
+    """A loaded bundle. Several threads may use one at once: nothing in it changes after loading.
+
+    Attributes:
+        path: its folder.
+        info: the content of ``bundle.json``.
+        precision: of the model that runs.
+        sample_rate_hz, window_samples, hop_samples: what the model listens to at a time, and the step at which
+            recordings and streams are cut.
+        tasks: in the order of the score columns.
+        embedding_dim: D.
+    """
+
+    def __init__(self, path: Path, info: dict[str, Any], threads: int, precision: str) -> None:
+        file = MODEL_FILES[precision]
+        if not (path / file).is_file():
+            raise ArtifactError(
+                f"the bundle {path} has no {precision} model ({file})",
+                allowed=[name for name, other in MODEL_FILES.items() if (path / other).is_file()],
+                remedy="acula-edge export --int8" if precision == "int8" else "export the bundle again",
+            )
+        self.path = path
+        self.info = info
+        self.precision = precision
+        source = info["input"]
+        self.sample_rate_hz = int(source["sample_rate_hz"])
+        self.window_samples = int(source["samples"])
+        self.hop_samples = round(source["hop_s"] * self.sample_rate_hz)
+        self.embedding_dim = int(info["embedding_dim"])
+        self.tasks = tuple(TaskColumns.from_dict(task) for task in info["tasks"])
+        self._input = str(source["name"])
+        self._engine = OrtEngine(path / file, threads=threads)
+
+    @property
+    def disclaimer(self) -> str:
+        """What this bundle is not for."""
+        return str(self.info["disclaimer"])
+
+    def embed(self, pcm: Any, sample_rate_hz: int) -> NDArray[np.float32]:
+        """Embedding of a recording: the mean over its windows.
+
+        Args:
+            pcm: mono int16, int32 or float samples.
+            sample_rate_hz: of `pcm`; other rates than the bundle's are resampled.
+
+        Shape: pcm [T] -> [D].
+
+        Raises:
+            AudioError: `pcm` is no sound (see :func:`acula_edge.runtime.pcm.to_wave`).
+        """
+        embeddings, _ = self._run(self._windows(to_wave(pcm), check_rate(sample_rate_hz)))
+        mean: NDArray[np.float32] = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+
+    def score(self, pcm: Any, sample_rate_hz: int) -> dict[str, Any]:
+        """Answers about a recording.
+
+        Returns:
+            ``tasks``: by id, see :func:`acula_edge.runtime.scores.describe_scores`; ``quality``, see
+            :func:`acula_edge.runtime.quality.assess_quality`: where it says that the recording is not measurable,
+            no task is decided; ``windows``: how many were cut.
+
+        Raises:
+            AudioError: as for :meth:`embed`.
+        """
+        wave = to_wave(pcm)
+        quality = assess_quality(wave, check_rate(sample_rate_hz))
+        _, scores = self._run(self._windows(wave, sample_rate_hz))
+        tasks = describe_scores(pool_windows(scores, self.tasks), self.tasks, quality["measurable"])
+        return {"tasks": tasks, "quality": quality, "windows": len(scores)}
+
+    def stream(self, chunks: Iterable[Any], sample_rate_hz: int) -> Iterator[StreamUpdate]:
+        """Answers while sound arrives: one update per hop, as soon as its window is full.
+
+        Args:
+            chunks: PCM pieces of any length, in order; a generator that blocks on a microphone will do.
+            sample_rate_hz: of the pieces.
+
+        Shape: chunks of [T_i].
+
+        Raises:
+            AudioError: a piece is no sound, or the stream ends before a single sample came.
+        """
+        waves = resample_chunks(chunks, sample_rate_hz, self.sample_rate_hz)
+        pool = RunningPool(self.tasks)
+        spent_s = 0.0
+        windows = stream_windows(waves, self.window_samples, self.hop_samples)
+        for count, window in enumerate(windows, start=1):
+            started = time.perf_counter()
+            quality = assess_quality(window.wave, self.sample_rate_hz)
+            _, scores = self._run(repeat_pad(window.wave, self.window_samples)[None])
+            tasks = describe_scores(pool_windows(scores, self.tasks), self.tasks, quality["measurable"])
+            recording = describe_scores(pool.add(scores, quality["measurable"]), self.tasks, pool.measurable)
+            compute_s = time.perf_counter() - started
+            spent_s += compute_s
+            yield StreamUpdate(
+                start_s=window.start / self.sample_rate_hz,
+                end_s=window.stop / self.sample_rate_hz,
+                tasks=tasks,
+                recording=recording,
+                quality=quality,
+                windows=count,
+                final=window.final,
+                compute_ms=compute_s * 1e3,
+                real_time_factor=spent_s * self.sample_rate_hz / window.stop,
+            )
+
+    def _windows(self, wave: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
+        """Shape: [T] -> [N, window_samples]."""
+        source = self.info["input"]
+        return recording_windows(
+            resample(wave, sample_rate_hz, self.sample_rate_hz),
+            self.sample_rate_hz,
+            source["window_s"],
+            source["hop_s"],
+            source["trim_top_db"],
+        )
+
+    def _run(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Shape: [N, window_samples] -> ([N, D], [N, K])."""
+        outputs = [self._engine.run({self._input: window[None]}) for window in windows]
+        return (
+            np.concatenate([output["embedding"] for output in outputs]),
+            np.concatenate([output["scores"] for output in outputs]),
+        )
