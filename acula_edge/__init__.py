@@ -1,3 +1,83 @@
-"""acula-edge: audio encoders aligned with medical language, distilled, quantized and proven on the edge."""
+"""acula-edge: audio encoders aligned with medical language, distilled, quantized and proven on the edge.
+
+    import acula_edge as ae
+
+    run = ae.train("recipes/auscultation.yaml", data={"circor": "/data/circor"})
+    bundle = ae.export(run, int8=True)
+    print(ae.load_bundle(bundle).score(pcm, sample_rate_hz=4000))
+
+Importing this loads nothing heavy: a name below is looked up in its module when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from acula_edge.encoders import load_encoder as load_encoder
+    from acula_edge.frontend.reference import log_mel_at as log_mel  # noqa: F401
+    from acula_edge.pipeline import benchmark as benchmark
+    from acula_edge.pipeline import demo as demo
+    from acula_edge.pipeline import distill as distill
+    from acula_edge.pipeline import export as export
+    from acula_edge.pipeline import report as report
+    from acula_edge.pipeline import train as train
+    from acula_edge.pipeline import verify as verify
+    from acula_edge.recipe import load_recipe as load_recipe
+    from acula_edge.run import Run as Run
+    from acula_edge.runtime import load_bundle as load_bundle
+
+_HOME = {
+    "Run": "acula_edge.run:Run",
+    "demo": "acula_edge.pipeline:demo",
+    "export": "acula_edge.pipeline:export",
+    "load_bundle": "acula_edge.runtime:load_bundle",
+    "load_encoder": "acula_edge.encoders:load_encoder",
+    "load_recipe": "acula_edge.recipe:load_recipe",
+    "log_mel": "acula_edge.frontend.reference:log_mel_at",
+    "train": "acula_edge.pipeline:train",
+    "verify": "acula_edge.pipeline:verify",
+}
+
+# These names are both a verb and the package of the stage behind it, so the package itself can be called:
+# ae.benchmark(bundle) runs the verb, and acula_edge.benchmark.measure is still a module.
+_STAGES = ("benchmark", "distill", "report")
+
+__all__ = sorted([*_HOME, *_STAGES, "__version__"])
+
+
+class _CallableStage(ModuleType):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        pipeline = importlib.import_module("acula_edge.pipeline")
+        return getattr(pipeline, self.__name__.rpartition(".")[2])(*args, **kwargs)
+
+
+class _Package(ModuleType):
+    def __setattr__(self, name: str, value: object) -> None:
+        # The import system binds a subpackage to its parent by setting this attribute.
+        if name in _STAGES and isinstance(value, ModuleType):
+            value.__class__ = _CallableStage
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name in _STAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _HOME[name].partition(":")
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

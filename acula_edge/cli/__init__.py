@@ -1,1 +1,1 @@
-"""cli."""
+"""The command ``acula-edge``: one thin file per verb, imported when that verb is asked for."""

@@ -1,0 +1,51 @@
+"""acula-edge export"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from acula_edge.cli.command import verb
+from acula_edge.cli.options import PROFILES, json_option, run_argument
+
+
+@verb(
+    "export",
+    "acula-edge export --int8",
+    "acula-edge export runs/latest --int8 --profile cpu_arm",
+    "acula-edge export runs/latest --int8 --student none",
+)
+@run_argument
+@click.option(
+    "--int8", is_flag=True, help="Quantize to INT8 as well; without it the bundle holds the float model only."
+)
+@click.option(
+    "--student",
+    metavar="NAME|none",
+    help="A registered student instead of the recipe's; `none` exports the encoder itself.",
+)
+@click.option(
+    "--profile", type=click.Choice(PROFILES), help="What the artifact is for, instead of the recipe's choice."
+)
+@click.option(
+    "--no-gate", is_flag=True, help="Write the bundle even if the quality gate refuses it; its verdict stays."
+)
+@json_option
+def command(run: Path, int8: bool, student: str | None, profile: str | None, no_gate: bool, as_json: bool) -> None:
+    """Make a bundle for the device: distill if needed, quantize, verify, benchmark, report.
+
+    Leaves with exit code 3 when the quality gate refuses the INT8 model.
+    """
+    from acula_edge import pipeline
+    from acula_edge.cli.summary import newest_bundle, print_bundle_summary
+    from acula_edge.errors import GateRefused
+
+    chosen: dict[str, Any] = {} if student is None else {"student": student}
+    try:
+        bundle = pipeline.export(run, int8=int8, profile=profile, gate=not no_gate, **chosen)
+    except GateRefused:
+        print_bundle_summary(newest_bundle(run), as_json)
+        raise
+    print_bundle_summary(bundle, as_json)

@@ -1,0 +1,155 @@
+"""acula-edge run"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from acula_edge.cli.command import verb
+from acula_edge.cli.options import json_option
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from acula_edge.audio.decode import Audio
+    from acula_edge.runtime import Bundle
+
+STDIN = "-"
+CHUNK_S = 0.25
+
+
+@verb(
+    "run",
+    "acula-edge run runs/latest/export/base-cpu_x86 heart.wav lung.flac",
+    "acula-edge run base-cpu_arm heart.wav --stream --json",
+    "arecord -t raw -f S16_LE -r 4000 | acula-edge run base-cpu_arm - --stream --rate 4000",
+)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("audio", nargs=-1, required=True, metavar="AUDIO...|-")
+@click.option(
+    "--stream", is_flag=True, help="One answer per window, as soon as it is full, instead of one per recording."
+)
+@click.option(
+    "--rate",
+    "rate_hz",
+    type=click.IntRange(min=1),
+    metavar="HZ",
+    help="With - and --stream: rate of the raw 16-bit little-endian mono samples; default the bundle's.",
+)
+@click.option(
+    "--precision", type=click.Choice(["int8", "float"]), help="Which model; default int8 where the bundle has it."
+)
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of ONNX Runtime.")
+@json_option
+def command(
+    bundle: Path,
+    audio: tuple[str, ...],
+    stream: bool,
+    rate_hz: int | None,
+    precision: str | None,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Score recordings with a bundle; NumPy and ONNX Runtime only.
+
+    AUDIO is WAV, FLAC, OGG or MP3; - reads such a file from standard input, or with --stream raw samples while they
+    arrive. With --json each answer is one line. A recording that cannot be read is an error (exit code 2); the others
+    are scored all the same.
+    """
+    from acula_edge.cli.console import note
+    from acula_edge.errors import AudioError
+    from acula_edge.runtime import load_bundle
+
+    if precision is None:
+        precision = "int8" if (bundle / "model.int8.onnx").is_file() else "float"
+    loaded = load_bundle(bundle, threads=threads, precision=precision)
+    note(loaded.disclaimer)
+    failed: list[AudioError] = []
+    for name in audio:
+        try:
+            for answer in _answers(loaded, name, stream, rate_hz):
+                _show({"audio": name, **answer}, as_json)
+        except AudioError as error:
+            failed.append(error)
+            note(f"error: {error}")
+    if failed:
+        raise click.exceptions.Exit(AudioError.exit_code)
+
+
+def _read_stdin() -> Audio:
+    from acula_edge.audio.decode import read_audio
+
+    # libsndfile seeks, which a pipe cannot.
+    with tempfile.NamedTemporaryFile(prefix="standard-input-") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+        file.flush()
+        return read_audio(file.name)
+
+
+def _answers(bundle: Bundle, name: str, stream: bool, rate_hz: int | None) -> Iterator[dict[str, Any]]:
+    from acula_edge.audio.decode import read_audio
+
+    if stream and name == STDIN:
+        rate_hz = rate_hz or bundle.sample_rate_hz
+        chunks: Iterator[NDArray[Any]] = _raw_chunks(rate_hz)
+    else:
+        sound = _read_stdin() if name == STDIN else read_audio(name)
+        if not stream:
+            yield bundle.score(sound.wave, sample_rate_hz=sound.sample_rate_hz)
+            return
+        rate_hz = sound.sample_rate_hz
+        size = max(1, round(CHUNK_S * rate_hz))
+        chunks = (sound.wave[start : start + size] for start in range(0, len(sound.wave), size))
+    for update in bundle.stream(chunks, sample_rate_hz=rate_hz):
+        yield update.to_dict()
+
+
+def _raw_chunks(rate_hz: int) -> Iterator[NDArray[np.int16]]:
+    """16-bit samples from standard input as they arrive."""
+    import numpy as np
+
+    size = max(1, round(CHUNK_S * rate_hz)) * 2
+    while data := sys.stdin.buffer.read(size):
+        yield np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2")
+
+
+def _show(answer: dict[str, Any], as_json: bool) -> None:
+    import json
+
+    from acula_edge.cli.console import note, print_line, print_table
+
+    if as_json:
+        print_line(json.dumps(answer, allow_nan=False))
+        return
+    heading = answer["audio"]
+    if "end_s" in answer:
+        heading += f"  {answer['start_s']:.2f}-{answer['end_s']:.2f} s"
+    print_table(
+        ["task", "", "score", "unit", "answer", "threshold"],
+        [
+            [
+                task_id,
+                task["name"],
+                _fixed(task["score"]),
+                task.get("unit"),
+                task["label"],
+                _fixed(task.get("threshold")),
+            ]
+            for task_id, task in answer["tasks"].items()
+        ],
+        title=heading,
+        numeric=["score", "threshold"],
+    )
+    for reason in answer["quality"]["reasons"]:
+        note(f"{answer['audio']}: not measurable: {reason}")
+
+
+def _fixed(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"

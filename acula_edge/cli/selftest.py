@@ -1,0 +1,32 @@
+"""acula-edge selftest"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from acula_edge.cli.command import verb
+from acula_edge.cli.options import json_option
+
+
+@verb("selftest", "acula-edge selftest runs/latest/export/base-cpu_x86", "acula-edge selftest base-cpu_arm --json")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@json_option
+def command(bundle: Path, as_json: bool) -> None:
+    """Check a bundle on this device: checksums, then the golden waveforms that travel with it.
+
+    Leaves with exit code 2 when a check fails.
+    """
+    from acula_edge.cli.console import print_json, print_line, print_table
+    from acula_edge.errors import ArtifactError
+    from acula_edge.runtime import selftest
+
+    result = selftest(bundle)
+    if as_json:
+        print_json(result)
+    else:
+        print_table(["check", "passed", ""], [[c["name"], c["passed"], c["detail"]] for c in result["checks"]])
+        print_line(f"\n{result['bundle']} on {result['machine']}: {result['verdict']}")
+    if not result["passed"]:
+        raise click.exceptions.Exit(ArtifactError.exit_code)

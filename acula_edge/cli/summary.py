@@ -1,0 +1,126 @@
+"""Verification and latency as tables, the same for every verb that ends in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from acula_edge.cli.console import note, print_json, print_line, print_table
+from acula_edge.files import read_json
+from acula_edge.run import Run
+
+_MODELS = (("teacher", "float_teacher"), ("float", "float_student"), ("INT8", "int8"))
+
+
+def print_verification(verification: Mapping[str, Any]) -> None:
+    """One row per task: each model's value with its interval, then INT8 against its own float student."""
+    rows = []
+    for task in verification["tasks"]:
+        comparison = task.get("int8_vs_student") or {}
+        rows.append(
+            [
+                task["id"],
+                task["name"],
+                task["metric"].upper(),
+                task["n_subjects"],
+                *(_value(task.get(model)) for _, model in _MODELS),
+                _signed(comparison.get("delta"), comparison.get("ci95")),
+                comparison.get("verdict"),
+            ]
+        )
+    labels = [label for label, _ in _MODELS]
+    print_table(
+        ["task", "", "metric", "subjects", *labels, "INT8 - float", "verdict"],
+        rows,
+        title="As good as float? Values with 95 % intervals over subjects",
+        numeric=["subjects", *labels, "INT8 - float"],
+    )
+    for missing in verification.get("summary", {}).get("tasks_missing", ()):
+        note(f"not evaluated: {missing['id']}: {missing['reason']}")
+    gate = verification.get("gate")
+    if gate is not None:
+        print_line(f"gate: {'passed' if gate['passed'] else 'refused'}")
+        for reason in gate.get("reasons", ()):
+            print_line(f"  {reason}")
+
+
+def print_benchmark(benchmark: Mapping[str, Any]) -> None:
+    """One row per measurement, then speed-ups, each beside the accuracy of the same two files."""
+    columns = ["artifact", "stage", "provider", "threads", "p50 ms", "p90 ms", "p99 ms", "cold ms", "peak MB", "mJ"]
+    keys = [*columns[:4], "p50_ms", "p90_ms", "p99_ms", "cold_start_ms", "peak_rss_mb", "energy_mj"]
+    print_table(
+        columns,
+        [[row[key] for key in keys] for row in benchmark["measurements"]],
+        title="Latency on this machine; a dash was not measured",
+        numeric=columns[3:],
+    )
+    for comparison in benchmark["comparisons"]:
+        print_line(_speed_up(comparison))
+    for warning in benchmark.get("warnings", ()):
+        note(f"warning: {warning}")
+
+
+def _speed_up(comparison: Mapping[str, Any]) -> str:
+    pair = f"{comparison['candidate']} against {comparison['reference']}"
+    accuracy = comparison["accuracy"]
+    if not accuracy["tasks"]:
+        return f"{pair}: no speed-up is stated without an accuracy ({accuracy['reason']})"
+    low, high = comparison["speedup_ci95"]
+    kept = "; ".join(
+        f"{task['id']} {task['metric'].upper()} {_number(task['reference'])} -> {_number(task['candidate'])}"
+        for task in accuracy["tasks"]
+    )
+    return f"{pair}: {comparison['speedup']:.2f} times [{low:.2f}, {high:.2f}] as fast; {kept}"
+
+
+def _number(row: Mapping[str, Any] | None) -> str:
+    return "-" if row is None or row["value"] is None else f"{row['value']:.3f}"
+
+
+def newest_bundle(run: Path) -> Path:
+    """The bundle of a run that was written last."""
+    return max(Run.open(run).bundles, key=lambda bundle: (bundle / "bundle.json").stat().st_mtime)
+
+
+def print_bundle_summary(bundle: Path, as_json: bool) -> None:
+    """What an export made: where it lies, whether it is as good as float, how fast it is here."""
+    verification = _read(bundle / "verify.json")
+    benchmark = _read(bundle / "benchmark.json")
+    report = bundle.parent.parent / "report.html"
+    if as_json:
+        print_json(
+            {
+                "bundle": str(bundle),
+                "report": str(report) if report.is_file() else None,
+                "verify": verification,
+                "benchmark": benchmark,
+            }
+        )
+        return
+    if verification is not None:
+        print_verification(verification)
+        print_line()
+    if benchmark is not None:
+        print_benchmark(benchmark)
+        print_line()
+    print_line(f"bundle: {bundle}")
+    if report.is_file():
+        print_line(f"report: {report}")
+
+
+def _read(path: Path) -> Any:
+    return read_json(path) if path.is_file() else None
+
+
+def _value(row: Mapping[str, Any] | None) -> str | None:
+    if not row or row.get("value") is None:
+        return None
+    interval = row.get("ci95")
+    return f"{row['value']:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
+
+
+def _signed(delta: float | None, interval: list[float] | None) -> str | None:
+    if delta is None:
+        return None
+    return f"{delta:+.4f}" + (f" [{interval[0]:+.4f}, {interval[1]:+.4f}]" if interval else "")

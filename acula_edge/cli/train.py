@@ -1,0 +1,47 @@
+"""acula-edge train"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from acula_edge.cli.command import verb
+from acula_edge.cli.options import DEFAULT_RUN, data_option, set_option
+
+
+@verb(
+    "train",
+    "acula-edge train",
+    "acula-edge train recipes/auscultation.yaml --data circor=/data/circor --data kauh=/data/kauh",
+    "acula-edge train --set align.epochs=4 --set seed=1 --out runs/short",
+    "acula-edge train --out runs/short --resume",
+)
+@click.argument("recipe", required=False)
+@data_option
+@set_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULT_RUN,
+    show_default=True,
+    metavar="RUN",
+    help="Folder of the run.",
+)
+@click.option("--resume", is_flag=True, help="Go on where this run was interrupted.")
+def command(recipe: str | None, data: dict[str, Path], overrides: tuple[str, ...], out: Path, resume: bool) -> None:
+    """Align an encoder with reports written from the recordings' metadata.
+
+    RECIPE is a YAML file or the name of a recipe that ships with acula-edge. Without it, acula-edge.yaml in this
+    folder is used, else the phantom recipe, which makes its own recordings and needs no download.
+    """
+    from acula_edge import pipeline
+    from acula_edge.cli.console import note, print_line
+
+    run = pipeline.train(recipe=recipe, data=data, overrides=overrides, out=out, resume=resume)
+    print_line(str(run.path))
+    note(f"next: acula-edge export --int8{_argument(run.path)}")
+
+
+def _argument(run: Path) -> str:
+    return "" if run == DEFAULT_RUN else f" {run}"

@@ -1,0 +1,33 @@
+"""acula-edge verify"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from acula_edge.cli.command import verb
+from acula_edge.cli.options import DEFAULT_RUN, json_option
+
+
+@verb(
+    "verify",
+    "acula-edge verify",
+    "acula-edge verify runs/latest/export/base-cpu_x86 --tasks C1,T10-clean",
+    "acula-edge verify runs/latest --json",
+)
+@click.argument("target", type=click.Path(path_type=Path), default=DEFAULT_RUN, metavar="[RUN|BUNDLE]")
+@click.option("--tasks", metavar="ID,ID|all", help="Tasks to evaluate instead of the recipe's; see acula-edge doctor.")
+@json_option
+def command(target: Path, tasks: str | None, as_json: bool) -> None:
+    """Say, task by task and with intervals over subjects, whether INT8 is as good as float."""
+    from acula_edge import pipeline
+    from acula_edge.cli.console import print_json
+    from acula_edge.cli.summary import print_verification
+
+    names = None if tasks is None else [name.strip() for name in tasks.split(",") if name.strip()]
+    result = pipeline.verify(target, tasks=names)
+    if as_json:
+        print_json(result)
+    else:
+        print_verification(result)
