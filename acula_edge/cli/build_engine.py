@@ -35,10 +35,10 @@ def command(bundle: Path, fp16: bool, level: int, backend: str) -> None:
     from acula_edge.errors import ArtifactError
 
     info = read_bundle(bundle)
-    if info["profile"] != "tensorrt":
+    if info.get("profile") != "tensorrt":
         raise ArtifactError(
             f"the bundle {bundle} was made for another target",
-            given=info["profile"],
+            given=info.get("profile"),
             allowed="tensorrt",
             remedy="acula-edge export --int8 --profile tensorrt",
         )
