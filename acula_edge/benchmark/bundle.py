@@ -139,7 +139,7 @@ def _benchmark(
     for subject in track(subjects, "measuring latency", total=len(subjects)):
         row, latency = measure_subject(subject, plan, facts["window_s"], energy_s=plan.loop_s)
         row["samples_key"] = f"latency/{subject.artifact}"
-        samples[row["samples_key"]] = latency.samples_ms
+        samples[row["samples_key"]] = latency.samples_ms.astype(np.float32)
         samples[f"loop/{subject.artifact}"] = latency.loop_of_sample
         measurements.append(row)
     comparisons = []

@@ -77,6 +77,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     started = time.perf_counter()
+    import onnxruntime  # noqa: F401  (the engine would import it later, inside load_ms)
+
     from acula_edge.benchmark.inputs import input_arrays
     from acula_edge.engines.ort import OrtEngine
 

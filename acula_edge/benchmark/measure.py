@@ -66,10 +66,10 @@ class Latency:
         return np.concatenate(self.loops_ms)
 
     @property
-    def loop_of_sample(self) -> NDArray[np.int32]:
+    def loop_of_sample(self) -> NDArray[np.int16]:
         """Which loop each of :attr:`samples_ms` belongs to. Shape: [n]."""
         counts = [loop.size for loop in self.loops_ms]
-        return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        return np.repeat(np.arange(len(counts), dtype=np.int16), counts)
 
     def summary(self) -> dict[str, float | int | list[float]]:
         """``p50_ms`` is the median of the loops' medians; the other percentiles come from all samples together."""

@@ -140,8 +140,8 @@ def test_files_are_written_and_hold_the_raw_samples(copy: Path) -> None:
             raw, loop = samples[row["samples_key"]], samples[f"loop/{row['artifact']}"]
             assert raw.size == row["n"] == loop.size and loop.max() + 1 == row["loops"]
             medians = [np.median(raw[loop == number]) for number in range(row["loops"])]
-            assert np.median(medians) == pytest.approx(row["p50_ms"])
-            assert np.percentile(raw, 99) == pytest.approx(row["p99_ms"])
+            assert np.median(medians) == pytest.approx(row["p50_ms"], rel=1e-4)
+            assert np.percentile(raw, 99) == pytest.approx(row["p99_ms"], rel=1e-4)
         for pair in result["comparisons"]:
             ratio = samples[f"{pair['samples_key']}/reference"] / samples[f"{pair['samples_key']}/candidate"]
             assert np.median(ratio) == pytest.approx(pair["speedup"])
