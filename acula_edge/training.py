@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -260,6 +260,31 @@ class _State:
         file = self.folder / "best.pt"
         if file.is_file():
             task.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+
+
+@torch.no_grad()
+def refresh_statistics(model: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Recompute batch normalization's running statistics as plain averages over clean inputs, weights unchanged.
+
+    The averages left by training lag behind the weights and saw masked crops; with few hundred recordings some clips
+    then leave the range that the network was trained on by a factor of a thousand.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    model.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    seen = 0
+    for batch in batches:
+        model(batch)
+        seen += 1
+    if layers and not seen:
+        raise InputError("there are no inputs to refresh normalization statistics on")
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    model.eval()
 
 
 def forget(folder: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from acula_edge.errors import AculaEdgeError, InputError
-from acula_edge.training import Optimization, batch_order, fit, forget, resolve_device
+from acula_edge.training import Optimization, batch_order, fit, forget, refresh_statistics, resolve_device
 
 
 class Line(nn.Module):
@@ -108,3 +108,14 @@ def test_cuda_where_there_is_none_is_a_clear_error(monkeypatch):
     with pytest.raises(InputError, match="no CUDA GPU"):
         resolve_device("cuda")
     assert resolve_device("auto").type == "cpu"
+
+
+def test_refreshed_statistics_are_those_of_the_clean_inputs():
+    model = nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 2, 1))
+    inputs = torch.randn(128, 1, 4, 4, generator=torch.Generator().manual_seed(0)) * 3 + 5
+    refresh_statistics(model, inputs.split(32))
+    assert float(model[0].running_mean) == pytest.approx(float(inputs.mean()), rel=1e-3)
+    assert float(model[0].running_var) == pytest.approx(float(inputs.var()), rel=0.05)
+    assert model[0].momentum == 0.1 and not model.training and not model[0].training
+    with pytest.raises(InputError, match="no inputs"):
+        refresh_statistics(model, [])

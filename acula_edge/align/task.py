@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,14 @@ class AlignmentTask(nn.Module):
             **retrieval(audio, text, pairs.dataset, pairs.facts),
             "effective_rank": effective_rank(np.concatenate(embeddings)),
         }
+
+    def clean_batches(self, size: int = 64) -> Iterator[torch.Tensor]:
+        """Spectrograms of the middle window of every training recording, unmasked, in mixed order."""
+        device = next(self.parameters()).device
+        rows = np.random.default_rng(0).permutation(self.train_pairs.rows)
+        for start in range(0, len(rows) - min(size, len(rows)) + 1, size):
+            windows = np.stack([_middle(self.waves[int(r)], self.window_samples) for r in rows[start : start + size]])
+            yield self.frontend(torch.from_numpy(windows).to(device))
 
     def describe(self, items: np.ndarray) -> list[str]:
         """Ids of the recordings of a batch."""

@@ -22,7 +22,7 @@ from acula_edge.language import embed_reports
 from acula_edge.progress import notify
 from acula_edge.recipe import AlignConfig, Recipe
 from acula_edge.run import Run
-from acula_edge.training import Optimization, fit, forget, resolve_device
+from acula_edge.training import Optimization, fit, forget, refresh_statistics, resolve_device
 
 
 def align(run: Run, *, resume: bool = False) -> None:
@@ -58,6 +58,7 @@ def align(run: Run, *, resume: bool = False) -> None:
             )
         )
         encoder = task.encoder
+        refresh_statistics(encoder, task.clean_batches())
     else:
         folder = None
     save_encoder(encoder, run.encoder_dir)

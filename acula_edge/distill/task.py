@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import nn
@@ -102,6 +104,13 @@ class DistillationTask(nn.Module):
             target = torch.from_numpy(self.val_target[items]).to(device)
             cosines.append(functional.cosine_similarity(embedding, target).cpu().numpy())
         return {"val_cosine": float(np.concatenate(cosines).mean())}
+
+    def clean_batches(self, size: int = 64) -> Iterator[torch.Tensor]:
+        """Spectrograms of training windows, undegraded, in mixed order; at most 1,024 of them."""
+        device = next(self.parameters()).device
+        items = np.random.default_rng(0).permutation(self.items)[:1024]
+        for start in range(0, len(items) - min(size, len(items)) + 1, size):
+            yield self.frontend(self._windows(self.train_lessons, items[start : start + size]).to(device))
 
     def describe(self, items: np.ndarray) -> list[str]:
         """Ids of the recordings of a batch."""

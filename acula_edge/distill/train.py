@@ -15,7 +15,7 @@ from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import sha256_file
 from acula_edge.recipe import DistillConfig
 from acula_edge.run import Run
-from acula_edge.training import Optimization, fit, forget, resolve_device
+from acula_edge.training import Optimization, fit, forget, refresh_statistics, resolve_device
 
 
 def distill(run: Run, student: str, *, resume: bool = False) -> None:
@@ -62,6 +62,7 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
         resume=resume,
         description=f"distilling {student}",
     )
+    refresh_statistics(task.student, task.clean_batches())
     save_encoder(task.student, run.student_dir(student))
     run.record(
         f"distill-{student}",

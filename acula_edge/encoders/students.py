@@ -6,6 +6,7 @@ No squeeze-excite and no hard-swish: ONNX Runtime's INT8 is slower than float wi
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,11 +33,9 @@ class Student(AudioEncoder):
         super().__init__(config)
         self.embedding_dim = config.options["embedding_dim"]
         self.backbone = students[config.encoder].backbone()
-        with torch.no_grad():
-            features = self.backbone.eval().forward_features(torch.zeros(1, 1, 256, self.frontend.n_mels))
         self.norm = nn.BatchNorm2d(1)
-        self.projection = nn.Linear(features.shape[1] * features.shape[3], self.embedding_dim)
-        self.train()
+        bands = math.ceil(self.frontend.n_mels / self.backbone.feature_info[-1]["reduction"])
+        self.projection = nn.Linear(self.backbone.head_hidden_size * bands, self.embedding_dim)
 
     def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
         features = self.backbone.forward_features(self.norm(mel[:, None]))

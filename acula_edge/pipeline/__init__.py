@@ -109,7 +109,7 @@ def export(
     name = run.recipe.distill.student if student == RECIPE else (None if student == "none" else student)
     if not (run.encoder_dir / "model.safetensors").is_file():
         raise ArtifactError(f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume")
-    if name is not None and f"distill-{name}" not in run.manifest["stages"]:
+    if name is not None and not (run.student_dir(name) / "model.safetensors").is_file():
         distill(run, name, resume=True)
 
     from acula_edge.pipeline.bundling import build_bundle
@@ -218,7 +218,7 @@ def _set_aside(path: Path) -> Path:
 def _seal(bundle: Path) -> None:
     """List the bundle's new files in bundle.json, with their hashes."""
     if (bundle / "bundle.json").is_file():
-        from acula_edge.quantize.bundle import seal
+        from acula_edge.engines.bundle_files import seal
 
         seal(bundle)
 

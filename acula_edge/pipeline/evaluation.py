@@ -13,18 +13,16 @@ from acula_edge.data.prepare import prepare
 from acula_edge.data.store import WaveStore
 from acula_edge.distill.teaching import collect_lessons
 from acula_edge.encoders import load_encoder
+from acula_edge.engines.bundle_files import seal
 from acula_edge.engines.ort import OrtEngine
-from acula_edge.errors import InputError, did_you_mean
 from acula_edge.files import atomic_path, read_json, sha256_file, sha256_json, write_json
 from acula_edge.frontend.torch_mel import LogMel
 from acula_edge.probe.embeddings import embed_store
 from acula_edge.probe.heads import fit_heads
-from acula_edge.probe.tasks import Task
-from acula_edge.probe.tasks import tasks as registered_tasks
+from acula_edge.probe.tasks import Task, resolve_tasks
 from acula_edge.probe.verify import score_tasks, verify_embeddings
 from acula_edge.probe.scores import write_scores
 from acula_edge.progress import notify, track
-from acula_edge.quantize.bundle import seal
 from acula_edge.recipe import Recipe
 from acula_edge.run import Run
 from acula_edge.training import resolve_device
@@ -54,21 +52,8 @@ def verify_bundle(run: Run, bundle: Path, tasks: Sequence[str] | None = None) ->
 
 
 def select_tasks(names: Sequence[str], store: WaveStore) -> list[Task]:
-    """Tasks by id; ``all`` takes those whose data set the run holds.
-
-    Raises:
-        InputError: there is no such task.
-    """
-    if list(names) == ["all"]:
-        held = {recording.dataset for recording in store.recordings}
-        return [registered_tasks[name] for name in registered_tasks if registered_tasks[name].dataset in held]
-    unknown = [name for name in names if name not in registered_tasks]
-    if unknown:
-        known = registered_tasks.names()
-        raise InputError(
-            f"there is no task {unknown[0]}", allowed=[*known, "all"], remedy=did_you_mean(unknown[0], known)
-        )
-    return [registered_tasks[name] for name in names]
+    """Tasks by id or wildcard; ``all`` takes those whose data set the run holds."""
+    return list(resolve_tasks(names, store.recordings))
 
 
 def teacher_embeddings(run: Run, store: WaveStore) -> np.ndarray:

@@ -1,0 +1,40 @@
+"""From a run's student (or encoder) to a bundle: heads fitted on its float embeddings, then export and quantization."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from acula_edge.data.prepare import prepare
+from acula_edge.encoders import load_encoder
+from acula_edge.files import sha256_file
+from acula_edge.pipeline.evaluation import encoder_embeddings, select_tasks
+from acula_edge.probe.heads import fit_heads
+from acula_edge.quantize.bundle import Description, write_bundle
+from acula_edge.run import Run
+
+
+def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool) -> Path:
+    """Write the bundle of one student (None: of the encoder itself) for one profile; returns its folder."""
+    recipe = run.recipe
+    store = prepare(recipe, run)
+    source = run.encoder_dir if student is None else run.student_dir(student)
+    network = load_encoder(source).deployable()
+    embeddings = encoder_embeddings(network, store, recipe)
+    tasks = select_tasks(recipe.verify.tasks, store)
+    heads = fit_heads(embeddings, store.recordings, tasks, recipe.seed)
+    origin = {
+        "recipe": recipe.name,
+        "recipe_sha256": recipe.fingerprint(),
+        "weights_sha256": sha256_file(source / "model.safetensors"),
+        "encoder_sha256": sha256_file(run.encoder_dir / "model.safetensors"),
+    }
+    return write_bundle(
+        run.bundle_dir(student, profile),
+        network,
+        heads,
+        Description(student=student, encoder=recipe.encoder.name, origin=origin),
+        data=recipe.data,
+        quantize=dataclasses.replace(recipe.quantize, profile=profile),  # type: ignore[arg-type]
+        store=store if int8 else None,
+    )
