@@ -6,6 +6,11 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.acula-edge-installed
 
+# An environment that another checkout installed itself into is installed again.
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
 .PHONY: help install demo test lint bench clean
 
 help:
@@ -23,7 +28,7 @@ $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or later found; name one: make install PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[train,demo,dev]"
-	@touch $@
+	@printf %s "$(CURDIR)" > $@
 
 demo: install
 	$(BIN)/acula-edge demo
