@@ -71,7 +71,6 @@ def check_corpus(
     Contradictions (an id listed twice, a person on two sides of the split) are errors, exit code 2. Recordings that
     cannot be used are listed with the reason; in a run they would be set aside.
     """
-    from acula_edge.cli.console import print_json
     from acula_edge.cli.display import DISPLAY
     from acula_edge.data.prepare import prepare
     from acula_edge.progress import show_progress
@@ -82,11 +81,7 @@ def check_corpus(
     with tempfile.TemporaryDirectory(prefix="acula-edge-") as folder:
         run = Run.create(folder, resolved)
         prepare(resolved, run)
-        facts = _facts(run)
-    if as_json:
-        print_json(facts)
-    else:
-        _print_facts(facts)
+        _print_facts(_facts(run), as_json)
 
 
 @verb(
@@ -111,7 +106,7 @@ def prepare_corpus(
     acula-edge train --out RUN --resume goes on from there; acula-edge reports write RUN/recordings.jsonl shows the
     reports that alignment would read.
     """
-    from acula_edge.cli.console import print_json, print_line
+    from acula_edge.cli.console import note
     from acula_edge.data.prepare import prepare
     from acula_edge.errors import InputError
     from acula_edge.run import Run
@@ -122,12 +117,8 @@ def prepare_corpus(
         raise InputError(f"{run.path} already holds a run of another recipe", remedy="choose another folder with --out")
     run = Run.create(run.path, resolved)
     prepare(resolved, run)
-    facts = _facts(run)
-    if as_json:
-        print_json(facts)
-    else:
-        _print_facts(facts)
-        print_line(f"\nmanifest: {run.recordings_path}")
+    _print_facts(_facts(run), as_json)
+    note(f"manifest: {run.recordings_path}")
 
 
 for _verb in (list_readers, check_corpus, prepare_corpus):
@@ -156,9 +147,12 @@ def _facts(run: Any) -> dict[str, Any]:
     return {**counts, "set_aside_recordings": [json.loads(line) for line in lines]}
 
 
-def _print_facts(facts: dict[str, Any]) -> None:
-    from acula_edge.cli.console import print_line, print_table
+def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
+    from acula_edge.cli.console import print_json, print_line, print_table
 
+    if as_json:
+        print_json(facts)
+        return
     rows: list[list[object]] = []
     for dataset, counts in facts["datasets"].items():
         rows.append([dataset, "all", counts["recordings"], counts["subjects"], counts["hours"]])

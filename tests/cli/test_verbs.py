@@ -214,7 +214,7 @@ def test_data_prepare_then_reports(invoke: Invoke, corpus: Path, tmp_path: Path)
     assert result.exit_code == 0, result.output
     run = Run.open(tmp_path / "run")
     assert len(run.recordings()) == 10
-    assert str(run.recordings_path) in result.stdout
+    assert str(run.recordings_path) in result.stderr
     result = invoke("reports", "write", run.recordings_path, "--set", "reports.variants=2")
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in (run.path / "reports.jsonl").read_text().splitlines()]
