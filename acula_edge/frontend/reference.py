@@ -62,7 +62,7 @@ def _normalize(power: NDArray[np.float64], spec: FrontendSpec) -> NDArray[np.flo
     if lowest > -SILENT_SPAN_DB:
         return np.zeros(power.shape, dtype=np.float32)
     span = -lowest if spec.normalization == "minmax" else spec.top_db
-    return (1 + decibels / span).astype(np.float32)
+    return np.asarray(1 + decibels / span, dtype=np.float32)
 
 
 def _checked(wave: NDArray[np.float32]) -> NDArray[np.float32]:
