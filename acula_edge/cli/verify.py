@@ -13,7 +13,7 @@ from acula_edge.cli.options import DEFAULT_RUN, json_option
 @verb(
     "verify",
     "acula-edge verify",
-    "acula-edge verify runs/latest/export/base-cpu_x86 --tasks C1,T10-clean",
+    "acula-edge verify runs/latest/export/base-cpu_x86 --tasks C1,T10",
     "acula-edge verify runs/latest --json",
 )
 @click.argument("target", type=click.Path(path_type=Path), default=DEFAULT_RUN, metavar="[RUN|BUNDLE]")
