@@ -1,1 +1,1 @@
-"""data/readers."""
+"""One module per corpus; each registers a reader."""

@@ -1,0 +1,203 @@
+"""The first stage of a run: read every source, check, split, refuse leaks, decode."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from acula_edge.data.manifest import Recording, read_manifest, write_manifest
+from acula_edge.data.reader import ReadResult, SetAside, readers
+from acula_edge.data.splits import assign_splits, find_leaks
+from acula_edge.data.store import WaveStore
+from acula_edge.errors import ManifestError
+from acula_edge.files import read_json, sha256_file, sha256_json, write_json, write_jsonl
+from acula_edge.progress import notify, track
+from acula_edge.recipe import DataConfig, Recipe
+from acula_edge.run import Run
+
+SCHEMA = "acula-edge/listing/1"
+SPLITS = ("train", "val", "test")
+_SHOWN = 5
+
+
+def prepare(recipe: Recipe, run: Run) -> WaveStore:
+    """Waves of every usable recording of a recipe's sources, at the front end's rate, with their splits.
+
+    What takes part is decided once per run: later calls with the same sources and split read it from the run's
+    cache. Leaves ``RUN/recordings.jsonl``, ``RUN/set_aside.jsonl`` and counts under the stage ``data`` of the run's
+    manifest.
+
+    Raises:
+        ManifestError: a source has no folder or contradicts itself, a person or a file's content is on two sides of
+            the split, or nothing can be decoded.
+    """
+    listed = list_recordings(recipe.data, run)
+    store = WaveStore.build(
+        listed.recordings, recipe.frontend.sample_rate_hz, run.store_dir, _Ticks("decoding", len(listed.recordings))
+    )
+    set_aside = [*listed.set_aside, *store.set_aside]
+    if not store.recordings:
+        raise ManifestError(
+            "none of the recordings can be decoded",
+            given=f"{len(set_aside)} set aside",
+            remedy=f"the first: {set_aside[0].path}: {set_aside[0].reason}" if set_aside else None,
+        )
+    write_jsonl(run.set_aside_path, (entry.to_dict() for entry in set_aside))
+    write_manifest(run.recordings_path, store.recordings)
+    facts = {
+        **count(store.recordings, set_aside),
+        "sample_rate_hz": store.sample_rate_hz,
+        "clipped": len(store.clipped),
+        "waves": store.key,
+    }
+    before = {key: value for key, value in run.manifest["stages"].get("data", {}).items() if key != "finished"}
+    if facts != before:
+        run.record("data", **facts)
+        if set_aside:
+            notify("%d recordings are set aside; reasons are in %s", len(set_aside), run.set_aside_path)
+    return store
+
+
+def count(recordings: Sequence[Recording], set_aside: Sequence[SetAside] = ()) -> dict[str, Any]:
+    """How much there is: recordings, persons and hours, per data set and split."""
+    datasets: dict[str, dict[str, Any]] = {}
+    for dataset in sorted({recording.dataset for recording in recordings}):
+        members = [recording for recording in recordings if recording.dataset == dataset]
+        datasets[dataset] = {
+            **_totals(members),
+            "splits": {s: _totals([r for r in members if r.split == s]) for s in sorted({r.split for r in members})},
+        }
+    reasons = Counter(entry.recording.partition("/")[0] for entry in set_aside)
+    return {
+        **_totals(recordings),
+        "datasets": datasets,
+        "set_aside": len(set_aside),
+        "set_aside_by_dataset": dict(sorted(reasons.items())),
+    }
+
+
+def list_recordings(data: DataConfig, run: Run) -> ReadResult:
+    """Recordings of every source with hashes and splits, checked; from the run's cache where it holds them.
+
+    Raises:
+        ManifestError: see :func:`prepare`.
+    """
+    key = sha256_json([SCHEMA, asdict(data)["sources"], asdict(data.split)])
+    listing = run.store_dir / f"listing-{key[:16]}.jsonl"
+    aside = listing.with_suffix(".set_aside.json")
+    if listing.is_file() and aside.is_file():
+        kept = [SetAside(**entry) for entry in read_json(aside, schema=SCHEMA)["set_aside"]]
+        return ReadResult(read_manifest(listing), kept)
+    found = read_sources(data, run)
+    check_recordings(found.recordings)
+    hashed = hash_recordings(found.recordings)
+    recordings = assign_splits(hashed.recordings, data.split)
+    leaks = find_leaks(recordings)
+    if leaks:
+        more = f", and {len(leaks) - _SHOWN} more" if len(leaks) > _SHOWN else ""
+        raise ManifestError(
+            "the same person or the same sound is on two sides of the split",
+            given="; ".join(leaks[:_SHOWN]) + more,
+            remedy="give equal files the same subject (or leave one out), and each subject one split",
+        )
+    set_aside = [*found.set_aside, *hashed.set_aside]
+    write_json(aside, {"schema": SCHEMA, "set_aside": [entry.to_dict() for entry in set_aside]})
+    write_manifest(listing, recordings)
+    return ReadResult(recordings, set_aside)
+
+
+def read_sources(data: DataConfig, run: Run) -> ReadResult:
+    """What the readers of a recipe's sources find.
+
+    Raises:
+        ManifestError: there is no source, or a source has no folder.
+    """
+    if not data.sources:
+        raise ManifestError(
+            "the recipe names no recordings (data.sources is empty)", remedy="name some: --data circor=DIR"
+        )
+    result = ReadResult()
+    for name, source in data.sources.items():
+        reader = readers[source.reader or name]
+        if source.root is not None:
+            root = Path(source.root)
+        elif reader.makes_corpus:
+            root = run.store_dir / name
+        else:
+            raise ManifestError(
+                f"the recipe does not say where the recordings of {name!r} are", remedy=f"say it: --data {name}=DIR"
+            )
+        found = reader.read(root, source.options)
+        result.recordings.extend(found.recordings)
+        result.set_aside.extend(found.set_aside)
+    return result
+
+
+def check_recordings(recordings: Sequence[Recording]) -> None:
+    """Raises ManifestError where an id or a file is listed twice, or a field is empty."""
+    by_key: dict[str, str] = {}
+    by_path: dict[str, str] = {}
+    for recording in recordings:
+        if not (recording.recording and recording.dataset and recording.subject and recording.path):
+            raise ManifestError(f"the recording {recording.key} lacks an id, a data set, a subject or a path")
+        path = os.path.realpath(recording.path)
+        if recording.key in by_key:
+            raise ManifestError(
+                f"the recording id {recording.key} is there twice",
+                given=f"{by_key[recording.key]} and {recording.path}",
+                remedy="leave one out, or give one of the sources another data set name",
+            )
+        if path in by_path:
+            raise ManifestError(f"the file {path} is listed twice", given=f"{by_path[path]} and {recording.key}")
+        by_key[recording.key], by_path[path] = recording.path, recording.key
+
+
+def hash_recordings(recordings: Sequence[Recording]) -> ReadResult:
+    """The recordings with the SHA-256 of their files; those whose file changed or cannot be read are set aside."""
+
+    def attempt(recording: Recording) -> Recording | SetAside:
+        try:
+            found = sha256_file(recording.path)
+        except OSError as error:
+            return SetAside(recording.key, recording.path, f"cannot be read: {error.strerror}")
+        if recording.sha256 and recording.sha256 != found:
+            return SetAside(recording.key, recording.path, "its content is not what the manifest's sha256 says")
+        return replace(recording, sha256=found)
+
+    result = ReadResult()
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for outcome in track(pool.map(attempt, recordings), "checking files", len(recordings)):
+            if isinstance(outcome, Recording):
+                result.recordings.append(outcome)
+            else:
+                result.set_aside.append(outcome)
+    return result
+
+
+def _totals(recordings: Sequence[Recording]) -> dict[str, Any]:
+    return {
+        "recordings": len(recordings),
+        "subjects": len({recording.subject for recording in recordings}),
+        "hours": round(sum(recording.duration_s for recording in recordings) / 3600, 3),
+    }
+
+
+class _Ticks:
+    """Lets a tracker of iterations follow calls that report how much is done."""
+
+    def __init__(self, description: str, total: int) -> None:
+        self._description, self._total, self._done = description, total, 0
+        self._steps: Any = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._steps is None:
+            self._steps = track(range(self._total), self._description)
+            next(self._steps, None)
+        while self._done < done:
+            self._done += 1
+            next(self._steps, None)

@@ -1,0 +1,184 @@
+"""CirCor DigiScope heart sounds (PhysioNet ``circor-heart-sound``), as released or as whole-patient FLAC copies.
+
+Released: ``training_data.csv`` and ``training_data/`` with ``<patient>_<site>.wav`` and ``<patient>.txt``.
+Copies: the same table and a ``manifest.csv`` with one row per recording.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import (
+    Groups,
+    ReadResult,
+    SetAside,
+    check_options,
+    clean,
+    column_name,
+    read_header,
+    readers,
+    require_folder,
+)
+from acula_edge.errors import AudioError, ManifestError
+
+DATASET = "circor"
+SITES = ("AV", "PV", "TV", "MV", "Phc")
+_MURMUR_ASPECTS = ("timing", "shape", "grading", "pitch", "quality")
+PATIENT_COLUMNS = (
+    "age",
+    "sex",
+    "murmur",
+    "murmur_locations",
+    "most_audible_location",
+    *(f"systolic_murmur_{aspect}" for aspect in _MURMUR_ASPECTS),
+    *(f"diastolic_murmur_{aspect}" for aspect in _MURMUR_ASPECTS),
+    "outcome",
+    "campaign",
+)
+# What a person's strata are ordered by when two campaigns disagree.
+_SEVERITY = ("Present", "Unknown", "Absent")
+
+Patient = dict[str, str | None]
+
+
+class CirCorReader:
+    """One recording per site; the person is what "Additional ID" links, both campaigns together."""
+
+    makes_corpus = False
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
+        check_options(DATASET, options, ())
+        require_folder(root, "CirCor DigiScope (it holds training_data.csv)")
+        root = root.absolute()
+        patients = read_patients(root)
+        person_of = link_persons(patients)
+        murmur_of = _murmur_of_persons(patients, person_of)
+        result = ReadResult()
+        for name, path in _list_audio(root):
+            patient_id, site = _split_name(name, path)
+            if patient_id not in patients:
+                raise ManifestError(f"{path}: the patient tables have no patient {patient_id}")
+            patient = patients[patient_id]
+            try:
+                sample_rate_hz, duration_s = read_header(path)
+            except AudioError as error:
+                result.set_aside.append(SetAside(f"{DATASET}/{name}", str(path), error.problem))
+                continue
+            person = person_of[int(patient_id)]
+            metadata: dict[str, Any] = {"location": site, "murmur_at_this_location": murmur_at(site, patient)}
+            metadata.update({_short(column): patient.get(column) for column in PATIENT_COLUMNS})
+            result.recordings.append(
+                Recording(
+                    recording=name,
+                    path=str(path),
+                    subject=f"{DATASET}/{person}",
+                    dataset=DATASET,
+                    sample_rate_hz=sample_rate_hz,
+                    duration_s=duration_s,
+                    stratum=murmur_of[person],
+                    metadata=metadata,
+                )
+            )
+        if not result.recordings:
+            raise ManifestError(
+                f"{root} holds no CirCor recording that can be read", given=f"{len(result.set_aside)} unreadable"
+            )
+        return result
+
+
+def murmur_at(site: str, patient: Patient) -> int | None:
+    """1 where the murmur is heard at this site, 0 where it is not, None where its presence is unknown."""
+    if patient["murmur"] == "Present":
+        return int(site in (patient.get("murmur_locations") or "").split("+"))
+    return 0 if patient["murmur"] == "Absent" else None
+
+
+def read_patients(root: Path) -> dict[str, Patient]:
+    """Patients by id, from ``training_data.csv`` and, for those it lacks, from ``<patient>.txt``."""
+    patients: dict[str, Patient] = {}
+    table = root / "training_data.csv"
+    if table.is_file():
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file):
+                patient = {column_name(key): clean(value) for key, value in row.items() if isinstance(key, str)}
+                if patient_id := patient.get("patient_id"):
+                    patients[patient_id] = patient
+    for folder in (root / "training_data", root / "annotations", root):
+        for path in sorted(folder.glob("*.txt")):
+            if path.stem.isdigit() and path.stem not in patients:
+                patients[path.stem] = _read_header_lines(path)
+    for patient_id, patient in patients.items():
+        if not patient_id.isdigit() or patient.get("murmur") not in _SEVERITY:
+            raise ManifestError(
+                f"{root}: the entry of patient {patient_id} has no usable murmur label", allowed=_SEVERITY
+            )
+    if not patients:
+        raise ManifestError(
+            f"{root} is not CirCor DigiScope: it has neither training_data.csv nor <patient>.txt files",
+            remedy="give the folder that holds training_data.csv",
+        )
+    return patients
+
+
+def link_persons(patients: Mapping[str, Patient]) -> Groups:
+    """Persons: patient ids linked by "Additional ID" are one child seen in two campaigns."""
+    person_of = Groups()
+    for patient_id, patient in patients.items():
+        other = patient.get("additional_id")
+        if other is not None and other.removesuffix(".0").isdigit():
+            person_of.join(int(patient_id), int(other.removesuffix(".0")))
+    return person_of
+
+
+def _murmur_of_persons(patients: Mapping[str, Patient], person_of: Groups) -> dict[int, str]:
+    found: dict[int, set[str | None]] = {}
+    for patient_id, patient in patients.items():
+        found.setdefault(person_of[int(patient_id)], set()).add(patient["murmur"])
+    return {person: next(label for label in _SEVERITY if label in labels) for person, labels in found.items()}
+
+
+def _read_header_lines(path: Path) -> Patient:
+    patient: Patient = {"patient_id": path.stem}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            key, _, value = line[1:].partition(":")
+            patient[column_name(key)] = clean(value)
+    return patient
+
+
+def _list_audio(root: Path) -> Iterator[tuple[str, Path]]:
+    """Names and paths of recordings, in order of name."""
+    manifest = root / "manifest.csv"
+    if manifest.is_file():
+        with open(manifest, encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+        if rows and not {"file", "recording"} <= rows[0].keys():
+            raise ManifestError(f"{manifest} has other columns than expected", allowed=("file", "recording"))
+        yield from sorted((row["recording"], root / row["file"]) for row in rows)
+        return
+    folder = root / "training_data" if (root / "training_data").is_dir() else root
+    for path in sorted(folder.glob("*.wav")):
+        yield path.stem, path
+
+
+def _split_name(name: str, path: Path) -> tuple[str, str]:
+    patient_id, _, rest = name.partition("_")
+    site = rest.partition("_")[0]
+    if not patient_id.isdigit() or site not in SITES:
+        raise ManifestError(
+            f"{path} is not named like a CirCor recording", given=name, allowed="<patient>_<AV|PV|TV|MV|Phc>"
+        )
+    return patient_id, site
+
+
+def _short(column: str) -> str:
+    """``systolic_murmur_timing`` -> ``systolic_timing``."""
+    return column.replace("systolic_murmur_", "systolic_")
+
+
+readers.register("circor", CirCorReader())
