@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from acula_edge.data.store import WaveStore
 
 
+FLOOR = 1e-4
+"""Variance, relative to the strongest direction, below which a direction counts as noise."""
+
+
 @dataclass(frozen=True)
 class Lessons:
     """Windows of recordings with the teacher's embeddings.
@@ -82,7 +86,7 @@ class Reduction:
     """Principal components of the teacher's embeddings: the space that the student's embedding lives in.
 
     Attributes:
-        mean: [D]. directions: [D, K], scaled so that training embeddings have unit mean square per vector.
+        mean: [D]. directions: [D, K], scaled so that reduced training embeddings have unit mean square length.
         kept: share of the teacher's variance that the K directions keep.
     """
 
@@ -96,7 +100,11 @@ class Reduction:
 
 
 def fit_reduction(embedding: np.ndarray, width: int) -> Reduction:
-    """Fit on training windows; directions beyond the teacher's rank are zero-padded so that K = `width`."""
+    """Fit on training windows; directions beyond the teacher's rank are zero-padded so that K = `width`.
+
+    Directions are scaled by the fourth root of their variance's inverse: halfway to whitening, because a cosine on
+    the plain components is decided by the teacher's few strongest directions, and most tasks are not among them.
+    """
     mean = embedding.mean(0)
     centered = (embedding - mean).astype(np.float64)
     covariance = centered.T @ centered / max(1, len(centered) - 1)
@@ -107,7 +115,9 @@ def fit_reduction(embedding: np.ndarray, width: int) -> Reduction:
     directions = directions * signs
     total = float(values.sum())
     kept = float(values[order].sum()) / total if total > 0 else 0.0
-    scale = 1 / np.sqrt(max(float(values[order].sum()), 1e-12))
+    variances = np.maximum(values[order], 0.0)
+    weights = (variances + FLOOR * max(float(variances[0]), 1e-12)) ** -0.25
+    scale = 1 / np.sqrt(max(float((variances * weights**2).sum()), 1e-12))
     reduced = np.zeros((embedding.shape[1], width))
-    reduced[:, : directions.shape[1]] = directions * scale
+    reduced[:, : directions.shape[1]] = directions * weights * scale
     return Reduction(mean.astype(np.float32), reduced.astype(np.float32), kept)
