@@ -100,9 +100,7 @@ class OrtEngine:
             InputError: an input is missing, unknown, or of another shape than the model's.
         """
         if feeds.keys() != self.inputs.keys():
-            raise InputError(
-                f"{self.path.name} takes other inputs", given=sorted(feeds), allowed=sorted(self.inputs)
-            )
+            raise InputError(f"{self.path.name} takes other inputs", given=sorted(feeds), allowed=sorted(self.inputs))
         arrays = {name: self._fit(spec, feeds[name]) for name, spec in self.inputs.items()}
         try:
             values = self._session.run(list(self.outputs), arrays)
@@ -113,7 +111,9 @@ class OrtEngine:
     def _fit(self, spec: TensorSpec, value: NDArray[Any]) -> NDArray[Any]:
         dtype = _DTYPES.get(spec.dtype)
         array = np.ascontiguousarray(value, dtype=dtype)
-        fixed = all(size == wanted for size, wanted in zip(array.shape, spec.shape) if isinstance(wanted, int))
+        fixed = all(
+            size == wanted for size, wanted in zip(array.shape, spec.shape, strict=False) if isinstance(wanted, int)
+        )
         if array.ndim != len(spec.shape) or not fixed:
             raise InputError(
                 f"the input {spec.name} of {self.path.name} has another shape",
