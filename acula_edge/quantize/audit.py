@@ -67,7 +67,11 @@ def audit_model(path: str | Path, profile: str) -> dict[str, Any]:
     findings = list(_file_findings(model, chosen))
     external = any(finding.rule == "external-data" for finding in findings)
     if not external:
-        findings += [*_operator_findings(model, chosen), *_shape_findings(model), *_quantization_findings(model, chosen)]
+        findings += [
+            *_operator_findings(model, chosen),
+            *_shape_findings(model),
+            *_quantization_findings(model, chosen),
+        ]
         findings += _fallback_findings(model)
     operators = Counter(node.op_type for node in model.graph.node)
     work = [] if external else measure_work(model)
@@ -107,7 +111,10 @@ def _file_findings(model: onnx.ModelProto, profile: Profile) -> Iterator[Finding
         yield Finding("opset", "error", "", f"opset {opset}: per-channel DequantizeLinear came with 13")
     if model.ir_version > IR_VERSION:
         yield Finding(
-            "ir-version", "error", "", f"IR version {model.ir_version}: ONNX Runtime 1.18 to 1.23 read up to {IR_VERSION}"
+            "ir-version",
+            "error",
+            "",
+            f"IR version {model.ir_version}: ONNX Runtime 1.18 to 1.23 read up to {IR_VERSION}",
         )
     foreign = sorted({item.domain for item in model.opset_import if item.domain not in ("", "ai.onnx")})
     for domain in foreign:
@@ -131,8 +138,8 @@ def _operator_findings(model: onnx.ModelProto, profile: Profile) -> Iterator[Fin
             else:
                 yield Finding("operator", "error", node.name, f"no version of TensorRT has {node.op_type}")
         elif tensorrt and node.op_type not in SUPPORTED:
-            since = BEFORE_VERSION.get(node.op_type)
-            known = f"only from TensorRT {since}" if since else "not in TensorRT 10.3"
+            later = BEFORE_VERSION.get(node.op_type)
+            known = f"only from TensorRT {later}" if later else "not in TensorRT 10.3"
             yield Finding("operator", "error", node.name, f"{node.op_type} is {known}")
 
 
@@ -174,7 +181,9 @@ def _tensorrt_findings(
 ) -> Iterator[Finding]:
     kind = stored.dtype if stored is not None else (zero_point.dtype if zero_point is not None else None)
     if kind == np.int32:
-        yield Finding("int32-bias", "error", node.name, "TensorRT parses no INT32 DequantizeLinear; keep biases in float")
+        yield Finding(
+            "int32-bias", "error", node.name, "TensorRT parses no INT32 DequantizeLinear; keep biases in float"
+        )
         return
     if kind == np.uint8 or (zero_point is not None and zero_point.dtype == np.uint8):
         yield Finding("uint8", "error", node.name, "TensorRT takes INT8 only, not UINT8")
@@ -223,7 +232,10 @@ def _fallback_findings(model: onnx.ModelProto) -> Iterator[Finding]:
             share = item.macs / total
             severity: Severity = "warning" if share >= SMALL_SHARE else "info"
             yield Finding(
-                "fallback", severity, item.node, f"{item.operator} in float: {share:.1%} of the encoder's multiplications"
+                "fallback",
+                severity,
+                item.node,
+                f"{item.operator} in float: {share:.1%} of the encoder's multiplications",
             )
     made_by = producers(model)
     for node in model.graph.node:

@@ -137,9 +137,7 @@ def load_definition(name: str | Path) -> CalibrationDefinition:
     entries = {key: value for key, value in values.items() if key != "schema"}
     for key in entries:
         if key not in known:
-            raise InputError(
-                f"{path}: there is no entry {key!r}", allowed=known, remedy=did_you_mean(str(key), known)
-            )
+            raise InputError(f"{path}: there is no entry {key!r}", allowed=known, remedy=did_you_mean(str(key), known))
     try:
         degradations = [
             Degradation(item["kind"], float(item["share"]), (float(item["range"][0]), float(item["range"][1])))
@@ -293,9 +291,9 @@ def _degrade(windows: Array, degradations: Sequence[Degradation], generator: np.
 
 def _apply(kind: str, wave: Array, amount: float, generator: np.random.Generator) -> Array:
     if kind == "gain":
-        return np.clip(wave * 10 ** (amount / 20), -1.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(wave * 10 ** (amount / 20), -1.0, 1.0), np.float32)
     if kind == "clip":
         ceiling = amount * np.abs(wave).max()
-        return np.clip(wave, -ceiling, ceiling).astype(np.float32)
+        return np.asarray(np.clip(wave, -ceiling, ceiling), np.float32)
     level = np.sqrt(np.mean(np.square(wave))) * 10 ** (-amount / 20)
-    return (wave + level * generator.standard_normal(len(wave))).astype(np.float32)
+    return np.asarray(wave + level * generator.standard_normal(len(wave)), np.float32)

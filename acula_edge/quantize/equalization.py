@@ -116,9 +116,7 @@ def equalize(
     return copy
 
 
-def _scale(
-    activation: NDArray[np.float64], weight: NDArray[np.float64] | None, balance: float
-) -> NDArray[np.float64]:
+def _scale(activation: NDArray[np.float64], weight: NDArray[np.float64] | None, balance: float) -> NDArray[np.float64]:
     activation = np.maximum(activation, SMALLEST_RATIO * activation.max()) if activation.max() > 0 else activation + 1
     if weight is None:
         scale = activation
@@ -126,21 +124,19 @@ def _scale(
         weight = np.maximum(weight, SMALLEST_RATIO * weight.max()) if weight.max() > 0 else weight + 1
         scale = activation**balance / weight ** (1 - balance)
     scale = np.maximum(scale, SMALLEST_RATIO * scale.max())
-    return scale / np.exp(np.log(scale).mean())
+    return np.asarray(scale / np.exp(np.log(scale).mean()))
 
 
 def _input_peaks(node: onnx.NodeProto, weight: NDArray[np.float64], repeats: int) -> NDArray[np.float64]:
     if node.op_type == "Conv":
-        return np.abs(weight).max(axis=(0, 2, 3))
+        return np.asarray(np.abs(weight).max(axis=(0, 2, 3)))
     inputs = np.abs(weight).max(axis=0 if attribute(node, "transB", 0) else 1)
-    return inputs.reshape(-1, repeats).max(axis=1)
+    return np.asarray(inputs.reshape(-1, repeats).max(axis=1))
 
 
 def _owns_weights(model: onnx.ModelProto, node: onnx.NodeProto, read_by: dict[str, list[onnx.NodeProto]]) -> bool:
     """Whether weight and bias are constants that no other node reads."""
-    return all(
-        constant(model, name) is not None and len(read_by[name]) == 1 for name in node.input[1:] if name
-    )
+    return all(constant(model, name) is not None and len(read_by[name]) == 1 for name in node.input[1:] if name)
 
 
 def _plain_gemm(node: onnx.NodeProto) -> bool:

@@ -139,9 +139,7 @@ def export_float(
 
 def merge_files(frontend: Path, encoder: Path, target: Path) -> None:
     """Write the graph that runs `frontend` and `encoder` in one: waveform -> embedding, scores."""
-    save_graph(
-        merge(load_graph(frontend), load_graph(encoder), "mel", "waveform -> embedding, task scores"), target
-    )
+    save_graph(merge(load_graph(frontend), load_graph(encoder), "mel", "waveform -> embedding, task scores"), target)
 
 
 def _deployable(encoder: Any) -> nn.Module:
@@ -178,7 +176,9 @@ def _to_onnx(module: nn.Module, example: torch.Tensor, inputs: list[str], output
     model.CopyFrom(program.model_proto)
     version = {item.domain: item.version for item in model.opset_import}
     if version != {"": OPSET} or model.functions:
-        raise InputError("the exporter used operators outside the ONNX standard", given=version, allowed=f"opset {OPSET}")
+        raise InputError(
+            "the exporter used operators outside the ONNX standard", given=version, allowed=f"opset {OPSET}"
+        )
     model.ir_version = IR_VERSION
     return model
 
@@ -200,7 +200,7 @@ def _quiet() -> Iterator[None]:
 def _torch_embeddings(network: nn.Module, frontend: nn.Module, windows: NDArray[np.float32]) -> NDArray[np.float32]:
     with torch.inference_mode():
         rows = [network.embed_mel(frontend(torch.from_numpy(window[None]))) for window in windows]  # type: ignore[operator]
-    return torch.cat(rows).numpy()  # type: ignore[no-any-return]
+    return torch.cat(rows).numpy()
 
 
 def _example_windows(sample_rate_hz: int, samples: int) -> NDArray[np.float32]:

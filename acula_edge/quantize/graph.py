@@ -208,7 +208,9 @@ def _pool_globally(model: onnx.ModelProto) -> None:
         pooled = node.output[0] if keep else f"{node.output[0]}/pooled"
         replacement = [helper.make_node("GlobalAveragePool", [node.input[0]], [pooled], name=f"{node.name}/pool")]
         if not keep:
-            replacement.append(helper.make_node("Flatten", [pooled], [node.output[0]], name=f"{node.name}/flat", axis=1))
+            replacement.append(
+                helper.make_node("Flatten", [pooled], [node.output[0]], name=f"{node.name}/flat", axis=1)
+            )
         position = list(model.graph.node).index(node)
         model.graph.node.remove(node)
         for offset, new in enumerate(replacement):

@@ -134,7 +134,7 @@ def save_heads(path: str | Path, heads: Sequence[TaskHead]) -> None:
         arrays[f"weight_{index}"] = head.weight
         arrays[f"bias_{index}"] = head.bias
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes(path, buffer.getvalue())
 
 

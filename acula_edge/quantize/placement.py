@@ -47,7 +47,9 @@ def place(model: onnx.ModelProto, profile: Profile, keep_float: Sequence[str] = 
             raise InputError(
                 "quantize.keep_float names no node of the encoder",
                 given=pattern,
-                remedy=did_you_mean(pattern, names, "the names are in quantize.json and encoder.onnx; * matches anything"),
+                remedy=did_you_mean(
+                    pattern, names, "the names are in quantize.json and encoder.onnx; * matches anything"
+                ),
             )
     constants = initializers(model)
     behind = _behind_embedding(model)

@@ -28,7 +28,7 @@ from acula_edge.quantize.profiles import WEIGHTED_OPERATORS, Profile, profiles
 from acula_edge.quantize.ranges import Range, find_ranges, float_values
 from acula_edge.quantize.workload import int8_share, measure_work
 
-SCHEMA = "acula-edge/quantization/1"
+SCHEMA = "acula-edge/quantize/1"
 ENCODER_INT8_FILE = "encoder.int8.onnx"
 MODEL_INT8_FILE = "model.int8.onnx"
 QUANTIZE_FILE = "quantize.json"

@@ -57,7 +57,9 @@ def observe(model: onnx.ModelProto, mels: Sequence[Array], values: Sequence[str]
     session = onnxruntime.InferenceSession(inferred.SerializeToString(), options, providers=["CPUExecutionProvider"])
     wanted = [name for name in values if name != entry]
     for mel in mels:
-        shown = dict(zip(wanted, session.run(wanted, {entry: mel}), strict=True))
+        # An empty list would ask for every output.
+        arrays = session.run(wanted, {entry: mel}) if wanted else []
+        shown = dict(zip(wanted, arrays, strict=True))
         if entry in values:
             shown[entry] = mel
         yield shown
