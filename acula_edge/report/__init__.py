@@ -1,1 +1,30 @@
-"""report."""
+"""report.html and report.md, from a run's JSON files and from nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def write_report(run_path: str | Path) -> Path:
+    """Write ``RUN/report.html``, one self-contained page, and ``RUN/report.md``.
+
+    Stages that have not run are named as such; equal files give equal bytes.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        ArtifactError: the folder is no run, or a file in it is damaged or of another version.
+        MissingCapability: jinja2 is not installed.
+    """
+    from acula_edge.files import write_text
+    from acula_edge.report.assembly import assemble
+    from acula_edge.report.evidence import read_evidence
+    from acula_edge.report.rendering import render_html, render_markdown
+
+    document = assemble(read_evidence(run_path))
+    page = Path(run_path) / "report.html"
+    html, markdown = render_html(document), render_markdown(document)
+    write_text(page.with_suffix(".md"), markdown)
+    write_text(page, html)
+    return page

@@ -1,0 +1,77 @@
+"""The report's parts in the order in which they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from acula_edge.report.document import Block, Document, Section, Text, Tone
+from acula_edge.report.evidence import Bundle, Evidence
+from acula_edge.report.sections.artifacts import parity_blocks, size_blocks
+from acula_edge.report.sections.comparison import comparison_section
+from acula_edge.report.sections.data import data_section
+from acula_edge.report.sections.headline import write_headline
+from acula_edge.report.sections.latency import latency_blocks
+from acula_edge.report.sections.limits import limits_section
+from acula_edge.report.sections.provenance import provenance_section
+from acula_edge.report.sections.quantization import quantization_blocks
+from acula_edge.report.sections.tasks import task_blocks
+from acula_edge.report.sections.training import training_section
+
+Writer = Callable[[Bundle, str], list[Block]]
+
+
+def _without_name(write: Callable[[Bundle], list[Block]]) -> Writer:
+    return lambda bundle, name: write(bundle)
+
+
+# Anchor, title, what says it.
+_OF_BUNDLES: tuple[tuple[str, str, Writer], ...] = (
+    ("tasks", "As good as float?", task_blocks),
+    ("latency", "Latency", latency_blocks),
+    ("size", "Size", _without_name(size_blocks)),
+    ("parity", "Parity", _without_name(parity_blocks)),
+    ("quantization", "Quantization and audit", _without_name(quantization_blocks)),
+)
+_NO_BUNDLE = "Not measured: no bundle has been exported from this run."
+
+
+def assemble(evidence: Evidence) -> Document:
+    """The whole report."""
+    recipe = evidence.recipe
+    sections = [comparison_section(evidence), data_section(evidence), training_section(evidence)]
+    sections.extend(_bundle_sections(evidence))
+    sections.extend([provenance_section(evidence), limits_section(evidence)])
+    return Document(
+        title=f"{recipe.name}: is the INT8 model as good as the float one?",
+        subtitle=recipe.description,
+        badges=_badges(evidence),
+        headline=write_headline(evidence),
+        sections=[section for section in sections if section is not None],
+    )
+
+
+def _bundle_sections(evidence: Evidence) -> list[Section]:
+    if not evidence.bundles:
+        return [Section(anchor, title, [Text(_NO_BUNDLE)]) for anchor, title, _ in _OF_BUNDLES]
+    sections = []
+    for number, bundle in enumerate(evidence.bundles):
+        suffix = f"-{number + 1}" if number else ""
+        of_which = f", {bundle.name}" if len(evidence.bundles) > 1 else ""
+        sections.extend(
+            Section(f"{anchor}{suffix}", f"{title}{of_which}", write(bundle, f"b{number + 1}"))
+            for anchor, title, write in _OF_BUNDLES
+        )
+    return sections
+
+
+def _badges(evidence: Evidence) -> list[tuple[str, Tone]]:
+    badges: list[tuple[str, Tone]] = []
+    phantom = [corpus for corpus in evidence.corpora if corpus.is_phantom]
+    if phantom:
+        only = len(phantom) == len(evidence.corpora)
+        badges.append(("phantom data only, no patients" if only else "real and phantom data", "caution"))
+    elif evidence.corpora:
+        badges.append(("real recordings", ""))
+    badges.extend((bundle.name, "") for bundle in evidence.bundles[:4])
+    badges.append(("not a medical device", "quiet"))
+    return badges

@@ -1,0 +1,132 @@
+"""What a run says about itself, read from its JSON files and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acula_edge.files import read_json
+from acula_edge.recipe import Recipe
+from acula_edge.report.corpus import Corpus, count_recordings, count_set_aside
+from acula_edge.run import Run
+
+Json = dict[str, Any]
+
+_PARTS = ("verify", "benchmark", "audit", "quantize")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The JSON files of one bundle; None for those that are not there.
+
+    Attributes:
+        name: of its folder.
+        facts: ``bundle.json``.
+    """
+
+    name: str
+    facts: Json
+    verify: Json | None = None
+    benchmark: Json | None = None
+    audit: Json | None = None
+    quantize: Json | None = None
+
+    @property
+    def has_int8(self) -> bool:
+        """Whether it holds an INT8 model."""
+        return "model.int8.onnx" in self.files
+
+    @property
+    def files(self) -> dict[str, str]:
+        """SHA-256 by file name."""
+        return dict(self.facts.get("files") or {})
+
+    @property
+    def sizes_bytes(self) -> dict[str, int]:
+        """Bytes by file name."""
+        return dict(self.facts.get("sizes_bytes") or {})
+
+    def models(self) -> dict[str, float | None]:
+        """Mean AUROC over tasks by model; empty before verification."""
+        summary = (self.verify or {}).get("summary") or {}
+        return dict(summary.get("means") or {})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that a report may show.
+
+    Attributes:
+        metrics: logged rows, by stage ("align", "distill/base"), one per epoch, in order.
+        bundles: the recipe's own student and profile first, then by name.
+    """
+
+    recipe: Recipe
+    manifest: Json
+    corpora: Sequence[Corpus]
+    shared_subjects: int
+    set_aside: dict[str, int] | None
+    metrics: dict[str, list[Json]]
+    bundles: Sequence[Bundle]
+
+    @property
+    def stages(self) -> dict[str, Json]:
+        """What finished stages recorded."""
+        return dict(self.manifest.get("stages") or {})
+
+    def stage(self, name: str) -> Json:
+        """What one stage recorded; empty if it has not finished."""
+        return dict(self.stages.get(name) or {})
+
+
+def read_evidence(path: str | Path) -> Evidence:
+    """Read a run's files.
+
+    Raises:
+        ArtifactError: the folder is no run, or a file in it is damaged or of another version.
+    """
+    run = Run.open(path)
+    corpora, shared_subjects = count_recordings(run.recordings_path)
+    return Evidence(
+        recipe=run.recipe,
+        manifest=run.manifest,
+        corpora=corpora,
+        shared_subjects=shared_subjects,
+        set_aside=count_set_aside(run.set_aside_path),
+        metrics=_curves(run.metrics()),
+        bundles=_bundles(run),
+    )
+
+
+def _bundles(run: Run) -> list[Bundle]:
+    recipe = run.recipe
+    own = run.bundle_dir(recipe.distill.student, recipe.quantize.profile).name
+    bundles = [
+        Bundle(
+            name=folder.name,
+            facts=read_json(folder / "bundle.json", schema="acula-edge/bundle/1"),
+            **{part: _read(folder, part) for part in _PARTS},
+        )
+        for folder in run.bundles
+    ]
+    return sorted(bundles, key=lambda bundle: (bundle.name != own, bundle.name))
+
+
+def _read(folder: Path, part: str) -> Json | None:
+    file = folder / f"{part}.json"
+    if not file.is_file():
+        return None
+    value: Json = read_json(file, schema=f"acula-edge/{part}/1")
+    return value
+
+
+def _curves(rows: Sequence[Json]) -> dict[str, list[Json]]:
+    """Rows by stage and student. An epoch that was run again after a resume counts once, the last time."""
+    curves: dict[str, dict[float, Json]] = {}
+    for row in rows:
+        if isinstance(row.get("epoch"), (int, float)):
+            name = "/".join(str(row[key]) for key in ("stage", "student") if row.get(key))
+            curves.setdefault(name, {})[row["epoch"]] = row
+    return {name: [epochs[epoch] for epoch in sorted(epochs)] for name, epochs in curves.items()}

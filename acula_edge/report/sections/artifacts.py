@@ -1,0 +1,91 @@
+"""Size and parity: what the files weigh and how close they are to each other."""
+
+from __future__ import annotations
+
+from acula_edge.report.document import Block, Cell, Column, Facts, Table, Text
+from acula_edge.report.evidence import Bundle
+from acula_edge.report.numbers import MISSING, count, fixed, significant, size, times
+
+_WHAT = {
+    "model.onnx": "float, waveform to scores",
+    "model.int8.onnx": "INT8, waveform to scores",
+    "encoder.onnx": "float, spectrogram to scores",
+    "encoder.int8.onnx": "INT8, spectrogram to scores",
+    "frontend.onnx": "waveform to spectrogram, float",
+}
+
+_PAIRS = {
+    "torch_vs_onnx": "PyTorch → ONNX float",
+    "onnx_vs_torch": "PyTorch → ONNX float",
+    "student_vs_torch": "PyTorch → ONNX float",
+    "int8_vs_student": "ONNX float → INT8",
+    "int8_vs_onnx": "ONNX float → INT8",
+    "int8_vs_torch": "PyTorch → INT8",
+}
+
+
+def size_blocks(bundle: Bundle) -> list[Block]:
+    """Bytes per file, and INT8 against float."""
+    sizes = bundle.sizes_bytes
+    if not sizes:
+        return [Text("Not measured: bundle.json lists no sizes.")]
+    rows = []
+    ordered = [*(name for name in _WHAT if name in sizes), *sorted(name for name in sizes if name not in _WHAT)]
+    for name in ordered:
+        float_name = name.replace(".int8", "")
+        ratio = sizes[float_name] / sizes[name] if float_name != name and float_name in sizes and sizes[name] else None
+        smaller = f"{times(ratio)} smaller" if ratio is not None else ""
+        rows.append([Cell(name, _WHAT.get(name, "")), Cell(size(sizes[name])), Cell(smaller or MISSING)])
+    columns = [Column("File"), Column("Size", numeric=True), Column("Against its float form", numeric=True)]
+    facts = bundle.facts
+    items = [
+        ("Parameters", count(facts.get("parameters")) if isinstance(facts.get("parameters"), int) else ""),
+        ("Embedding", f"{facts['embedding_dim']} values" if facts.get("embedding_dim") else ""),
+        ("Input", _input(bundle)),
+    ]
+    return [
+        Table("Files of the bundle", columns, rows, "1 MB is 10^6 bytes."),
+        Facts([(term, text) for term, text in items if text]),
+    ]
+
+
+def parity_blocks(bundle: Bundle) -> list[Block]:
+    """Cosine and signal to quantization noise of the same embeddings in several forms."""
+    parity = {**(bundle.facts.get("parity") or {}), **((bundle.verify or {}).get("parity") or {})}
+    rows = [
+        [
+            Cell(_PAIRS.get(name, name.replace("_", " ")), f"{count(pair['n'])} windows" if pair.get("n") else ""),
+            Cell(_cosine(pair.get("cosine_mean"))),
+            Cell(_cosine(pair.get("cosine_min"))),
+            Cell(fixed(pair.get("sqnr_db"), 1, "dB") if pair.get("sqnr_db") is not None else _no_noise(pair)),
+            Cell(significant(pair.get("max_abs_error"), 2)),
+        ]
+        for name, pair in parity.items()
+        if isinstance(pair, dict) and "cosine_mean" in pair
+    ]
+    if not rows:
+        return [Text("Not measured: no two forms of this model were compared.")]
+    columns = [
+        Column("Embeddings of"),
+        Column("Mean cosine", numeric=True),
+        Column("Lowest cosine", numeric=True),
+        Column("SQNR", numeric=True),
+        Column("Largest difference", numeric=True),
+    ]
+    note = "SQNR is the signal to quantization noise ratio of the embedding: 20 dB is noise of a tenth of the amplitude."
+    return [Table("How close the forms of the model are", columns, rows, note)]
+
+
+def _input(bundle: Bundle) -> str:
+    form = bundle.facts.get("input") or {}
+    if not form.get("samples"):
+        return ""
+    return f"{form.get('name')} [1, {form['samples']}], {form.get('window_s'):g} s at {form.get('sample_rate_hz')} Hz"
+
+
+def _cosine(value: float | None) -> str:
+    return fixed(value, 6 if value is not None and value > 0.9999 else 4)
+
+
+def _no_noise(pair: dict[str, float]) -> str:
+    return "no difference" if pair.get("max_abs_error") == 0 else MISSING

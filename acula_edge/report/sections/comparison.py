@@ -1,0 +1,54 @@
+"""Several bundles of one run, side by side."""
+
+from __future__ import annotations
+
+from acula_edge.report.document import Cell, Column, Section, Table, Tone
+from acula_edge.report.evidence import Bundle, Evidence
+from acula_edge.report.numbers import MISSING, fixed, milliseconds, signed, signed_interval, size, times
+from acula_edge.report.sections.latency import comparison_of, routes
+from acula_edge.report.sections.vocabulary import INT8, STUDENT
+
+
+def comparison_section(evidence: Evidence) -> Section | None:
+    """One row per bundle; None where there is nothing to compare."""
+    if len(evidence.bundles) < 2:
+        return None
+    columns = [
+        Column("Bundle"),
+        Column("Gate"),
+        Column("Float student", numeric=True),
+        Column("INT8", numeric=True),
+        Column("INT8 − student", numeric=True),
+        Column("INT8 end to end", numeric=True),
+        Column("Speed-up over float", numeric=True),
+        Column("INT8 file", numeric=True),
+    ]
+    note = "AUROC is the mean over each bundle's tasks. Latencies come from separate measurements: only ratios were run in turn."
+    rows = [_row(bundle) for bundle in evidence.bundles]
+    return Section("bundles", "Bundles side by side", [Table("Bundles of this run", columns, rows, note)])
+
+
+def _row(bundle: Bundle) -> list[Cell]:
+    models = bundle.models()
+    delta = (((bundle.verify or {}).get("summary") or {}).get("mean_delta") or {}).get("int8_vs_student") or {}
+    whole = next((route.whole for route in routes(bundle) if route.model == INT8), None) or {}
+    pair = comparison_of(bundle, STUDENT) or {}
+    return [
+        Cell(bundle.name, str(bundle.facts.get("profile") or "")),
+        gate_cell(bundle),
+        Cell(fixed(models.get(STUDENT))),
+        Cell(fixed(models.get(INT8))),
+        Cell(signed(delta.get("delta")), signed_interval(delta.get("ci95"))),
+        Cell(milliseconds(whole.get("p50_ms"))),
+        Cell(times(pair.get("speedup"))),
+        Cell(size(bundle.sizes_bytes.get("model.int8.onnx"))),
+    ]
+
+
+def gate_cell(bundle: Bundle) -> Cell:
+    """Whether a bundle passed."""
+    gate = (bundle.verify or {}).get("gate")
+    if not bundle.has_int8 or gate is None:
+        return Cell("not judged" if bundle.has_int8 else f"float only {MISSING}", tone="quiet")
+    tone: Tone = "good" if gate.get("passed") else "bad"
+    return Cell("passed" if gate.get("passed") else "refused", tone=tone)

@@ -1,0 +1,260 @@
+"""How fast it is on the machine that was measured, stage by stage, with the accuracy of the same file beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from acula_edge.report.charts import NARROW, WIDE
+from acula_edge.report.charts.bars import Bar, Segment, draw_bars
+from acula_edge.report.document import Block, Cell, Chart, Column, Notice, Table, Text
+from acula_edge.report.evidence import Bundle, Json
+from acula_edge.report.numbers import (
+    MISSING,
+    count,
+    fixed,
+    interval,
+    listing,
+    milliseconds,
+    significant,
+    times,
+)
+from acula_edge.report.sections.environment import environment_blocks
+from acula_edge.report.sections.vocabulary import INT8, MODEL_NAMES, MODEL_STYLES, STAGE_NAMES, STUDENT, TEACHER, tone_of
+
+_FILES = {STUDENT: ("encoder.onnx", "model.onnx"), INT8: ("encoder.int8.onnx", "model.int8.onnx")}
+_FRONTEND = "frontend.onnx"
+_TONES = {"faster": "non-inferior", "slower": "inferior"}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One way from waveform to result, as measured.
+
+    Attributes:
+        model: row of ``verify.json`` that evaluates it; None where none does.
+        whole: the measurement end to end.
+        stages: measurements of its parts.
+    """
+
+    name: str
+    model: str | None
+    whole: Json | None
+    stages: Sequence[Json]
+
+
+def routes(bundle: Bundle) -> list[Route]:
+    """Callables given by hand (the float teacher in PyTorch) first, then float student, then INT8."""
+    rows = measurements(bundle)
+    by_name = {row.get("artifact"): row for row in rows}
+    known = {file for files in _FILES.values() for file in files} | {_FRONTEND}
+    found = [
+        Route(str(row["artifact"]), row.get("model"), row, ())
+        for row in rows
+        if row.get("artifact") not in known and row.get("stage") == "end_to_end"
+    ]
+    for model, (encoder, whole) in _FILES.items():
+        if encoder in by_name or whole in by_name:
+            stages = [by_name[name] for name in (_FRONTEND, encoder) if name in by_name]
+            found.append(Route(f"{MODEL_NAMES[model]}, ONNX", model, by_name.get(whole), stages))
+    return found
+
+
+def measurements(bundle: Bundle) -> list[Json]:
+    """Rows of ``benchmark.json``."""
+    return list((bundle.benchmark or {}).get("measurements") or [])
+
+
+def latency_blocks(bundle: Bundle, name: str) -> list[Block]:
+    """Everything that ``benchmark.json`` says of one bundle."""
+    benchmark = bundle.benchmark
+    if benchmark is None:
+        return [Text("Not measured: this bundle has no benchmark.json. acula-edge benchmark writes it."), _tensorrt(bundle)]
+    rows = measurements(bundle)
+    blocks: list[Block] = [Notice(_sentence(warning)) for warning in benchmark.get("warnings") or []]
+    blocks.extend(_altered(bundle, rows))
+    blocks.extend(_chart(bundle, name))
+    blocks.extend(_comparisons(bundle))
+    blocks.append(_table(rows, benchmark))
+    blocks.append(_tensorrt(bundle))
+    blocks.extend(_not_measured(rows))
+    blocks.extend(environment_blocks(benchmark))
+    return blocks
+
+
+def accuracy(bundle: Bundle, model: str | None) -> str:
+    """Mean AUROC of a model in words."""
+    value = bundle.models().get(model) if model else None
+    return "accuracy not measured" if value is None else f"mean AUROC {fixed(value)}"
+
+
+def comparison_of(bundle: Bundle, reference_model: str, stage: str = "end_to_end") -> Json | None:
+    """The pair in which INT8 ran in turn with a float model."""
+    by_name = {row.get("artifact"): row for row in measurements(bundle)}
+    for pair in (bundle.benchmark or {}).get("comparisons") or []:
+        candidate, reference = by_name.get(pair.get("candidate")), by_name.get(pair.get("reference"))
+        if candidate is None or reference is None or candidate.get("stage") != stage:
+            continue
+        if candidate.get("model") == INT8 and reference.get("model") == reference_model:
+            return dict(pair)
+    return None
+
+
+def _chart(bundle: Bundle, name: str) -> list[Block]:
+    bars, words = [], []
+    for route in routes(bundle):
+        style = MODEL_STYLES.get(route.model or "", "teacher")
+        segments = [
+            Segment(STAGE_NAMES.get(row["stage"], row["stage"]), row["p50_ms"], f"{style} {row['stage']}")
+            for row in route.stages
+            if row.get("p50_ms") is not None
+        ]
+        whole = (route.whole or {}).get("p50_ms")
+        if not segments and whole is not None:
+            segments, tick = [Segment("end to end", whole, f"{style} end_to_end")], None
+        else:
+            tick = whole
+        if segments:
+            bars.append(Bar(route.name, accuracy(bundle, route.model), segments, tick, milliseconds(whole)))
+            words.append(f"{route.name} {milliseconds(whole)}")
+    if not bars:
+        return []
+    window = (bundle.benchmark or {}).get("window_s")
+    axis = f"median ms per window of {window:g} s" if window else "median ms per window"
+    title = "Latency by stage"
+    description = f"Median latency end to end: {listing(words)}."
+    wide, narrow = (draw_bars(f"{name}-latency", title, description, bars, axis, width) for width in (WIDE, NARROW))
+    legend = [("student frontend", "front end"), ("student encoder", "encoder, float"), ("int8 encoder", "encoder, INT8")]
+    if any(route.model == TEACHER for route in routes(bundle)):
+        legend.append(("teacher end_to_end", "float teacher, whole"))
+    legend.append(("whole", "measured end to end"))
+    return [Chart(title, description, wide, narrow, legend)]
+
+
+def _comparisons(bundle: Bundle) -> list[Block]:
+    pairs = (bundle.benchmark or {}).get("comparisons") or []
+    if not pairs:
+        return []
+    by_name = {row.get("artifact"): row for row in measurements(bundle)}
+    rows, slower = [], []
+    for pair in pairs:
+        verdict = str(pair.get("verdict") or MISSING)
+        candidate, reference = str(pair.get("candidate")), str(pair.get("reference"))
+        if verdict == "slower":
+            slower.append(f"{candidate} than {reference}")
+        bounds = pair.get("speedup_ci95")
+        rows.append(
+            [
+                Cell(candidate, f"against {reference}"),
+                Cell(STAGE_NAMES.get(str(pair.get("stage")), str(pair.get("stage")))),
+                Cell(times(pair.get("speedup")), interval(bounds, 2) if bounds else ""),
+                Cell(verdict, tone=tone_of(_TONES.get(verdict, ""))),
+                *(_pair_accuracy(pair, by_name, side) for side in ("candidate", "reference")),
+            ]
+        )
+    columns = [
+        Column("Measured in turn"),
+        Column("Stage"),
+        Column("Speed-up", numeric=True),
+        Column("Verdict"),
+        Column("Accuracy of the first", numeric=True),
+        Column("Accuracy of the second", numeric=True),
+    ]
+    note = "A B A B on the same machine; the ratio is the median over pairs with its 95 % interval. Above 1 the first is faster."
+    blocks: list[Block] = [Notice(f"Slower here: {listing(slower)}.", "bad")] if slower else []
+    return [*blocks, Table("Speed-up, and the accuracy of the same files", columns, rows, note)]
+
+
+def _pair_accuracy(pair: Json, by_name: dict[Any, Json], side: str) -> Cell:
+    """Accuracy that ``benchmark.json`` itself put beside the ratio."""
+    known = pair.get("accuracy") or {}
+    ranked = [task for task in known.get("tasks") or [] if task.get("metric") == "auroc" and task.get(side)]
+    if not ranked:
+        return Cell("not measured", str(known.get("reason") or ""), "quiet")
+    values = [float(task[side]["value"]) for task in ranked]
+    note = ", ".join(f"{task['id']} {fixed(value)}" for task, value in zip(ranked, values, strict=True))
+    return Cell(f"AUROC {fixed(sum(values) / len(values))}", note if len(ranked) > 1 else f"on {ranked[0]['id']}")
+
+
+def _table(rows: Sequence[Json], benchmark: Json) -> Table:
+    columns = [
+        Column("What ran"),
+        Column("Stage"),
+        *(Column(name, numeric=True) for name in ("p50 ms", "p90 ms", "p95 ms", "p99 ms")),
+        Column("Real-time factor", numeric=True),
+        Column("Cold start", numeric=True),
+        Column("Peak memory", numeric=True),
+        Column("Energy per window", numeric=True),
+    ]
+    cells = [
+        [
+            Cell(str(row.get("artifact")), _setting(row)),
+            Cell(STAGE_NAMES.get(str(row.get("stage")), str(row.get("stage")))),
+            *(Cell(significant(row.get(f"{name}_ms"))) for name in ("p50", "p90", "p95", "p99")),
+            Cell(significant(row.get("rtf"), 2)),
+            Cell(milliseconds(row.get("cold_start_ms"))),
+            Cell(significant(row.get("peak_rss_mb"), 3, "MB")),
+            Cell(significant(row.get("energy_mj"), 3, "mJ")),
+        ]
+        for row in rows
+    ]
+    return Table("Latency on this machine", columns, cells, _plan(benchmark))
+
+
+def _setting(row: Json) -> str:
+    provider = str(row.get("provider") or "").removesuffix("ExecutionProvider")
+    parts = [provider and f"{provider} provider", str(row.get("precision") or "")]
+    return ", ".join([part for part in parts if part] + [count(row.get("threads"), "thread")])
+
+
+def _plan(benchmark: Json) -> str:
+    plan = benchmark.get("plan") or {}
+    text = f"Mode {benchmark.get('mode') or 'unknown'}"
+    if plan.get("loops"):
+        text += f": {plan['loops']} loops of at least {plan.get('loop_s'):g} s after {plan.get('warmup_s'):g} s of warm-up"
+    return (
+        f"{text}; batch 1, fixed input. p50 is the median of the loops' medians, the other percentiles come from all "
+        f"samples. {MISSING} means not measured."
+    )
+
+
+def _altered(bundle: Bundle, rows: Sequence[Json]) -> list[Block]:
+    files = bundle.files
+    other = [
+        str(row["artifact"])
+        for row in rows
+        if row.get("sha256") and files.get(row["artifact"], row["sha256"]) != row["sha256"]
+    ]
+    if not other:
+        return []
+    return [Notice(f"Measured on other files than the bundle now holds: {listing(other)}. Benchmark it again.", "bad")]
+
+
+def _tensorrt(bundle: Bundle) -> Text:
+    engines = [name for name in bundle.files if name.startswith("engine-") and name.endswith(".plan")]
+    ran = [row for row in measurements(bundle) if "tensorrt" in str(row.get("provider") or "").lower()]
+    if ran:
+        return Text("TensorRT figures are those of the engine built on this machine; engines are not portable.")
+    if engines:
+        return Text(f"A TensorRT engine was built on this machine ({listing(engines)}) but not measured.")
+    return Text("No TensorRT engine was built on this machine, so there are no TensorRT figures.")
+
+
+def _not_measured(rows: Sequence[Json]) -> list[Block]:
+    """Why columns are empty, once per reason."""
+    names = {"energy_mj": "Energy", "peak_rss_mb": "Peak memory", "cold_start_ms": "Cold start"}
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        for key, reason in (row.get("not_measured") or {}).items():
+            reasons.setdefault(str(reason), {}).setdefault(names.get(key, key), []).append(str(row.get("artifact")))
+    sentences = []
+    for reason, columns in reasons.items():
+        artifacts = list(dict.fromkeys(name for entries in columns.values() for name in entries))
+        whose = "" if len(artifacts) == len(rows) else f" of {listing(artifacts)}"
+        sentences.append(f"{_sentence(listing([name.lower() for name in columns]))}{whose} not measured: {reason}.")
+    return [Text(" ".join(sentences))] if sentences else []
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

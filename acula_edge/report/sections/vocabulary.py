@@ -1,0 +1,42 @@
+"""Words, tones and marks that all sections share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from acula_edge.report.document import Tone
+from acula_edge.report.numbers import MISSING
+
+TEACHER, STUDENT, INT8 = "float_teacher", "float_student", "int8"
+MODELS = (TEACHER, STUDENT, INT8)
+
+MODEL_NAMES = {TEACHER: "float teacher", STUDENT: "float student", INT8: "INT8"}
+MODEL_STYLES = {TEACHER: "teacher", STUDENT: "student", INT8: "int8"}
+MODEL_SHAPES = {TEACHER: "square", STUDENT: "circle", INT8: "diamond"}
+
+VERDICT_TONES: Mapping[str, Tone] = {
+    "identical": "good",
+    "non-inferior": "good",
+    "inconclusive": "caution",
+    "inferior": "bad",
+}
+
+STAGE_NAMES = {"frontend": "front end", "encoder": "encoder", "end_to_end": "end to end"}
+
+MODEL_LEGEND = tuple((f"{MODEL_STYLES[model]} {MODEL_SHAPES[model]}", MODEL_NAMES[model]) for model in MODELS)
+
+
+def verdict_of(comparison: Mapping[str, Any] | None) -> str:
+    """The verdict of a comparison, a dash where there is none."""
+    return str((comparison or {}).get("verdict") or MISSING)
+
+
+def tone_of(verdict: str) -> Tone:
+    """How a verdict is colored."""
+    return VERDICT_TONES.get(verdict, "quiet")
+
+
+def task_kind(task: Mapping[str, Any]) -> str:
+    """``real`` recordings or ``phantom`` ones."""
+    return "phantom" if task.get("set") == "phantom" else "real"
