@@ -96,8 +96,9 @@ class Run:
 
     @property
     def bundles(self) -> list[Path]:
-        """Finished bundles, by name."""
-        return sorted(path.parent for path in self.path.glob("export/*/bundle.json"))
+        """Finished bundles, by name; a hidden folder is one that was never finished."""
+        found = sorted(path.parent for path in self.path.glob("export/*/bundle.json"))
+        return [path for path in found if not path.name.startswith(".")]
 
     @property
     def recipe(self) -> Recipe:

@@ -14,7 +14,7 @@ from typing import Any
 from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability, RecipeError
 from acula_edge.files import read_json, write_json
 from acula_edge.progress import notify
-from acula_edge.recipe import Recipe, load_recipe
+from acula_edge.recipe import BenchmarkConfig, Recipe, load_recipe
 from acula_edge.run import Run
 
 LATEST = "runs/latest"
@@ -160,12 +160,16 @@ def benchmark(
     """
     from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
 
-    chosen = mode or "quick"
     files = [Path(path) for path in paths]
+    if len(files) == 1 and not files[0].exists():
+        raise ArtifactError(f"there is no bundle or model {files[0]}", remedy="acula-edge export RUN --int8 makes one")
+    in_run = len(files) == 1 and (files[0].parent.parent / "recipe.yaml").is_file()
+    settings = Run.open(files[0].parent.parent).recipe.benchmark if in_run else BenchmarkConfig()
+    chosen = mode or "quick"
     if all(path.suffix == ".onnx" for path in files):
-        result = benchmark_models(files, mode=chosen)
+        result = benchmark_models(files, mode=chosen, threads=settings.threads)
     elif len(files) == 1:
-        result = benchmark_bundle(files[0], mode=chosen, extra=_float_teacher(files[0]))
+        result = benchmark_bundle(files[0], mode=chosen, threads=settings.threads, extra=_float_teacher(files[0]))
         _seal(files[0])
     else:
         raise InputError("benchmark takes one bundle, or any number of ONNX files", given=", ".join(map(str, files)))
