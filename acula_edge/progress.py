@@ -18,8 +18,12 @@ def _silent(items: Iterable[T], description: str, total: int | None) -> Iterator
     return iter(items)
 
 
+def _mute(message: str) -> None:
+    pass
+
+
 _tracker: Tracker = _silent
-_notify: Callable[[str], None] = lambda message: None
+_notify: Callable[[str], None] = _mute
 
 
 def show_progress(tracker: Tracker, notify: Callable[[str], None]) -> None:

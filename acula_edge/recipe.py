@@ -54,7 +54,9 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         if self.folds < 2 or not 0 <= self.fold < self.folds:
-            raise RecipeError("data.split.fold must be one of the folds", given=self.fold, allowed=f"0..{self.folds - 1}")
+            raise RecipeError(
+                "data.split.fold must be one of the folds", given=self.fold, allowed=f"0..{self.folds - 1}"
+            )
         if not 0 <= self.val_fraction < 0.5:
             raise RecipeError("data.split.val_fraction out of range", given=self.val_fraction, allowed="0 to below 0.5")
 

@@ -97,7 +97,8 @@ def fit(
     """Train `task` (a :class:`TrainingTask`) in place; at the end it holds the final weights.
 
     Args:
-        folder: where the resumable state is kept, once per epoch. Delete it (:func:`forget`) once the result is on disk.
+        folder: where the resumable state is kept, once per epoch. Delete it (:func:`forget`) once the result is on
+            disk.
         log: called once per epoch with figures.
 
     Returns:
@@ -148,7 +149,7 @@ def fit(
                 raise AculaEdgeError(
                     f"{description}: the loss of step {step} is not finite",
                     given=", ".join(protocol.describe(share)[:8]),
-                    remedy="check those recordings, or lower the learning rate; --resume continues after the last epoch",
+                    remedy="check those recordings, or lower the learning rate; --resume goes on after the last epoch",
                 )
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)

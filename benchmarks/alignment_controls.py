@@ -157,7 +157,9 @@ def auroc(targets: np.ndarray, scores: np.ndarray) -> float:
     return float(roc_auc_score(targets, scores))
 
 
-def bootstrap(subjects: np.ndarray, targets: np.ndarray, scores: np.ndarray, resamples: int = 2000) -> tuple[float, float]:
+def bootstrap(
+    subjects: np.ndarray, targets: np.ndarray, scores: np.ndarray, resamples: int = 2000
+) -> tuple[float, float]:
     """95 % percentile interval over persons."""
     generator = np.random.default_rng(0)
     people = [np.flatnonzero(subjects == subject) for subject in np.unique(subjects)]

@@ -143,7 +143,9 @@ class AlignmentTask(nn.Module):
         device = next(self.parameters()).device
         embeddings, projected = [], []
         for start in range(0, len(pairs), 64):
-            windows = np.stack([_middle(self.waves[int(r)], self.window_samples) for r in pairs.rows[start : start + 64]])
+            windows = np.stack(
+                [_middle(self.waves[int(r)], self.window_samples) for r in pairs.rows[start : start + 64]]
+            )
             embedding = self.encoder.embed_mel(self.frontend(torch.from_numpy(windows).to(device)))
             embeddings.append(embedding.float().cpu().numpy())
             projected.append(self.audio_head(embedding).float().cpu().numpy())

@@ -43,9 +43,7 @@ def align(run: Run, *, resume: bool = False) -> None:
     if recipe.align.objectives or recipe.align.self_supervised:
         train, val, spectrum = read_pairs(run, store)
         facts.update(pairs_train=len(train), pairs_val=len(val), text_spectrum=spectrum)
-        task = AlignmentTask(
-            encoder, store, train, val, recipe.align, recipe.frontend.samples(recipe.data.window_s)
-        )
+        task = AlignmentTask(encoder, store, train, val, recipe.align, recipe.frontend.samples(recipe.data.window_s))
         folder = run.checkpoints_dir / "align"
         facts.update(
             fit(

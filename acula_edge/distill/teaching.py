@@ -61,14 +61,18 @@ def collect_lessons(
     device: torch.device,
 ) -> Lessons:  # fmt: skip
     """Embed every window of `rows` with the teacher, or read them from the cache of an earlier call."""
-    key = sha256_json([teacher_sha256, [store.recordings[row].key for row in rows], store.key, data.window_s, data.hop_s])
+    cut = [data.window_s, data.hop_s, data.trim_top_db]
+    key = sha256_json([teacher_sha256, [store.recordings[row].key for row in rows], store.key, *cut])
     file = folder / f"teacher-{key[:16]}.npz"
     if file.is_file():
         with np.load(file) as kept:
             return Lessons(kept["row"], kept["number"], kept["embedding"])
     frontend = LogMel(teacher.frontend).to(device)
-    teacher = teacher.to(device).eval()
-    row_of, number_of, embeddings = [], [], []
+    teacher.to(device)  # type: ignore[arg-type]
+    teacher.eval()
+    row_of: list[int] = []
+    number_of: list[int] = []
+    embeddings: list[np.ndarray] = []
     for row in track(rows, "listening with the teacher"):
         windows = windows_of(store, row, data, teacher.frontend.sample_rate_hz)
         embedding = teacher.embed_mel(frontend(torch.from_numpy(np.ascontiguousarray(windows)).to(device)))

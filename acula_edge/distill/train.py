@@ -26,7 +26,9 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
         InputError: teacher and student front ends are at different rates (one store serves both).
     """
     if not (run.encoder_dir / "model.safetensors").is_file():
-        raise ArtifactError(f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume")
+        raise ArtifactError(
+            f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume"
+        )
     recipe = run.recipe
     config = recipe.distill
     store = prepare(recipe, run)
@@ -36,7 +38,7 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
         raise InputError(
             "the student's front end must have the teacher's sample rate",
             given=frontend.sample_rate_hz,
-            allowed=teacher.frontend.sample_rate_hz,
+            allowed=f"{teacher.frontend.sample_rate_hz} Hz",
         )
     splits = [recording.split for recording in store.recordings]
     rows = [index for index, split in enumerate(splits) if split in ("train", "val")]

@@ -22,7 +22,7 @@ from acula_edge.registry import Registry
 teachers: Registry[type[AudioEncoder]] = Registry("encoder", package="acula_edge.encoders.teachers")
 
 
-class AudioEncoderConfig(PretrainedConfig):  # type: ignore[misc]
+class AudioEncoderConfig(PretrainedConfig):
     """Configuration of any encoder.
 
     Args:
@@ -46,7 +46,7 @@ class AudioEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         super().__init__(**kwargs)
 
 
-class AudioEncoder(PreTrainedModel):  # type: ignore[misc]
+class AudioEncoder(PreTrainedModel):
     """Base of every encoder.
 
     Attributes:
@@ -154,4 +154,4 @@ def load_encoder(name: str | Path, checkpoint: str | Path | None = None) -> Audi
     encoder_name = config.get("encoder", "")
     kind = students[encoder_name].build if encoder_name in students else teachers[encoder_name]
     encoder = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-    return encoder.eval()  # type: ignore[no-any-return]
+    return encoder.eval()

@@ -39,7 +39,7 @@ class Student(AudioEncoder):
 
     def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
         features = self.backbone.forward_features(self.norm(mel[:, None]))
-        return self.projection(features.mean(dim=2).flatten(1))  # type: ignore[no-any-return]
+        return self.projection(features.mean(dim=2).flatten(1))
 
     def deployable(self) -> Student:
         """A copy in evaluation mode with training-time branches merged into single convolutions."""

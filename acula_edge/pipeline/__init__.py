@@ -108,7 +108,9 @@ def export(
     run = _open(run)
     name = run.recipe.distill.student if student == RECIPE else (None if student == "none" else student)
     if not (run.encoder_dir / "model.safetensors").is_file():
-        raise ArtifactError(f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume")
+        raise ArtifactError(
+            f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume"
+        )
     if name is not None and not (run.student_dir(name) / "model.safetensors").is_file():
         distill(run, name, resume=True)
 

@@ -19,9 +19,9 @@ from acula_edge.files import atomic_path, read_json, sha256_file, sha256_json, w
 from acula_edge.frontend.torch_mel import LogMel
 from acula_edge.probe.embeddings import embed_store
 from acula_edge.probe.heads import fit_heads
+from acula_edge.probe.scores import write_scores
 from acula_edge.probe.tasks import Task, resolve_tasks
 from acula_edge.probe.verify import score_tasks, verify_embeddings
-from acula_edge.probe.scores import write_scores
 from acula_edge.progress import notify, track
 from acula_edge.recipe import Recipe
 from acula_edge.run import Run
@@ -37,13 +37,9 @@ def verify_bundle(run: Run, bundle: Path, tasks: Sequence[str] | None = None) ->
     for model, file in (("float_student", "model.onnx"), ("int8", "model.int8.onnx")):
         if (bundle / file).is_file():
             embeddings[model] = model_embeddings(run, bundle / file, store)
-    heads = {
-        model: fit_heads(values, store.recordings, chosen, recipe.seed) for model, values in embeddings.items()
-    }
+    heads = {model: fit_heads(values, store.recordings, chosen, recipe.seed) for model, values in embeddings.items()}
     facts = read_json(bundle / "bundle.json")
-    result = verify_embeddings(
-        embeddings, heads, store.recordings, chosen, recipe.verify, facts.get("parity", {})
-    )
+    result = verify_embeddings(embeddings, heads, store.recordings, chosen, recipe.verify, facts.get("parity", {}))
     write_json(bundle / "verify.json", result)
     scored, _ = score_tasks(embeddings, heads, store.recordings, chosen)
     write_scores(bundle / "verify_scores.npz", scored)

@@ -53,7 +53,7 @@ def assemble(evidence: Evidence) -> Document:
 def _bundle_sections(evidence: Evidence) -> list[Section]:
     if not evidence.bundles:
         return [Section(anchor, title, [Text(_NO_BUNDLE)]) for anchor, title, _ in _OF_BUNDLES]
-    sections = []
+    sections: list[Section] = []
     for number, bundle in enumerate(evidence.bundles):
         suffix = f"-{number + 1}" if number else ""
         of_which = f", {bundle.name}" if len(evidence.bundles) > 1 else ""

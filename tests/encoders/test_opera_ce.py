@@ -68,12 +68,12 @@ def public_keys(encoder) -> dict[str, str]:
     suffixes = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     parts = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_se_reduce", "_se_expand", "_project_conv", "_bn2")
     candidates = [f"encoder.cnn1.{s}" for s in suffixes]
-    candidates += [f"encoder.efficientnet.{p}.{s}" for p in ("_conv_stem", "_conv_head", "_bn0", "_bn1") for s in suffixes]
+    candidates += [
+        f"encoder.efficientnet.{p}.{s}" for p in ("_conv_stem", "_conv_head", "_bn0", "_bn1") for s in suffixes
+    ]
     for number in range(len(stages)):
         candidates += [
-            f"encoder.efficientnet._blocks.{number}.{p}.{s}"
-            for p in (parts if number else parts[2:])
-            for s in suffixes
+            f"encoder.efficientnet._blocks.{number}.{p}.{s}" for p in (parts if number else parts[2:]) for s in suffixes
         ]
     state = encoder.state_dict()
     return {c: encoder.public_name(c) for c in candidates if encoder.public_name(c) in state}

@@ -12,7 +12,11 @@ from acula_edge.errors import InputError
 from acula_edge.language import TextEncoder, embed_reports
 from acula_edge.recipe import LanguageConfig
 
-REPORTS = ["A loud holosystolic murmur.", "No murmur.", "Expiratory wheeze over the right base, asthma known for years."]
+REPORTS = [
+    "A loud holosystolic murmur.",
+    "No murmur.",
+    "Expiratory wheeze over the right base, asthma known for years.",
+]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,9 @@ MakeRun = Callable[..., Path]
 
 
 def _recipe(phantom: bool) -> Recipe:
-    sources = {"phantom": {"reader": "phantom"}} if phantom else {"circor": {"reader": "circor"}, "kauh": {"reader": "kauh"}}
+    sources = (
+        {"phantom": {"reader": "phantom"}} if phantom else {"circor": {"reader": "circor"}, "kauh": {"reader": "kauh"}}
+    )
     values = {
         "name": "phantom" if phantom else "auscultation",
         "description": "Generated sounds" if phantom else "CirCor heart sounds and KAUH lung sounds at 4 kHz",
@@ -183,8 +185,12 @@ def binary_task(
         "float_student": _row(value, half),
         "int8": _row(value + delta, half),
         "int8_vs_student": _comparison(delta, spread, 0.01, verdict, reason),
-        "int8_vs_teacher": _comparison(delta - 0.012, spread * 2, 0.02, "inconclusive", "the interval reaches beyond the margin"),
-        "student_vs_teacher": _comparison(-0.012, spread * 2, 0.02, "inconclusive", "the interval reaches beyond the margin"),
+        "int8_vs_teacher": _comparison(
+            delta - 0.012, spread * 2, 0.02, "inconclusive", "the interval reaches beyond the margin"
+        ),
+        "student_vs_teacher": _comparison(
+            -0.012, spread * 2, 0.02, "inconclusive", "the interval reaches beyond the margin"
+        ),
         "retrained_probe": {
             "float_student": _row(value, half),
             "int8": _row(value + delta / 2, half),
@@ -200,12 +206,21 @@ def regression_task() -> Json:
     task = binary_task("P4", "Respiratory rate (phantom)", "phantom", 0.8, 0.02, 0.0, 0.01, "inconclusive")
     for key in ("n_positive", "n_negative", "n_positive_subjects", "n_negative_subjects"):
         del task[key]
-    task |= {"metric": "mae", "better": "lower", "kind": "regression", "labels": [], "unit": "breaths/min", "baseline": 4.1}
+    task |= {
+        "metric": "mae",
+        "better": "lower",
+        "kind": "regression",
+        "labels": [],
+        "unit": "breaths/min",
+        "baseline": 4.1,
+    }
     for model, value in (("float_teacher", 1.81), ("float_student", 1.93), ("int8", 1.942)):
         task[model] = {"value": value, "ci95": [value - 0.3, value + 0.33]}
     task["int8_vs_student"] = _comparison(0.012, 0.03, 0.0386, "non-inferior") | {"p_equivalence": 0.01}
     task["int8_vs_teacher"] = _comparison(0.132, 0.2, 0.0362, "inconclusive", "the interval reaches beyond the margin")
-    task["student_vs_teacher"] = _comparison(0.12, 0.2, 0.0362, "inconclusive", "the interval reaches beyond the margin")
+    task["student_vs_teacher"] = _comparison(
+        0.12, 0.2, 0.0362, "inconclusive", "the interval reaches beyond the margin"
+    )
     task["retrained_probe"] = {
         "float_student": task["float_student"],
         "int8": task["int8"],
@@ -232,7 +247,8 @@ def _verify(phantom: bool, passed: bool) -> Json:
         missing = []
     ranked = [task for task in tasks if task["metric"] == "auroc"]
     means = {
-        model: sum(task[model]["value"] for task in ranked) / len(ranked) for model in ("float_teacher", "float_student", "int8")
+        model: sum(task[model]["value"] for task in ranked) / len(ranked)
+        for model in ("float_teacher", "float_student", "int8")
     }
     deltas = {}
     for pair in ("int8_vs_student", "int8_vs_teacher", "student_vs_teacher"):
@@ -257,7 +273,13 @@ def _verify(phantom: bool, passed: bool) -> Json:
         },
         "parity": {
             "int8_vs_student": {"cosine_mean": 0.99741, "cosine_min": 0.9812, "sqnr_db": 22.4, "max_abs_error": 0.0921},
-            "torch_vs_onnx": {"n": 7, "cosine_mean": 1.0, "cosine_min": 0.9999999, "sqnr_db": 118.2, "max_abs_error": 2e-6},
+            "torch_vs_onnx": {
+                "n": 7,
+                "cosine_mean": 1.0,
+                "cosine_min": 0.9999999,
+                "sqnr_db": 118.2,
+                "max_abs_error": 2e-6,
+            },
         },
         "gate": {
             "passed": passed,
@@ -266,7 +288,12 @@ def _verify(phantom: bool, passed: bool) -> Json:
                 "max_mean_drop": {"limit": 0.01, "value": 0.0012, "passed": True, "where": None},
                 "max_task_drop": {"limit": 0.03, "value": 0.0012, "passed": True, "where": tasks[0]["id"]},
                 "min_cosine": {"limit": 0.97, "value": 0.99741, "passed": True, "where": None},
-                "refuse_inferior": {"limit": 0, "value": 0 if passed else 1, "passed": passed, "where": None if passed else "P3"},
+                "refuse_inferior": {
+                    "limit": 0,
+                    "value": 0 if passed else 1,
+                    "passed": passed,
+                    "where": None if passed else "P3",
+                },
                 "refuse_inconclusive": {"limit": 0, "value": 1, "passed": None, "where": tasks[1]["id"]},
             },
             "reasons": [] if passed else ["the INT8 model is inferior on P3"],
@@ -392,12 +419,25 @@ def _benchmark(phantom: bool, verify: Json) -> Json:
     }
 
 
-FILES = ("frontend.onnx", "encoder.onnx", "model.onnx", "encoder.int8.onnx", "model.int8.onnx", "selftest.npz", "verify.json")
+FILES = (
+    "frontend.onnx",
+    "encoder.onnx",
+    "model.onnx",
+    "encoder.int8.onnx",
+    "model.int8.onnx",
+    "selftest.npz",
+    "verify.json",
+)
 
 
 def _bundle(name: str, int8: bool) -> Json:
     files = [file for file in FILES if int8 or "int8" not in file]
-    sizes = {"model.onnx": 4_312_000, "encoder.onnx": 4_180_000, "encoder.int8.onnx": 1_121_000, "model.int8.onnx": 1_253_000}
+    sizes = {
+        "model.onnx": 4_312_000,
+        "encoder.onnx": 4_180_000,
+        "encoder.int8.onnx": 1_121_000,
+        "model.int8.onnx": 1_253_000,
+    }
     return {
         "schema": "acula-edge/bundle/1",
         "name": name,

@@ -72,7 +72,7 @@ def _wheeze(rng: np.random.Generator, rate_hz: int, inspiration: Array, expirati
     if phase != "expiratory":
         envelope = envelope + 0.8 * np.clip(inspiration - 0.25, 0, None) / 0.75
     pitch = rng.uniform(220, 580) * (1 + 0.12 * (wander(rng, len(envelope), rate_hz, 1.5) - 0.5))
-    return envelope * harmonics(pitch, rate_hz, 3, 1.6)
+    return np.asarray(envelope * harmonics(pitch, rate_hz, 3, 1.6))
 
 
 def _rhonchi(rng: np.random.Generator, rate_hz: int, expiration: Array) -> Array:

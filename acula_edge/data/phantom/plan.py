@@ -36,7 +36,9 @@ class PhantomConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.subjects <= 1_000_000:
-            raise RecipeError("the phantom's number of subjects is out of range", given=self.subjects, allowed="1 to 1e6")
+            raise RecipeError(
+                "the phantom's number of subjects is out of range", given=self.subjects, allowed="1 to 1e6"
+            )
         if not 1 <= self.duration_s <= 600:
             raise RecipeError("the phantom's duration_s is out of range", given=self.duration_s, allowed="1 to 600")
         if not -60 <= self.snr_offset_db <= 60:
@@ -88,10 +90,22 @@ _GRADES = dict(zip(GRADES, (0.12, 0.24, 0.28, 0.20, 0.10, 0.06), strict=True))
 _PITCHES = {"Low": 0.3, "Medium": 0.4, "High": 0.3}
 _QUALITIES = {"Harsh": 0.4, "Blowing": 0.45, "Musical": 0.15}
 _HEART_SITES = ("aortic area", "pulmonary area", "tricuspid area", "mitral area")
-_LUNG_SITES = tuple(f"{a} {b} {c}" for a in ("anterior", "posterior") for b in ("left", "right") for c in ("upper", "lower"))
+_LUNG_SITES = tuple(
+    f"{a} {b} {c}" for a in ("anterior", "posterior") for b in ("left", "right") for c in ("upper", "lower")
+)
 # Each attribute of subject n is read off the sequence frac(offset + n * root): even over any run of subjects, so that
 # small corpora are balanced too. Square roots of different primes keep the attributes apart.
-_PRIMES = {"kind": 2, "age": 3, "sex": 5, "murmur": 7, "wheeze": 11, "crackles": 13, "cough": 17, "device": 19, "rhonchi": 23}
+_PRIMES = {
+    "kind": 2,
+    "age": 3,
+    "sex": 5,
+    "murmur": 7,
+    "wheeze": 11,
+    "crackles": 13,
+    "cough": 17,
+    "device": 19,
+    "rhonchi": 23,
+}
 
 
 def plan_corpus(config: PhantomConfig) -> list[Plan]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 Gain = Callable[[Array], Array]
 
 
@@ -26,7 +26,7 @@ def shaped_noise(rng: np.random.Generator, samples: int, rate_hz: int, gain: Gai
     bins = samples // 2 + 1
     spectrum = rng.standard_normal(bins) + 1j * rng.standard_normal(bins)
     noise = np.fft.irfft(spectrum * gain(np.fft.rfftfreq(samples, 1 / rate_hz)), samples)
-    return noise / max(rms(noise), 1e-12)
+    return np.asarray(noise / max(rms(noise), 1e-12))
 
 
 def band(center_hz: float, octaves: float) -> Gain:
@@ -62,7 +62,7 @@ def ring(rng: np.random.Generator, rate_hz: int, frequency_hz: float, length_s: 
     u = t / length_s
     envelope = u * np.exp(-sharpness * u)
     tone = np.sin(2 * np.pi * frequency_hz * t + rng.uniform(0, 2 * np.pi))
-    return envelope / envelope.max() * tone
+    return np.asarray(envelope / envelope.max() * tone)
 
 
 def wander(rng: np.random.Generator, samples: int, rate_hz: int, knots_per_s: float) -> Array:

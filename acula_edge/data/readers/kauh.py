@@ -163,9 +163,7 @@ def spell_location(code: str) -> str | None:
     return surface
 
 
-def _metadata(
-    diagnosis: str, sound: str, stethoscope_filter: str, location: str, age: str, sex: str
-) -> dict[str, Any]:
+def _metadata(diagnosis: str, sound: str, stethoscope_filter: str, location: str, age: str, sex: str) -> dict[str, Any]:
     digits = (clean(age) or "").removesuffix(".0")
     return {
         "diagnosis": diagnosis,

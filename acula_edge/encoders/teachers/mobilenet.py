@@ -30,8 +30,9 @@ class MobileNet(AudioEncoder):
         super().__init__(config)
         options: dict[str, Any] = {"variant": "mobilenetv4_conv_small", **config.options}
         self.norm = nn.BatchNorm2d(1)
-        self.backbone = timm.create_model(options["variant"], in_chans=1, num_classes=0)
-        self.embedding_dim = int(self.backbone.head_hidden_size)
+        backbone: Any = timm.create_model(options["variant"], in_chans=1, num_classes=0)
+        self.backbone = backbone
+        self.embedding_dim = int(backbone.head_hidden_size)
 
     def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
-        return self.backbone(self.norm(mel[:, None]))  # type: ignore[no-any-return]
+        return self.backbone(self.norm(mel[:, None]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import BatchNormAct2d
+from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 from torch.nn import functional
 
@@ -56,7 +56,7 @@ class OperaCE(AudioEncoder):
                 module.__class__ = _StaticPadConv2d
 
     def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
-        return self.backbone(self.stem(mel[:, None]))  # type: ignore[no-any-return]
+        return self.backbone(self.stem(mel[:, None]))
 
     @staticmethod
     def public_name(key: str) -> str | None:

@@ -78,7 +78,9 @@ def _draw_bar(drawing: Drawing, bar: Bar, scale: Scale, middle: float) -> None:
     for segment in bar.segments:
         x = scale(begin)
         end = scale(begin + segment.value)
-        drawing.box(x, middle - _BAR / 2, end - x, _BAR, f"bar {segment.style}", f"{segment.name} {segment.value:.3f} ms")
+        drawing.box(
+            x, middle - _BAR / 2, end - x, _BAR, f"bar {segment.style}", f"{segment.name} {segment.value:.3f} ms"
+        )
         begin += segment.value
     if bar.whole is not None:
         x = scale(bar.whole)

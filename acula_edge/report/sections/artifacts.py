@@ -72,7 +72,9 @@ def parity_blocks(bundle: Bundle) -> list[Block]:
         Column("SQNR", numeric=True),
         Column("Largest difference", numeric=True),
     ]
-    note = "SQNR is the signal to quantization noise ratio of the embedding: 20 dB is noise of a tenth of the amplitude."
+    note = (
+        "SQNR is the signal to quantization noise ratio of the embedding: 20 dB is noise of a tenth of the amplitude."
+    )
     return [Table("How close the forms of the model are", columns, rows, note)]
 
 

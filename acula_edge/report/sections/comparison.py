@@ -23,7 +23,10 @@ def comparison_section(evidence: Evidence) -> Section | None:
         Column("Speed-up over float", numeric=True),
         Column("INT8 file", numeric=True),
     ]
-    note = "AUROC is the mean over each bundle's tasks. Latencies come from separate measurements: only ratios were run in turn."
+    note = (
+        "AUROC is the mean over each bundle's tasks. Latencies come from separate measurements: only ratios were run "
+        "in turn."
+    )
     rows = [_row(bundle) for bundle in evidence.bundles]
     return Section("bundles", "Bundles side by side", [Table("Bundles of this run", columns, rows, note)])
 

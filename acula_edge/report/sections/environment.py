@@ -21,7 +21,10 @@ def environment_blocks(benchmark: Json) -> list[Block]:
         ("Memory", significant(_thousandth(environment.get("memory_mb")), 3, "GB")),
         ("GPU", _gpus(environment.get("gpu"))),
         ("Jetson", _jetson(environment.get("jetson"))),
-        ("System", ", ".join(str(environment[key]) for key in ("distribution", "system", "machine") if environment.get(key))),
+        (
+            "System",
+            ", ".join(str(environment[key]) for key in ("distribution", "system", "machine") if environment.get(key)),
+        ),
         ("ONNX Runtime", _runtime(packages, environment.get("onnxruntime_providers"))),
         ("PyTorch", str(packages.get("torch") or "")),
         ("TensorRT", str(packages.get("tensorrt") or "not installed")),

@@ -30,7 +30,11 @@ def write_headline(evidence: Evidence) -> Headline:
     """Verdict, what it rests on, and key figures of the run's first bundle."""
     if not evidence.bundles:
         aligned = "align" in evidence.stages
-        state = "The encoder is aligned, but no model has been exported yet." if aligned else "Nothing has been trained yet."
+        state = (
+            "The encoder is aligned, but no model has been exported yet."
+            if aligned
+            else "Nothing has been trained yet."
+        )
         return Headline(state, "quiet", ["There is no INT8 model to judge: acula-edge export --int8 makes one."], ())
     bundle = evidence.bundles[0]
     verdict, tone = verdict_sentence(bundle)
@@ -65,7 +69,9 @@ def explain(bundle: Bundle) -> list[str]:
         if pair.get("verdict") == "slower" and ".int8." in str(pair.get("candidate"))
     ]
     if slower:
-        sentences.append(f"On the machine that was measured {listing(slower)} is slower than what it was compared with.")
+        sentences.append(
+            f"On the machine that was measured {listing(slower)} is slower than what it was compared with."
+        )
     return sentences
 
 

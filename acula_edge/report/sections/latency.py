@@ -21,7 +21,15 @@ from acula_edge.report.numbers import (
     times,
 )
 from acula_edge.report.sections.environment import environment_blocks
-from acula_edge.report.sections.vocabulary import INT8, MODEL_NAMES, MODEL_STYLES, STAGE_NAMES, STUDENT, TEACHER, tone_of
+from acula_edge.report.sections.vocabulary import (
+    INT8,
+    MODEL_NAMES,
+    MODEL_STYLES,
+    STAGE_NAMES,
+    STUDENT,
+    TEACHER,
+    tone_of,
+)
 
 _FILES = {STUDENT: ("encoder.onnx", "model.onnx"), INT8: ("encoder.int8.onnx", "model.int8.onnx")}
 _FRONTEND = "frontend.onnx"
@@ -70,7 +78,10 @@ def latency_blocks(bundle: Bundle, name: str) -> list[Block]:
     """Everything that ``benchmark.json`` says of one bundle."""
     benchmark = bundle.benchmark
     if benchmark is None:
-        return [Text("Not measured: this bundle has no benchmark.json. acula-edge benchmark writes it."), _tensorrt(bundle)]
+        return [
+            Text("Not measured: this bundle has no benchmark.json. acula-edge benchmark writes it."),
+            _tensorrt(bundle),
+        ]
     rows = measurements(bundle)
     blocks: list[Block] = [Notice(_sentence(warning)) for warning in benchmark.get("warnings") or []]
     blocks.extend(_altered(bundle, rows))
@@ -106,7 +117,7 @@ def _chart(bundle: Bundle, name: str) -> list[Block]:
     for route in routes(bundle):
         style = MODEL_STYLES.get(route.model or "", "teacher")
         segments = [
-            Segment(STAGE_NAMES.get(row["stage"], row["stage"]), row["p50_ms"], f"{style} {row['stage']}")
+            Segment(STAGE_NAMES.get(row["stage"], str(row["stage"])), row["p50_ms"], f"{style} {row['stage']}")
             for row in route.stages
             if row.get("p50_ms") is not None
         ]
@@ -125,7 +136,11 @@ def _chart(bundle: Bundle, name: str) -> list[Block]:
     title = "Latency by stage"
     description = f"Median latency end to end: {listing(words)}."
     wide, narrow = (draw_bars(f"{name}-latency", title, description, bars, axis, width) for width in (WIDE, NARROW))
-    legend = [("student frontend", "front end"), ("student encoder", "encoder, float"), ("int8 encoder", "encoder, INT8")]
+    legend = [
+        ("student frontend", "front end"),
+        ("student encoder", "encoder, float"),
+        ("int8 encoder", "encoder, INT8"),
+    ]
     if any(route.model == TEACHER for route in routes(bundle)):
         legend.append(("teacher end_to_end", "float teacher, whole"))
     legend.append(("whole", "measured end to end"))
@@ -161,7 +176,10 @@ def _comparisons(bundle: Bundle) -> list[Block]:
         Column("Accuracy of the first", numeric=True),
         Column("Accuracy of the second", numeric=True),
     ]
-    note = "A B A B on the same machine; the ratio is the median over pairs with its 95 % interval. Above 1 the first is faster."
+    note = (
+        "A B A B on the same machine; the ratio is the median over pairs with its 95 % interval. Above 1 the first is "
+        "faster."
+    )
     blocks: list[Block] = [Notice(f"Slower here: {listing(slower)}.", "bad")] if slower else []
     return [*blocks, Table("Speed-up, and the accuracy of the same files", columns, rows, note)]
 
@@ -212,7 +230,9 @@ def _plan(benchmark: Json) -> str:
     plan = benchmark.get("plan") or {}
     text = f"Mode {benchmark.get('mode') or 'unknown'}"
     if plan.get("loops"):
-        text += f": {plan['loops']} loops of at least {plan.get('loop_s'):g} s after {plan.get('warmup_s'):g} s of warm-up"
+        text += (
+            f": {plan['loops']} loops of at least {plan.get('loop_s'):g} s after {plan.get('warmup_s'):g} s of warm-up"
+        )
     return (
         f"{text}; batch 1, fixed input. p50 is the median of the loops' medians, the other percentiles come from all "
         f"samples. {MISSING} means not measured."

@@ -14,7 +14,9 @@ _FEW_PERSONS = 50
 
 def limits_section(evidence: Evidence) -> Section:
     """Sentences, the general ones first."""
-    items = ["This is research software, not a medical device. It must not be used to diagnose, screen or treat anyone."]
+    items = [
+        "This is research software, not a medical device. It must not be used to diagnose, screen or treat anyone."
+    ]
     items.extend(_of_data(evidence))
     for bundle in evidence.bundles:
         prefix = f"{bundle.name}: " if len(evidence.bundles) > 1 else ""
@@ -26,7 +28,10 @@ def _of_data(evidence: Evidence) -> Iterator[str]:
     phantom = [corpus for corpus in evidence.corpora if corpus.is_phantom]
     real = [corpus for corpus in evidence.corpora if not corpus.is_phantom]
     if phantom:
-        yield "Phantom sounds are made by a program from the labels that are then predicted: their figures are no evidence of clinical value."
+        yield (
+            "Phantom sounds are made by a program from the labels that are then predicted: their figures are no "
+            "evidence of clinical value."
+        )
     if real:
         names = listing([corpus.name for corpus in real])
         yield (
@@ -35,10 +40,12 @@ def _of_data(evidence: Evidence) -> Iterator[str]:
         )
     split = evidence.recipe.data.split
     yield (
-        f"Figures belong to fold {split.fold} of {split.folds}: one split of the persons. Another split gives other figures, "
-        "and the intervals do not cover training again."
+        f"Figures belong to fold {split.fold} of {split.folds}: one split of the persons. Another split gives other "
+        "figures, and the intervals do not cover training again."
     )
-    if evidence.recipe.reports.shuffle or not (evidence.recipe.align.objectives or evidence.recipe.align.self_supervised):
+    if evidence.recipe.reports.shuffle or not (
+        evidence.recipe.align.objectives or evidence.recipe.align.self_supervised
+    ):
         yield "This run is a control and not meant for use."
 
 
@@ -46,7 +53,9 @@ def _of_bundle(bundle: Bundle) -> Iterator[str]:
     tasks = (bundle.verify or {}).get("tasks") or []
     if bundle.verify is None:
         yield "quality was not measured."
-    few = [str(task["id"]) for task in tasks if task_kind(task) == "real" and (task.get("n_subjects") or 0) < _FEW_PERSONS]
+    few = [
+        str(task["id"]) for task in tasks if task_kind(task) == "real" and (task.get("n_subjects") or 0) < _FEW_PERSONS
+    ]
     if few:
         yield f"{listing(few)} rest on fewer than {_FEW_PERSONS} test persons; such intervals are wide."
     unclear = [str(task["id"]) for task in tasks if verdict_of(task.get("int8_vs_student")) == "inconclusive"]

@@ -13,7 +13,9 @@ def provenance_section(evidence: Evidence) -> Section:
     made: dict[str, object] = manifest.get("provenance") or {}
     fingerprint = evidence.recipe.fingerprint()
     packages = made.get("packages")
-    versions = ", ".join(f"{name} {version}" for name, version in packages.items()) if isinstance(packages, dict) else ""
+    versions = (
+        ", ".join(f"{name} {version}" for name, version in packages.items()) if isinstance(packages, dict) else ""
+    )
     items = [
         ("Recipe", evidence.recipe.name),
         ("Recipe's SHA-256", fingerprint),
@@ -26,7 +28,9 @@ def provenance_section(evidence: Evidence) -> Section:
     blocks: list[Block] = []
     recorded = manifest.get("recipe_sha256")
     if recorded and recorded != fingerprint:
-        blocks.append(Notice("recipe.yaml was changed after the last stage: it is not the recipe that made this run.", "bad"))
+        blocks.append(
+            Notice("recipe.yaml was changed after the last stage: it is not the recipe that made this run.", "bad")
+        )
     if str(made.get("commit") or "").endswith("-dirty"):
         blocks.append(Notice("The code held changes that were not committed: the commit does not tell all.", "quiet"))
     blocks.append(Facts([(term, text) for term, text in items if text]))

@@ -161,10 +161,11 @@ def _how(verify: Json) -> str:
     method = verify.get("method") or {}
     alpha = method.get("alpha_one_sided", 0.05)
     return (
-        "The same persons are compared in pairs, with task heads fitted once on the float student's training embeddings "
-        "and fed both models' test embeddings (engine swap). Non-inferior: a loss as large as the margin is refuted at "
-        f"the one-sided level {alpha:g}. Inferior: a loss smaller than the margin is refuted. Inconclusive: neither, "
-        "because the persons are too few to tell; that is not a pass. The p value is that of a loss as large as the margin."
+        "The same persons are compared in pairs, with task heads fitted once on the float student's training "
+        "embeddings and fed both models' test embeddings (engine swap). Non-inferior: a loss as large as the margin is refuted "
+        f"at the one-sided level {alpha:g}. Inferior: a loss smaller than the margin is refuted. Inconclusive: "
+        "neither, because the persons are too few to tell; that is not a pass. The p value is that of a loss as large "
+        "as the margin."
     )
 
 
@@ -212,7 +213,10 @@ def _detail_table(tasks: Sequence[Json]) -> list[Block]:
                 _rates(task.get(INT8)),
                 Cell(count(task.get("flips")), _share(task)),
                 Cell(_per_person(task)),
-                Cell(_value(task, probe.get(INT8)).text, f"{_delta(task, again).text}, {verdict_of(again)}" if again else ""),
+                Cell(
+                    _value(task, probe.get(INT8)).text,
+                    f"{_delta(task, again).text}, {verdict_of(again)}" if again else "",
+                ),
             ]
         )
     return [Table("Beyond the first question", columns, rows)]

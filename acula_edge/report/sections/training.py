@@ -79,7 +79,10 @@ def _distillation(evidence: Evidence, student: str) -> list[Block]:
         ("Student", f"{student}, embedding of {config.embedding_dim}"),
         ("Parameters as deployed", count(stage.get("parameters"))),
         ("Training windows", count(stage.get("windows"))),
-        ("Loss", _weights({"cosine": config.cosine, "CKA to teacher": config.cka_teacher, "CKA to text": config.cka_text})),
+        (
+            "Loss",
+            _weights({"cosine": config.cosine, "CKA to teacher": config.cka_teacher, "CKA to text": config.cka_text}),
+        ),
         ("Sensor degradation of the student's input", "yes" if config.degrade else "no"),
         ("Variance of the teacher's embedding kept", percent(stage.get("variance_kept"))),
         ("Length", _length(stage)),
