@@ -162,10 +162,10 @@ def _how(verify: Json) -> str:
     alpha = method.get("alpha_one_sided", 0.05)
     return (
         "The same persons are compared in pairs, with task heads fitted once on the float student's training "
-        "embeddings and fed both models' test embeddings (engine swap). Non-inferior: a loss as large as the margin is refuted "
-        f"at the one-sided level {alpha:g}. Inferior: a loss smaller than the margin is refuted. Inconclusive: "
-        "neither, because the persons are too few to tell; that is not a pass. The p value is that of a loss as large "
-        "as the margin."
+        "embeddings and fed both models' test embeddings (engine swap). Non-inferior: a loss as large as the margin "
+        f"is refuted at the one-sided level {alpha:g}. Inferior: a loss smaller than the margin is refuted. "
+        "Inconclusive: neither, because the persons are too few to tell; that is not a pass. The p value is that of a "
+        "loss as large as the margin."
     )
 
 
