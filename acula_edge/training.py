@@ -113,6 +113,8 @@ def fit(
         cpu=resolve_device(settings.device).type == "cpu",
     )
     protocol: Any = task
+    # Convolutions, depthwise ones above all, take a third less time when channels lie next to each other.
+    task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = [parameter for parameter in task.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(_decay_groups(task, settings.weight_decay), lr=settings.learning_rate)
     per_epoch = len(batch_order(protocol.items, settings.batch_size, settings.seed, 0))
@@ -177,6 +179,7 @@ def fit(
         task.load_state_dict(average.module.state_dict())
     if settings.keep_best:
         state.load_best(task)
+    task.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     task.eval()
     return {"epochs": epoch, "steps": step, "seconds": round(time.monotonic() - begun, 1), **figures}
 
