@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -40,10 +41,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, final)
-    except OSError as error:
+    except Exception as error:
+        cause = _cause(error)
+        if cause is None:
+            raise
         raise InputError(
             f"cannot write {final}",
-            given=error.strerror or str(error),
+            given=cause.strerror or str(cause),
             remedy="free some space or choose another folder; nothing was half written, run the same command again",
         ) from error
     finally:
@@ -139,12 +143,23 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, final)
         if former is not None:
             shutil.rmtree(former, ignore_errors=True)
-    except OSError as error:
+    except Exception as error:
+        cause = _cause(error)
+        if cause is None:
+            raise
         raise InputError(
             f"cannot write the folder {final}",
-            given=error.strerror or str(error),
+            given=cause.strerror or str(cause),
             remedy="free some space or choose another folder; nothing was half written, run the same command again",
         ) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _cause(error: Exception) -> OSError | None:
+    """The system's error behind `error`; libraries written in Rust (safetensors) leave it in their text only."""
+    if isinstance(error, OSError):
+        return error
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else None

@@ -12,10 +12,11 @@ import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 
+from acula_edge.bounds import Bounded
 from acula_edge.errors import InputError, RecipeError, did_you_mean
 from acula_edge.files import sha256_json
 from acula_edge.frontend.spec import FrontendSpec
@@ -62,7 +63,7 @@ class SplitConfig:
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Bounded):
     """Corpora, their split, and the window that every stage sees.
 
     Attributes:
@@ -70,6 +71,8 @@ class DataConfig:
         hop_s: hop between windows of a recording at evaluation.
         trim_top_db: leading and trailing parts this far below the loudest are cut; null keeps everything.
     """
+
+    above: ClassVar = {"window_s": 0, "hop_s": 0, "trim_top_db": 0}
 
     sources: dict[str, Source] = field(default_factory=dict)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -94,7 +97,7 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True)
-class LanguageConfig:
+class LanguageConfig(Bounded):
     """The frozen language model that reads the reports.
 
     Attributes:
@@ -105,6 +108,8 @@ class LanguageConfig:
         lowercase: whether reports are lower-cased first.
     """
 
+    at_least: ClassVar = {"max_length": 1, "batch_size": 1}
+
     model: str = "minilm"
     revision: str | None = None
     pooling: Literal["mean", "last"] = "mean"
@@ -114,7 +119,7 @@ class LanguageConfig:
 
 
 @dataclass(frozen=True)
-class ReportsConfig:
+class ReportsConfig(Bounded):
     """Clinical reports written from metadata.
 
     Attributes:
@@ -125,6 +130,8 @@ class ReportsConfig:
         seed: equal seeds give equal reports.
     """
 
+    at_least: ClassVar = {"variants": 1}
+
     writer: str = "template"
     variants: int = 8
     demographics: bool = False
@@ -133,7 +140,7 @@ class ReportsConfig:
 
 
 @dataclass(frozen=True)
-class AlignConfig:
+class AlignConfig(Bounded):
     """Post-training of the encoder on (recording, report) pairs.
 
     Attributes:
@@ -155,6 +162,13 @@ class AlignConfig:
         precision: ``"fp32"`` or ``"bf16"`` autocast.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     """
+
+    at_least: ClassVar = {
+        "text_components": 1, "text_shrinkage": 0, "projection_dim": 1, "epochs": 1, "max_steps": 1, "batch_size": 1,
+        "weight_decay": 0, "warmup_fraction": 0, "ema_decay": 0,
+    }  # fmt: skip
+    above: ClassVar = {"temperature": 0, "crop_s": 0, "learning_rate": 0, "max_grad_norm": 0}
+    below: ClassVar = {"warmup_fraction": 1, "ema_decay": 1}
 
     objectives: dict[str, float] = field(default_factory=lambda: {"regression": 1.0, "infonce": 1.0})
     self_supervised: dict[str, float] = field(default_factory=dict)
@@ -179,7 +193,7 @@ class AlignConfig:
 
 
 @dataclass(frozen=True)
-class DistillConfig:
+class DistillConfig(Bounded):
     """Teaching a student to reproduce the aligned encoder's embedding.
 
     Attributes:
@@ -189,6 +203,9 @@ class DistillConfig:
         cosine, cka_teacher, cka_text: weights of the loss terms.
         degrade: sensor degradation (gain, coloring, noise, clipping) of the student's input only.
     """
+
+    at_least: ClassVar = {"embedding_dim": 1, "epochs": 1, "max_steps": 1, "batch_size": 1, "weight_decay": 0}
+    above: ClassVar = {"learning_rate": 0}
 
     student: str | None = "base"
     frontend: FrontendSpec | None = None
@@ -207,7 +224,7 @@ class DistillConfig:
 
 
 @dataclass(frozen=True)
-class QuantizeConfig:
+class QuantizeConfig(Bounded):
     """Static INT8 quantization.
 
     Attributes:
@@ -217,6 +234,8 @@ class QuantizeConfig:
         method: how ranges are found.
         keep_float: name patterns of nodes that stay in float.
     """
+
+    at_least: ClassVar = {"calibration_windows": 1}
 
     profile: Literal["cpu_x86", "cpu_arm", "tensorrt"] = "cpu_x86"
     calibration: str = "default"
@@ -245,7 +264,7 @@ class GateConfig:
 
 
 @dataclass(frozen=True)
-class VerifyConfig:
+class VerifyConfig(Bounded):
     """Evaluation of artifacts on tasks (DESIGN section 5).
 
     Attributes:
@@ -255,6 +274,10 @@ class VerifyConfig:
         bootstrap: resamples over subjects.
         alpha: one-sided level.
     """
+
+    at_least: ClassVar = {"bootstrap": 1}
+    above: ClassVar = {"margin_auroc_student": 0, "margin_auroc_teacher": 0, "margin_mae_relative": 0, "alpha": 0}
+    below: ClassVar = {"alpha": 0.5}
 
     tasks: list[str] = field(default_factory=lambda: ["all"])
     margin_auroc_student: float = 0.01
@@ -267,8 +290,10 @@ class VerifyConfig:
 
 
 @dataclass(frozen=True)
-class BenchmarkConfig:
+class BenchmarkConfig(Bounded):
     """How long latency is measured: ``quick`` is 5 loops of 2 s, ``full`` 5 loops of 10 s, ``smoke`` 2 of 0.2 s."""
+
+    at_least: ClassVar = {"threads": 1}
 
     mode: Literal["smoke", "quick", "full"] = "quick"
     threads: int = 1

@@ -39,7 +39,7 @@ class Run:
         if not run.recipe_path.is_file():
             raise ArtifactError(
                 f"{path} is not a run (it has no recipe.yaml)",
-                remedy=f"make it with: acula-edge train --out {path}",
+                remedy="name the folder of a run, or make one: acula-edge train --out FOLDER",
             )
         return run
 

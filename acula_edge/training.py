@@ -114,7 +114,7 @@ def fit(
     )
     protocol: Any = task
     # Convolutions, depthwise ones above all, take a third less time when channels lie next to each other.
-    task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task.to(memory_format=torch.channels_last)
     parameters = [parameter for parameter in task.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(_decay_groups(task, settings.weight_decay), lr=settings.learning_rate)
     per_epoch = len(batch_order(protocol.items, settings.batch_size, settings.seed, 0))
@@ -179,7 +179,7 @@ def fit(
         task.load_state_dict(average.module.state_dict())
     if settings.keep_best:
         state.load_best(task)
-    task.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    task.to(memory_format=torch.contiguous_format)
     task.eval()
     return {"epochs": epoch, "steps": step, "seconds": round(time.monotonic() - begun, 1), **figures}
 
@@ -222,7 +222,7 @@ class _State:
 
     def save(self, epoch: int, step: int, best: float, task: Any, optimizer: Any, schedule: Any, average: Any) -> None:
         with atomic_path(self.folder / f"state-{epoch}.pt") as temporary:
-            torch.save(
+            _save(
                 {
                     "task": task.state_dict(),
                     "optimizer": optimizer.state_dict(),
@@ -241,7 +241,7 @@ class _State:
 
     def save_best(self, task: Any) -> None:
         with atomic_path(self.folder / "best.pt") as temporary:
-            torch.save(task.state_dict(), temporary)
+            _save(task.state_dict(), temporary)
 
     def load(self, task: Any, optimizer: Any, schedule: Any, average: Any) -> tuple[int, int, float]:
         index = self.folder / "state.json"
@@ -264,6 +264,14 @@ class _State:
         file = self.folder / "best.pt"
         if file.is_file():
             task.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+
+
+def _save(values: dict[str, Any], path: Path) -> None:
+    try:
+        torch.save(values, path)
+    except RuntimeError as error:
+        # torch's writer does not pass on what the system said.
+        raise OSError(f"not all of it could be written; is the disk full? ({error})") from error
 
 
 @torch.no_grad()

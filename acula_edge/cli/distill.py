@@ -10,7 +10,7 @@ from acula_edge.cli.command import verb
 from acula_edge.cli.options import run_argument
 
 
-@verb("distill", "acula-edge distill", "acula-edge distill runs/latest --student small --resume")
+@verb("distill", "acula-edge distill", "acula-edge distill runs/latest --student tiny --resume")
 @run_argument
 @click.option("--student", metavar="NAME", help="A registered student instead of the recipe's; see acula-edge doctor.")
 @click.option("--resume", is_flag=True, help="Go on where this was interrupted.")

@@ -92,7 +92,7 @@ def list_recordings(data: DataConfig, run: Run) -> ReadResult:
     aside = listing.with_suffix(".set_aside.json")
     if listing.is_file() and aside.is_file():
         kept = [SetAside(**entry) for entry in read_json(aside, schema=SCHEMA)["set_aside"]]
-        return ReadResult(read_manifest(listing), kept)
+        return ReadResult([_found_in(run, recording) for recording in read_manifest(listing)], kept)
     found = read_sources(data, run)
     check_recordings(found.recordings)
     hashed = hash_recordings(found.recordings)
@@ -107,8 +107,19 @@ def list_recordings(data: DataConfig, run: Run) -> ReadResult:
         )
     set_aside = [*found.set_aside, *hashed.set_aside]
     write_json(aside, {"schema": SCHEMA, "set_aside": [entry.to_dict() for entry in set_aside]})
-    write_manifest(listing, recordings)
+    write_manifest(listing, (_kept_in(run, recording) for recording in recordings))
     return ReadResult(recordings, set_aside)
+
+
+def _kept_in(run: Run, recording: Recording) -> Recording:
+    """A recording that lies in the run's own cache moves with the run: its path is kept relative."""
+    store = run.store_dir.absolute()
+    path = Path(recording.path)
+    return replace(recording, path=str(path.relative_to(store))) if path.is_relative_to(store) else recording
+
+
+def _found_in(run: Run, recording: Recording) -> Recording:
+    return replace(recording, path=str(run.store_dir.absolute() / recording.path))
 
 
 def read_sources(data: DataConfig, run: Run) -> ReadResult:

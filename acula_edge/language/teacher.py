@@ -24,8 +24,11 @@ def locate_model(model: str) -> str:
 
     Raises:
         MissingCapability: the embedded model's package is not installed.
+        InputError: the model is a path to a folder that does not exist.
     """
     if model != EMBEDDED:
+        if Path(model).is_absolute() and not Path(model).is_dir():
+            raise InputError(f"the language model {model!r} cannot be loaded", given="there is no such folder")
         return model
     found = importlib.util.find_spec(_EMBEDDED_PACKAGE)
     if found is None or found.origin is None:

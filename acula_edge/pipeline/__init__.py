@@ -34,28 +34,33 @@ def train(
         recipe: path, shipped name, object, or None for the default (see :func:`acula_edge.recipe.find_recipe`).
         data: folder per source.
         overrides: texts ``section.key=value``.
-        out: the run's folder. A run that is already there is kept under a dated name, unless `resume`.
+        out: the run's folder. A run that is already there is kept under a dated name, unless `resume`, or unless it
+            never came as far as training.
         resume: continue the run in `out`; with no recipe given, by its own recipe.
 
     Raises:
-        RecipeError: the recipe is wrong, or differs from that of the run to be resumed.
+        RecipeError: the recipe is wrong, names something that does not exist, or differs from that of the run to be
+            resumed.
         MissingCapability: the train extra is not installed.
     """
     _need("train", "torch", "torchaudio", "transformers", "accelerate", "timm")
+    from acula_edge.pipeline.names import check_names
+
     run = Run(out)
     if resume and run.recipe_path.is_file() and recipe is None and not data and not overrides:
         resolved = run.recipe
     else:
         resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data=data, overrides=overrides)
+    check_names(resolved)
     if run.recipe_path.is_file():
-        if not resume:
+        if not resume and _has_begun(run):
             notify("the run that was at %s is kept as %s", run.path, _set_aside(run.path))
-        elif run.recipe.fingerprint() != resolved.fingerprint():
+        elif resume and run.recipe.fingerprint() != resolved.fingerprint():
             raise RecipeError(
                 f"{run.path} was begun with another recipe",
                 remedy="resume it without naming a recipe, or train into another folder with --out",
             )
-        elif "align" in run.manifest["stages"]:
+        elif resume and "align" in run.manifest["stages"]:
             notify("%s is already aligned; nothing to do", run.path)
             return run
     elif run.path.is_dir() and any(run.path.iterdir()):
@@ -75,6 +80,7 @@ def distill(run: Run | str | Path = LATEST, student: str | None = None, resume: 
     name = student or run.recipe.distill.student
     if name is None:
         raise InputError("the recipe names no student", remedy="name one: acula-edge distill --student base")
+    _check_student(name)
 
     from acula_edge.distill.train import distill as teach
 
@@ -107,6 +113,8 @@ def export(
     _need("train", "torch", "onnx", "onnxscript", "sklearn")
     run = _open(run)
     name = run.recipe.distill.student if student == RECIPE else (None if student == "none" else student)
+    if name is not None:
+        _check_student(name)
     if not (run.encoder_dir / "model.safetensors").is_file():
         raise ArtifactError(
             f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume"
@@ -126,8 +134,7 @@ def export(
             f"the quality gate refused {bundle}",
             given="; ".join(judged["reasons"]),
             allowed="the limits under verify.gate in the recipe",
-            remedy="see report.html; keep more nodes in float (quantize.keep_float), calibrate on more windows, or "
-            "write the bundle all the same with --no-gate",
+            remedy=f"{_mend(verification)}, or write the bundle all the same with --no-gate",
         )
     return bundle
 
@@ -213,6 +220,25 @@ def _bundles(target: Run | str | Path) -> list[Path]:
     if not bundles:
         raise ArtifactError(f"{path} has no bundle yet", remedy=f"acula-edge export {path} --int8")
     return bundles
+
+
+def _check_student(name: str) -> None:
+    """Refuse a name that no student has, before hours of listening with the teacher."""
+    from acula_edge.encoders.students import students
+
+    students[name]
+
+
+def _mend(verification: Mapping[str, Any]) -> str:
+    """What makes a refused model pass."""
+    if not verification["tasks"]:
+        return "give the recipe a task that these recordings can answer (acula-edge doctor lists the tasks)"
+    return "see report.html; keep more nodes in float (quantize.keep_float), calibrate on more windows"
+
+
+def _has_begun(run: Run) -> bool:
+    """Whether a run holds anything that training made; what comes before is made again at once."""
+    return run.metrics_path.is_file() or run.encoder_dir.is_dir() or run.checkpoints_dir.is_dir()
 
 
 def _set_aside(path: Path) -> Path:

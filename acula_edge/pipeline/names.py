@@ -10,15 +10,16 @@ from acula_edge.recipe import Recipe
 
 
 def check_names(recipe: Recipe) -> dict[str, str]:
-    """Look up every registered name that a recipe uses: encoder, student, objectives, readers, writer, tasks.
+    """Look up every name that a recipe uses: encoder, student, objectives, readers, writer, tasks, calibration.
 
     Returns:
         The kinds that could not be looked up here, each with the command that makes it possible.
 
     Raises:
-        RecipeError: a name that nothing has; says where and what was likely meant.
+        InputError: a name that nothing has; says where and what was likely meant.
     """
     from acula_edge.data.reports import writers
+    from acula_edge.quantize.calibration import load_definition
 
     registered, missing = list_registered()
     registered["writers"] = writers.names()
@@ -31,6 +32,7 @@ def check_names(recipe: Recipe) -> dict[str, str]:
                 allowed=known,
                 remedy=did_you_mean(name, known),
             )
+    load_definition(recipe.quantize.calibration)
     return missing
 
 

@@ -85,6 +85,8 @@ def find_ranges(
     high = dict.fromkeys(values, 0.0)
     for shown in observe(model, mels, values):
         for name, array in shown.items():
+            if not array.size:  # scores, where there is no task
+                continue
             low[name], high[name] = min(low[name], float(array.min())), max(high[name], float(array.max()))
     for name in values:
         if not np.isfinite(low[name] + high[name]):
