@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -90,6 +91,27 @@ def require_folder(root: Path, corpus: str) -> None:
         raise ManifestError(
             f"there is no folder {root}", allowed=f"the folder of {corpus}", remedy="check the path given with --data"
         )
+
+
+def read_table(path: Path, needed: Iterable[str]) -> list[dict[str, str]]:
+    """Rows of a corpus's CSV table.
+
+    Raises:
+        ManifestError: it cannot be read, lacks columns, or a row breaks off.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            rows = list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ManifestError(f"the table {path} cannot be read", given=str(error)) from error
+    columns = table.fieldnames or ()
+    if missing := set(needed) - set(columns):
+        raise ManifestError(f"{path} lacks columns", given=sorted(columns), allowed=sorted(missing))
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise ManifestError(f"{path}, row {number}: has another number of cells than the header")
+    return rows
 
 
 def read_header(path: Path) -> tuple[int, float]:

@@ -234,7 +234,7 @@ def _resume(journal: Path, part: Path, count: int) -> list[_Place]:
     """Places that an interrupted build left whole."""
     places: list[_Place] = []
     try:
-        lines = journal.read_text(encoding="utf-8").splitlines()
+        lines = journal.read_text(encoding="utf-8", errors="replace").splitlines()
         stored = part.stat().st_size // 2
     except OSError:
         lines, stored = [], 0

@@ -6,7 +6,6 @@ Copies: the same table and a ``manifest.csv`` with one row per recording.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from acula_edge.data.reader import (
     clean,
     column_name,
     read_header,
+    read_table,
     readers,
     require_folder,
 )
@@ -103,11 +103,10 @@ def read_patients(root: Path) -> dict[str, Patient]:
     patients: dict[str, Patient] = {}
     table = root / "training_data.csv"
     if table.is_file():
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file):
-                patient = {column_name(key): clean(value) for key, value in row.items() if isinstance(key, str)}
-                if patient_id := patient.get("patient_id"):
-                    patients[patient_id] = patient
+        for row in read_table(table, ("Patient ID", "Murmur", "Additional ID")):
+            patient = {column_name(key): clean(value) for key, value in row.items()}
+            if patient_id := patient["patient_id"]:
+                patients[patient_id] = patient
     for folder in (root / "training_data", root / "annotations", root):
         for path in sorted(folder.glob("*.txt")):
             if path.stem.isdigit() and path.stem not in patients:
@@ -155,10 +154,7 @@ def _list_audio(root: Path) -> Iterator[tuple[str, Path]]:
     """Names and paths of recordings, in order of name."""
     manifest = root / "manifest.csv"
     if manifest.is_file():
-        with open(manifest, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-        if rows and not {"file", "recording"} <= rows[0].keys():
-            raise ManifestError(f"{manifest} has other columns than expected", allowed=("file", "recording"))
+        rows = read_table(manifest, ("file", "recording"))
         yield from sorted((row["recording"], root / row["file"]) for row in rows)
         return
     folder = root / "training_data" if (root / "training_data").is_dir() else root

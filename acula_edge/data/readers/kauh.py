@@ -7,7 +7,6 @@ labels is wrong: both are set aside, and their patients count as one person.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from acula_edge.data.reader import (
     check_options,
     clean,
     read_header,
+    read_table,
     readers,
     require_folder,
 )
@@ -177,14 +177,11 @@ def _metadata(diagnosis: str, sound: str, stethoscope_filter: str, location: str
 
 def _read_copies(root: Path, set_aside: list[SetAside]) -> list[_Entry]:
     manifest = root / "manifest.csv"
-    with open(manifest, encoding="utf-8-sig", newline="") as file:
-        rows = list(csv.DictReader(file))
-    needed = {
+    needed = (
         "file", "recording", "patient", "leak_group", "stethoscope_filter", "diagnosis", "sound", "location_code",
         "age", "sex", "pcm_sha256",
-    }  # fmt: skip
-    if rows and (missing := needed - rows[0].keys()):
-        raise ManifestError(f"{manifest} lacks columns", given=sorted(rows[0]), allowed=sorted(missing))
+    )  # fmt: skip
+    rows = read_table(manifest, needed)
     entries = []
     for number, row in enumerate(rows, start=2):
         if not (row["patient"].isdigit() and row["leak_group"].isdigit()):

@@ -47,7 +47,7 @@ class ManifestReader:
             path, subject = _text(row, "path", where), _text(row, "subject", where)
             dataset = _text(row, "dataset", where, default)
             audio = Path(os.path.normpath(file.absolute().parent / path))
-            name = _text(row, "recording", where, re.sub(r"[^\w.-]+", "_", str(Path(path).with_suffix(""))).strip("_"))
+            name = _text(row, "recording", where, re.sub(r"[^\w.-]+", "_", os.path.splitext(Path(path))[0]).strip("_"))
             key = f"{dataset}/{name}"
             _refuse_twice(row_of_id, key, where, f"the recording id {key}")
             _refuse_twice(row_of_path, os.path.realpath(audio), where, f"the audio file {audio}")
@@ -68,7 +68,7 @@ class ManifestReader:
                     dataset=dataset,
                     sample_rate_hz=sample_rate_hz,
                     duration_s=duration_s,
-                    sha256=_text(row, "sha256", where, ""),
+                    sha256=_text(row, "sha256", where, "").lower(),
                     split=split,
                     stratum=_text(row, "stratum", where, ""),
                     metadata=_metadata(row, where),
