@@ -23,14 +23,19 @@ from acula_edge.errors import InputError
 from acula_edge.files import sha256_text
 from acula_edge.recipe import ReportsConfig
 
+NOTHING = "No finding is recorded."
 FOLDER = Path(__file__).parent.parent / "templates"
 MAX_TRIES = 20
+# Parts of columns' names that describe the person, not what is heard.
+DEMOGRAPHICS = frozenset({"age", "sex", "gender"})
 
 
 @writers.register("template")
 def write_from_template(recording: Recording, config: ReportsConfig) -> list[str]:
     """``config.variants`` reports of one recording; distinct as long as the template has more phrasings."""
     template = load_template(recording.dataset)
+    if template.get("plain"):
+        return [_plain(recording.metadata, config.demographics)] * config.variants
     statements = [s for s in template["statements"] if _applies(s["when"], recording.metadata)]
     if config.demographics:
         statements += [s for s in template.get("demographics", []) if _applies(s["when"], recording.metadata)]
@@ -70,12 +75,17 @@ def _say(statements: list[dict[str, Any]], recording: Recording, seed: int, vari
             phrasing = known[int(generator.integers(len(known)))]
             sentence = _FORMATTER.vformat(phrasing, (), recording.metadata)
             sentences.append(sentence[:1].upper() + sentence[1:])
-    return " ".join(sentences) or _plain(recording.metadata)
+    return " ".join(sentences) or NOTHING
 
 
-def _plain(metadata: Mapping[str, Any]) -> str:
-    stated = [f"{name.replace('_', ' ')}: {value}" for name, value in sorted(metadata.items()) if value is not None]
-    return (". ".join(stated) or "no finding is recorded").capitalize() + "."
+def _plain(metadata: Mapping[str, Any], demographics: bool) -> str:
+    """The columns as they are, those about the person only where they are asked for."""
+    stated = [
+        f"{name.replace('_', ' ').capitalize()}: {value}."
+        for name, value in sorted(metadata.items())
+        if value is not None and (demographics or not DEMOGRAPHICS & set(name.split("_")))
+    ]
+    return " ".join(stated) or NOTHING
 
 
 def _applies(conditions: Mapping[str, Any], metadata: Mapping[str, Any]) -> bool:
