@@ -1,0 +1,283 @@
+"""The wave store: what decoding gives, whatever is wrong with a file and wherever a build broke off."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from acula_edge.audio.decode import read_audio
+from acula_edge.audio.resample import resample
+from acula_edge.data.manifest import Recording
+from acula_edge.data.store import WaveStore, store_key
+from acula_edge.errors import InputError
+
+RATE = 8000
+HALF_STEP = 0.5 / 32768
+
+
+def recording(path: Path, name: str | None = None) -> Recording:
+    return Recording(name or path.stem, str(path), f"d/{path.stem}", "d", 0, 0.0)
+
+
+@pytest.fixture
+def recordings(tmp_path, write_sound) -> list[Recording]:
+    """Five recordings at three rates."""
+    rates = (8000, 4000, 16000, 8000, 4000)
+    return [
+        recording(write_sound(tmp_path / "in" / f"r{seed}.wav", seed, 0.25 + 0.05 * seed, rate))
+        for seed, rate in enumerate(rates)
+    ]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_waves_are_what_decoding_gives(recordings: list[Recording], tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    store = WaveStore.build(recordings, RATE, tmp_path / "cache", lambda done, total: seen.append((done, total)))
+    assert store.recordings == recordings and len(store) == 5 and not store.set_aside
+    assert seen == [(n, 5) for n in range(1, 6)]
+    for index, one in enumerate(recordings):
+        audio = read_audio(one.path)
+        direct = resample(audio.wave, audio.sample_rate_hz, RATE)
+        wave = store[index]
+        assert wave.dtype == np.float32 and store.samples(index) == len(wave) == len(direct)
+        inside = np.abs(direct) < 1 - 2 * HALF_STEP
+        np.testing.assert_allclose(wave[inside], direct[inside], rtol=0, atol=HALF_STEP)
+        if audio.sample_rate_hz == RATE:
+            np.testing.assert_array_equal(wave, audio.wave)
+    assert np.array_equal(store[-1], store[4])
+    for index in (5, -6):
+        with pytest.raises(IndexError):
+            store[index]
+
+
+def test_waves_are_copies(recordings: list[Recording], tmp_path: Path) -> None:
+    store = WaveStore.build(recordings, RATE, tmp_path / "cache")
+    before = store[0].copy()
+    store[0][:] = 0
+    assert np.array_equal(store[0], before)
+
+
+def test_a_store_is_made_once(recordings: list[Recording], tmp_path: Path) -> None:
+    first = WaveStore.build(recordings, RATE, tmp_path / "cache")
+    stamp = first.path.stat().st_mtime_ns
+    again = WaveStore.build(recordings, RATE, tmp_path / "cache")
+    assert again.key == first.key and first.path.stat().st_mtime_ns == stamp
+    assert sorted(files(tmp_path / "cache")) == sorted(f"waves-{first.key[:16]}.{end}" for end in ("i16", "json"))
+    assert all(np.array_equal(again[index], first[index]) for index in range(5))
+
+
+def test_the_key_follows_what_is_decoded(recordings: list[Recording], write_sound) -> None:
+    key = store_key(recordings, RATE)
+    assert key == store_key(list(recordings), RATE)
+    assert key != store_key(recordings, RATE * 2)
+    assert key != store_key(recordings[::-1], RATE)
+    assert key != store_key(recordings[:-1], RATE)
+    assert key != store_key([dataclasses.replace(recordings[0], sha256="1f"), *recordings[1:]], RATE)
+    assert key == store_key([one.with_split("test") for one in recordings], RATE)
+    write_sound(Path(recordings[0].path), seed=9, seconds=0.5)
+    assert key != store_key(recordings, RATE)
+
+
+def test_a_store_goes_to_another_process(recordings: list[Recording], tmp_path: Path) -> None:
+    store = WaveStore.build(recordings, RATE, tmp_path / "cache")
+    assert len(store[0]) == 2000, "mapped"
+    sent = pickle.dumps(store)
+    assert len(sent) < 4000, "samples do not travel"
+    assert np.array_equal(pickle.loads(sent)[3], store[3])
+
+
+def bad_file(folder: Path, kind: str) -> Path:
+    path = folder / "bad.wav"
+    if kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("patient,murmur\n1,Absent\n" * 100)
+    elif kind == "NaN":
+        wave = np.full(4000, 0.1, dtype=np.float32)
+        wave[17] = np.nan
+        soundfile.write(path, wave, 4000, subtype="FLOAT")
+    elif kind == "short":
+        soundfile.write(path, np.full(400, 0.1), 4000)
+    elif kind == "broken off":
+        soundfile.write(path, np.full(4000, 0.1), 4000)
+        path.write_bytes(path.read_bytes()[:3000])
+    elif kind == "no samples":
+        soundfile.write(path, np.zeros(0), 4000)
+    elif kind == "folder":
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("empty", "empty file"),
+        ("text", "cannot be decoded"),
+        ("NaN", "NaN or infinity"),
+        ("short", r"too short: 0\.100 s of at least 0\.2 s"),
+        ("broken off", "broken off"),
+        ("no samples", "no samples"),
+        ("gone", "there is no recording"),
+        ("folder", "there is no recording"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 2, 5])
+def test_what_is_no_recording_is_set_aside(
+    recordings: list[Recording], tmp_path: Path, kind: str, reason: str, place: int
+) -> None:
+    bad = recording(bad_file(tmp_path / "in", kind), "bad")
+    store = WaveStore.build([*recordings[:place], bad, *recordings[place:]], RATE, tmp_path / "cache")
+    (entry,) = store.set_aside
+    assert (entry.recording, entry.path) == ("d/bad", bad.path)
+    assert re.search(reason, entry.reason)
+    assert store.recordings == recordings
+    alone = WaveStore.build(recordings, RATE, tmp_path / "alone")
+    assert all(np.array_equal(store[index], alone[index]) for index in range(5))
+    again = WaveStore.build([*recordings[:place], bad, *recordings[place:]], RATE, tmp_path / "cache")
+    assert again.set_aside == store.set_aside and again.recordings == store.recordings
+
+
+def test_nothing_decodable_is_an_empty_store(tmp_path: Path) -> None:
+    for given in ([], [recording(tmp_path / "gone.wav")]):
+        store = WaveStore.build(given, RATE, tmp_path / "cache")
+        assert len(store) == 0 and len(store.set_aside) == len(given)
+        with pytest.raises(IndexError):
+            store[0]
+        assert len(WaveStore.build(given, RATE, tmp_path / "cache")) == 0
+
+
+def test_stereo_at_a_high_rate(tmp_path: Path) -> None:
+    t = np.arange(48000) / 96000
+    left, right = 0.6 * np.sin(2 * np.pi * 300 * t), 0.2 * np.sin(2 * np.pi * 300 * t)
+    soundfile.write(tmp_path / "stereo.wav", np.stack([left, right], axis=1), 96000, subtype="PCM_24")
+    store = WaveStore.build([recording(tmp_path / "stereo.wav")], RATE, tmp_path / "cache")
+    expected = 0.4 * np.sin(2 * np.pi * 300 * np.arange(4000) / RATE)
+    assert len(store[0]) == 4000
+    # The ends ring; within, soxr's high quality and 16 bits leave less than 1e-3.
+    np.testing.assert_allclose(store[0][200:-200], expected[200:-200], atol=1e-3)
+
+
+def test_samples_beyond_full_scale_are_limited_and_named(tmp_path: Path, write_sound) -> None:
+    loud = np.array([0.5, 1.0, 1.5, -1.0, -1.5] * 800, dtype=np.float32)
+    soundfile.write(tmp_path / "loud.wav", loud, RATE, subtype="FLOAT")
+    quiet = recording(write_sound(tmp_path / "quiet.wav"))
+    store = WaveStore.build([quiet, recording(tmp_path / "loud.wav")], RATE, tmp_path / "cache")
+    assert store.clipped == ["d/loud"]
+    top = np.float32(32767 / 32768)
+    np.testing.assert_array_equal(store[1][:5], np.array([0.5, top, top, -1, -1], dtype=np.float32))
+    assert WaveStore.build([quiet, recording(tmp_path / "loud.wav")], RATE, tmp_path / "cache").clipped == ["d/loud"]
+
+
+def build_and_break_off(recordings: list[Recording], folder: Path, after: int) -> tuple[Path, Path]:
+    """Build, interrupted as by Ctrl-C after some recordings; the samples and the journal that are left."""
+
+    def interrupt(done: int, total: int) -> None:
+        if done == after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        WaveStore.build(recordings, RATE, folder, interrupt)
+    (part,), (journal,) = folder.glob("*.i16.part"), folder.glob("*.journal")
+    return part, journal
+
+
+def recordings_done(recordings: list[Recording], folder: Path) -> list[int]:
+    """How many were done when each further one was: starts above 1 where a build went on."""
+    seen: list[int] = []
+    WaveStore.build(recordings, RATE, folder, lambda done, total: seen.append(done))
+    return seen
+
+
+@pytest.fixture
+def whole(recordings, tmp_path) -> dict[str, bytes]:
+    """Files of a store that was built in one go, one of its recordings set aside."""
+    Path(recordings[1].path).write_bytes(b"")
+    WaveStore.build(recordings, RATE, tmp_path / "whole")
+    return files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 5])
+def test_an_interrupted_build_goes_on(recordings, whole, tmp_path: Path, after: int) -> None:
+    build_and_break_off(recordings, tmp_path / "cache", after)
+    assert recordings_done(recordings, tmp_path / "cache") == list(range(after + 1, 6))
+    assert files(tmp_path / "cache") == whole
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"[33", b"\0\0\0", b"\xff\xfe", b"[1]\n[2]\n", b"7\n", b'[0, 100, 0, ""]\n', b'[4800, 900000, 0, ""]\n'],
+)
+def test_a_torn_journal_costs_no_more_than_what_it_does_not_say(recordings, whole, tmp_path: Path, tail: bytes) -> None:
+    _, journal = build_and_break_off(recordings, tmp_path / "cache", 3)
+    journal.write_bytes(journal.read_bytes() + tail)
+    assert recordings_done(recordings, tmp_path / "cache") == [4, 5]
+    assert files(tmp_path / "cache") == whole
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3000, 10**9])
+def test_samples_that_did_not_reach_the_disk_are_decoded_again(recordings, whole, tmp_path: Path, lost: int) -> None:
+    part, _ = build_and_break_off(recordings, tmp_path / "cache", 4)
+    data = part.read_bytes()
+    part.write_bytes(data[: max(0, len(data) - lost)])
+    recordings_done(recordings, tmp_path / "cache")
+    assert files(tmp_path / "cache") == whole
+
+
+def test_half_a_recording_beyond_the_journal_is_overwritten(recordings, whole, tmp_path: Path) -> None:
+    part, _ = build_and_break_off(recordings, tmp_path / "cache", 3)
+    part.write_bytes(part.read_bytes() + b"\x01" * 999)
+    assert recordings_done(recordings, tmp_path / "cache") == [4, 5]
+    assert files(tmp_path / "cache") == whole
+
+
+@pytest.mark.parametrize("gone", ["part", "journal"])
+def test_either_file_of_an_interrupted_build_may_be_missing(recordings, whole, tmp_path: Path, gone: str) -> None:
+    part, journal = build_and_break_off(recordings, tmp_path / "cache", 3)
+    (part if gone == "part" else journal).unlink()
+    assert recordings_done(recordings, tmp_path / "cache") == [1, 2, 3, 4, 5]
+    assert files(tmp_path / "cache") == whole
+
+
+@pytest.mark.parametrize("damage", ["missing", "torn", "another schema", "another key", "fewer places"])
+def test_without_a_usable_index_a_store_is_made_again(recordings, whole, tmp_path: Path, damage: str) -> None:
+    store = WaveStore.build(recordings, RATE, tmp_path / "cache")
+    index = store.path.with_suffix(".json")
+    text = index.read_text()
+    if damage == "missing":
+        index.unlink()
+    else:
+        changed = {
+            "torn": text[:50],
+            "another schema": text.replace("waves/1", "waves/0"),
+            "another key": text.replace(store.key, store.key[:16] + "0" * 48),
+            "fewer places": text.replace('"places": [', '"places": [], "former": [', 1),
+        }
+        index.write_text(changed[damage])
+    WaveStore.build(recordings, RATE, tmp_path / "cache")
+    assert files(tmp_path / "cache") == whole
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "long"])
+def test_without_whole_samples_a_store_is_made_again(recordings, whole, tmp_path: Path, damage: str) -> None:
+    path = WaveStore.build(recordings, RATE, tmp_path / "cache").path
+    data = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(data[:-2] if damage == "short" else data + b"\x00\x00")
+    WaveStore.build(recordings, RATE, tmp_path / "cache")
+    assert files(tmp_path / "cache") == whole
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(recordings: list[Recording], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write"):
+        WaveStore.build(recordings, RATE, tmp_path / "file" / "cache")
