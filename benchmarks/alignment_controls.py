@@ -3,8 +3,8 @@
     python benchmarks/alignment_controls.py --data circor=DIR --data kauh=DIR --out runs/controls --jobs 2
 
 Conditions: random initialization, self-supervision alone (COLA), alignment, the same with reports shuffled among the
-recordings of each data set, and the published form (linear CKA, both heads trainable, plus COLA). With ``--students``
-the aligned encoder of every fold is distilled, quantized and measured as well.
+recordings of each data set, and the published form (linear CKA, both heads trainable, plus COLA). ``deployed`` distills
+and quantizes the aligned encoder of every fold and measures the student, in float and in INT8.
 
 Each fold's encoder and probe never saw that fold's persons. Test scores are standardized within fold and pooled;
 AUROC intervals are by bootstrap over persons. A (condition, fold) that is done is not done again.
@@ -17,6 +17,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,21 @@ CONDITIONS = {
         "align.text_target=projected",
         "align.epochs=24",
     ],
+    # The student of the aligned encoder, so it trains nothing where ``aligned`` is done.
+    "deployed": [],
 }
 TASKS = ("C1", "T10")
+# What is compared on the same persons, the second from the first.
+DIFFERENCES = (
+    *(
+        (("aligned", "teacher"), (control, "teacher"))
+        for control in CONDITIONS
+        if control not in ("aligned", "deployed")
+    ),
+    (("deployed", "student"), ("aligned", "teacher")),
+    (("deployed", "int8"), ("deployed", "student")),
+    (("deployed", "int8"), ("aligned", "teacher")),
+)
 
 
 def main() -> None:
@@ -45,7 +59,6 @@ def main() -> None:
     parser.add_argument("--out", default="runs/controls", type=Path)
     parser.add_argument("--conditions", default=",".join(CONDITIONS))
     parser.add_argument("--folds", default="0,1,2,3,4")
-    parser.add_argument("--students", action="store_true")
     parser.add_argument("--jobs", default=1, type=int, help="runs at once, one thread each; 1 uses all threads")
     parser.add_argument("--one", nargs=2, metavar=("CONDITION", "FOLD"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -53,6 +66,9 @@ def main() -> None:
         run_one(options, options.one[0], int(options.one[1]))
         return
     names = options.conditions.split(",")
+    unknown = [name for name in names if name not in CONDITIONS]
+    if unknown:
+        parser.error(f"no condition {', '.join(unknown)}; there are {', '.join(CONDITIONS)}")
     jobs = [(name, fold) for fold in options.folds.split(",") for name in names]
     command = [sys.executable, __file__, *sys.argv[1:], "--one"]
 
@@ -88,14 +104,17 @@ def run_one(options: argparse.Namespace, condition: str, fold: int) -> None:
         return
     overrides = [*options.overrides, *CONDITIONS[condition], f"data.split.fold={fold}"]
     data = dict(item.split("=", 1) for item in options.data)
-    run = pipeline.train(options.recipe, data=data, overrides=overrides, out=folder / "run", resume=True)
-    run = Run.open(run.path)
+    place = options.out / ("aligned" if condition == "deployed" else condition) / f"fold{fold}" / "run"
+    run = Run.open(pipeline.train(options.recipe, data=data, overrides=overrides, out=place, resume=True).path)
     store = prepare(run.recipe, run)
-    embeddings = {"teacher": evaluation.teacher_embeddings(run, store)}
-    if options.students and condition == "aligned":
+    if condition == "deployed":
         bundle = pipeline.export(run, int8=True, gate=False)
-        embeddings["student"] = evaluation.model_embeddings(run, bundle / "model.onnx", store)
-        embeddings["int8"] = evaluation.model_embeddings(run, bundle / "model.int8.onnx", store)
+        embeddings = {
+            "student": evaluation.model_embeddings(run, bundle / "model.onnx", store),
+            "int8": evaluation.model_embeddings(run, bundle / "model.int8.onnx", store),
+        }
+    else:
+        embeddings = {"teacher": evaluation.teacher_embeddings(run, store)}
     tasks = evaluation.select_tasks(TASKS, store)
     fitted = {name: fit_heads(values, store.recordings, tasks, 0) for name, values in embeddings.items()}
     if "int8" in fitted:
@@ -115,39 +134,88 @@ def run_one(options: argparse.Namespace, condition: str, fold: int) -> None:
                     "scores": [float(value) for value in logits],
                 }
             )
+    folder.mkdir(parents=True, exist_ok=True)
     scores_file.write_text(json.dumps(rows))
 
 
 def summarize(out: Path, conditions: list[str]) -> None:
-    """Print and keep the table of pooled out-of-fold figures."""
-    table = []
-    for condition in conditions:
-        pooled: dict[tuple[str, str], list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
-        for file in sorted((out / condition).glob("fold*/scores.json")):
-            fold_of: dict[tuple[str, str], float] = {}
-            for row in json.loads(file.read_text()):
-                scores = np.array(row["scores"])
-                reference = fold_of.setdefault((row["task"], "student"), float(scores.std())) if row["model"] in (
-                    "student", "int8") else float(scores.std())  # fmt: skip
-                centered = (scores - scores.mean()) / max(reference, 1e-12)
-                pooled.setdefault((row["task"], row["model"]), []).append(
-                    (np.array(row["subjects"]), np.array(row["targets"]), centered)
-                )
-        for (task, model), parts in sorted(pooled.items()):
-            subjects, targets, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+    """Print and keep the pooled out-of-fold figures, and the differences between conditions on the same persons."""
+    pooled = {
+        (condition, model, task): parts
+        for condition in conditions
+        for (model, task), parts in sorted(read_folds(out / condition).items())
+    }
+    rows, differences = [], []
+    for (condition, model, task), parts in pooled.items():
+        subjects, targets, scores = stack(parts)
+        low, high = bootstrap(subjects, targets, scores)
+        row = {
+            "condition": condition, "model": model, "task": task, "folds": len(parts),
+            "auroc": auroc(targets, scores[0]), "ci95": [low, high],
+            "per_subject": auroc(*subject_means(subjects, targets, scores[0])),
+            "fold_mean": float(np.mean([auroc(part.targets, part.scores) for part in parts.values()])),
+            "recordings": len(targets), "subjects": len(set(subjects)),
+        }  # fmt: skip
+        rows.append(row)
+        print(
+            f"{condition:16s} {model:8s} {task:4s} AUROC {row['auroc']:.3f} [{low:.3f}, {high:.3f}]  per person "
+            f"{row['per_subject']:.3f}  mean of folds {row['fold_mean']:.3f}  {row['subjects']} persons, "
+            f"{row['folds']} folds"
+        )
+    for (first, first_model), (second, second_model) in DIFFERENCES:
+        for task in TASKS:
+            pair = pooled.get((first, first_model, task), {}), pooled.get((second, second_model, task), {})
+            common = sorted(pair[0].keys() & pair[1].keys())
+            if not common:
+                continue
+            subjects, targets, scores = stack(*({fold: parts[fold] for fold in common} for parts in pair))
             low, high = bootstrap(subjects, targets, scores)
+            delta = auroc(targets, scores[0]) - auroc(targets, scores[1])
             entry = {
-                "condition": condition, "model": model, "task": task, "folds": len(parts),
-                "auroc": auroc(targets, scores), "ci95": [low, high],
-                "fold_mean": float(np.mean([auroc(t, s) for _, t, s in parts])),
-                "recordings": len(targets), "subjects": len(set(subjects)),
+                "task": task, "first": [first, first_model], "second": [second, second_model], "folds": len(common),
+                "delta": delta, "ci95": [low, high], "subjects": len(set(subjects)),
             }  # fmt: skip
-            table.append(entry)
+            differences.append(entry)
             print(
-                f"{condition:16s} {model:8s} {task:4s} AUROC {entry['auroc']:.3f} [{low:.3f}, {high:.3f}]  "
-                f"mean of folds {entry['fold_mean']:.3f}  {entry['subjects']} persons, {entry['folds']} folds"
+                f"{task:4s} {first} {first_model} - {second} {second_model}: {delta:+.4f} [{low:+.4f}, {high:+.4f}]  "
+                f"{entry['subjects']} persons, {len(common)} folds"
             )
-    (out / "controls.json").write_text(json.dumps({"schema": "acula-edge/controls/1", "rows": table}, indent=2))
+    result = {"schema": "acula-edge/controls/1", "rows": rows, "differences": differences}
+    (out / "controls.json").write_text(json.dumps(result, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Test scores of one fold, standardized so that folds can be pooled."""
+
+    subjects: np.ndarray
+    targets: np.ndarray
+    scores: np.ndarray
+
+
+def read_folds(folder: Path) -> dict[tuple[str, str], dict[str, Part]]:
+    """(model, task) -> fold -> scores. INT8 scores are scaled as the float student's, whose probe they are read by."""
+    found: dict[tuple[str, str], dict[str, Part]] = {}
+    for file in sorted(folder.glob("fold*/scores.json")):
+        entries = json.loads(file.read_text())
+        spread = {(row["model"], row["task"]): float(np.std(row["scores"])) for row in entries}
+        for row in entries:
+            own = (row["model"], row["task"])
+            scale = spread.get(("student", row["task"]), spread[own]) if row["model"] == "int8" else spread[own]
+            scores = (np.array(row["scores"]) - np.mean(row["scores"])) / max(scale, 1e-12)
+            part = Part(np.array(row["subjects"]), np.array(row["targets"]), scores)
+            found.setdefault(own, {})[file.parent.name] = part
+    return found
+
+
+def stack(*models: dict[str, Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Subjects [N], targets [N] and scores [models, N] over the folds, which all models must have."""
+    folds = sorted(models[0])
+    subjects = np.concatenate([models[0][fold].subjects for fold in folds])
+    targets = np.concatenate([models[0][fold].targets for fold in folds])
+    for model in models[1:]:
+        assert (np.concatenate([model[fold].subjects for fold in folds]) == subjects).all()
+    return subjects, targets, np.stack([np.concatenate([model[fold].scores for fold in folds]) for model in models])
 
 
 def auroc(targets: np.ndarray, scores: np.ndarray) -> float:
@@ -157,17 +225,25 @@ def auroc(targets: np.ndarray, scores: np.ndarray) -> float:
     return float(roc_auc_score(targets, scores))
 
 
+def subject_means(subjects: np.ndarray, targets: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean score of each person; one whose recordings differ in label counts once with each."""
+    keys, unit = np.unique([f"{s}/{t:g}" for s, t in zip(subjects, targets, strict=True)], return_inverse=True)
+    means = np.bincount(unit, weights=scores) / np.bincount(unit)
+    return np.array([float(key.rpartition("/")[2]) for key in keys]), means
+
+
 def bootstrap(
     subjects: np.ndarray, targets: np.ndarray, scores: np.ndarray, resamples: int = 2000
 ) -> tuple[float, float]:
-    """95 % percentile interval over persons."""
+    """95 % percentile interval over persons: of the AUROC of one row of scores, or of the difference of two."""
     generator = np.random.default_rng(0)
     people = [np.flatnonzero(subjects == subject) for subject in np.unique(subjects)]
     values = []
     for _ in range(resamples):
-        rows = np.concatenate([people[i] for i in generator.integers(0, len(people), len(people))])
-        if 0 < targets[rows].sum() < len(rows):
-            values.append(auroc(targets[rows], scores[rows]))
+        drawn = np.concatenate([people[i] for i in generator.integers(0, len(people), len(people))])
+        if 0 < targets[drawn].sum() < len(drawn):
+            areas = [auroc(targets[drawn], row[drawn]) for row in scores]
+            values.append(areas[0] if len(areas) == 1 else areas[0] - areas[1])
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 

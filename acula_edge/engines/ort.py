@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
 
 CPU = "CPUExecutionProvider"
+EXACT_ON_X86 = "7-bit weights"
+"""Said in a model's description: its integer products fit into 16 bits (:mod:`acula_edge.quantize.profiles`)."""
 
 _INSTALL = {
     "CUDAExecutionProvider": "pip install onnxruntime-gpu",
@@ -71,7 +73,7 @@ class OrtEngine:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3
-        if _saturates():
+        if _saturates() and EXACT_ON_X86.encode() not in self.path.read_bytes():
             options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = onnxruntime.InferenceSession(
@@ -134,8 +136,8 @@ def available_providers() -> list[str]:
 def _saturates() -> bool:
     """Whether this CPU's UINT8 x INT8 kernels overflow: x86 without VNNI adds pairs of products in 16 bits.
 
-    ONNX Runtime has slower exact ones for it. Elsewhere they are not asked for: they cost time, and on CPUs with AMX
-    the option replaces the kernels although those are exact.
+    Weights of 7 bits never overflow; for others ONNX Runtime has slower exact ones. Elsewhere they are not asked for:
+    they cost time, and on CPUs with AMX the option replaces the kernels although those are exact.
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False

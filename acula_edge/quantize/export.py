@@ -139,7 +139,9 @@ def export_float(
 
 def merge_files(frontend: Path, encoder: Path, target: Path) -> None:
     """Write the graph that runs `frontend` and `encoder` in one: waveform -> embedding, scores."""
-    save_graph(merge(load_graph(frontend), load_graph(encoder), "mel", "waveform -> embedding, task scores"), target)
+    first, second = load_graph(frontend), load_graph(encoder)
+    precision = "".join(second.doc_string.partition("; ")[1:])
+    save_graph(merge(first, second, "mel", f"waveform -> embedding, task scores{precision}"), target)
 
 
 def _deployable(encoder: Any) -> nn.Module:

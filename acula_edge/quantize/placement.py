@@ -15,7 +15,7 @@ from acula_edge.quantize.profiles import WEIGHTED_OPERATORS, Profile
 EMBEDDING = "embedding"
 
 # A convolution over so few channels is quicker in float: INT8 kernels multiply channels four at a time.
-FEW_CHANNELS = 4
+FEW_CHANNELS = 3
 
 
 @dataclass(frozen=True)

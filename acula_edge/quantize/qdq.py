@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from acula_edge.engines.ort import OrtEngine
+from acula_edge.engines.ort import EXACT_ON_X86, OrtEngine
 from acula_edge.files import write_json
 from acula_edge.progress import track
 from acula_edge.quantize.equalization import channel_peaks, equalize, find_pairs
@@ -102,7 +102,7 @@ def quantize_encoder(
         "profile": chosen.name,
         "method": method,
         "activation_type": chosen.activation_type + (" symmetric" if chosen.symmetric_activations else ""),
-        "weight_type": "int8 symmetric, per channel",
+        "weight_type": f"int8 symmetric, {chosen.weight_bits} bits, per channel",
         "calibration": dict(calibration or {"definition": None, "n_windows": len(mels)}),
         "equalization": {
             "pairs": len(pairs),
@@ -135,7 +135,7 @@ def insert_qdq(
     quantizer = QDQQuantizer(
         onnx.shape_inference.infer_shapes(model),
         per_channel=True,
-        reduce_range=False,
+        reduce_range=profile.weight_bits == 7,
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QUInt8 if profile.activation_type == "uint8" else QuantType.QInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, measured),
@@ -161,7 +161,8 @@ def insert_qdq(
     # Zero points of biases only: on x86 without VNNI, ONNX Runtime rewrites those of weights in place.
     share_constants(quantized, onnx.TensorProto.INT32)
     quantized.ir_version = IR_VERSION
-    return sign(quantized, f"{model.doc_string}; INT8 for {profile.name}")
+    exact = f", {EXACT_ON_X86}" if profile.weight_bits == 7 else ""
+    return sign(quantized, f"{model.doc_string}; INT8 for {profile.name}{exact}")
 
 
 def embed(model: onnx.ModelProto, mels: Sequence[Array]) -> Array:

@@ -116,3 +116,10 @@ def test_every_student_is_relu_only_and_deploys_to_the_same_function(name):
     with torch.no_grad():
         expected, got = student.embed_mel(mel), student.deployable().embed_mel(mel)
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+
+
+def test_a_student_takes_clips_whose_frames_fill_no_whole_patch():
+    student = make_student("base", frontend=SPEC, embedding_dim=16).eval()
+    assert student.patch == 2
+    with torch.no_grad():
+        assert student.embed_mel(torch.rand(2, 251, 64)).shape == (2, 16)

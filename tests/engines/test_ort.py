@@ -114,3 +114,19 @@ def test_engines_need_neither_torch_nor_onnx() -> None:
         "assert not {'torch', 'onnx', 'onnxruntime', 'tensorrt', 'transformers'} & set(sys.modules), sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(("description", "asked"), [("INT8 for cpu_arm", "1"), ("INT8, 7-bit weights", None)])
+def test_exact_kernels_are_asked_for_only_where_products_could_overflow(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: str, asked: str | None
+) -> None:
+    described = onnx.load(model)
+    described.doc_string = description
+    onnx.save(described, tmp_path / "described.onnx")
+    monkeypatch.setattr(ort, "_saturates", lambda: True)
+    options = OrtEngine(tmp_path / "described.onnx")._session.get_session_options()
+    try:
+        found = options.get_session_config_entry("session.x64quantprecision")
+    except RuntimeError:  # ONNX Runtime's way to say that an entry was never set
+        found = None
+    assert found == asked

@@ -197,3 +197,40 @@ def test_equalization_earns_its_place(x86: tuple[Path, dict]) -> None:
     assert tried["balance"] is not None
     assert tried["sqnr_db"][str(tried["balance"])] == max(tried["sqnr_db"].values())
     assert tried["sqnr_db"][str(tried["balance"])] > tried["sqnr_db"]["None"] + 3
+
+
+def largest_weight(path: Path) -> int:
+    """Largest magnitude of the INT8 weights; constants of fewer dimensions are zero points."""
+    constants = [numpy_helper.to_array(item) for item in onnx.load(path).graph.initializer]
+    weights = [values for values in constants if values.dtype == np.int8 and values.ndim >= 2]
+    return max(int(np.abs(values.astype(int)).max()) for values in weights)
+
+
+def test_products_of_x86_weights_fit_in_sixteen_bits(x86: tuple[Path, dict]) -> None:
+    for name in ("encoder.int8.onnx", "model.int8.onnx"):
+        largest = largest_weight(x86[0] / name)
+        assert largest >= 60 and 2 * 255 * largest <= np.iinfo(np.int16).max
+    assert "7 bits" in x86[1]["weight_type"]
+
+
+def test_kernels_that_add_in_sixteen_bits_give_what_exact_ones_give(
+    x86: tuple[Path, dict], other_mels: list[np.ndarray]
+) -> None:
+    sessions = []
+    for exact in ("0", "1"):
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.x64quantprecision", exact)
+        path = str(x86[0] / "encoder.int8.onnx")
+        sessions.append(onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]))
+    for mel in other_mels:
+        fast, slow = (session.run(["embedding"], {"mel": mel})[0] for session in sessions)
+        np.testing.assert_allclose(fast, slow, atol=1e-6)
+
+
+def test_other_profiles_use_all_eight_bits(
+    exported: tuple[Path, FloatExport], mels: list[np.ndarray], tmp_path: Path
+) -> None:
+    folder = copy_of(exported, tmp_path)
+    facts = quantize_encoder(folder, "cpu_arm", mels)
+    assert largest_weight(folder / "encoder.int8.onnx") == 127
+    assert "8 bits" in facts["weight_type"]
