@@ -122,6 +122,8 @@ def read_header(path: Path) -> tuple[int, float]:
     """
     if not path.is_file():
         raise AudioError(f"there is no file {path}")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path} is an empty file")
     try:
         header = soundfile.info(str(path))
     except (RuntimeError, OSError) as error:

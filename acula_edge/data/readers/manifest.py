@@ -76,11 +76,12 @@ class ManifestReader:
             )
         if not result.recordings:
             total = len(result.set_aside)
+            counts = f"{total} rows, {missing} of whose files do not exist; the first: "
             raise ManifestError(
                 f"{file} names no audio file that can be read",
-                given=f"{total} rows, {missing} of whose files do not exist" if total else "no rows",
+                given=counts + result.set_aside[0].path if total else "no rows",
                 allowed="paths relative to the manifest's folder, or absolute ones",
-                remedy=f"first of them: {result.set_aside[0].path}" if total else None,
+                remedy="mend the column path, or move the manifest to the folder where its paths start",
             )
         return result
 
