@@ -15,6 +15,7 @@ def write_report(run_path: str | Path) -> Path:
 
     Raises:
         ArtifactError: the folder is no run, or a file in it is damaged or of another version.
+        ManifestError: the list of recordings is damaged.
         MissingCapability: jinja2 is not installed.
     """
     from acula_edge.files import write_text

@@ -38,9 +38,9 @@ _NO_BUNDLE = "Not measured: no bundle has been exported from this run."
 def assemble(evidence: Evidence) -> Document:
     """The whole report."""
     recipe = evidence.recipe
-    sections = [comparison_section(evidence), data_section(evidence), training_section(evidence)]
+    sections = [comparison_section(evidence), data_section(evidence)]
     sections.extend(_bundle_sections(evidence))
-    sections.extend([provenance_section(evidence), limits_section(evidence)])
+    sections.extend([training_section(evidence), provenance_section(evidence), limits_section(evidence)])
     return Document(
         title=f"{recipe.name}: is the INT8 model as good as the float one?",
         subtitle=recipe.description,

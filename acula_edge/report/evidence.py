@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json
 from acula_edge.recipe import Recipe
 from acula_edge.report.corpus import Corpus, count_recordings, count_set_aside
@@ -14,6 +16,7 @@ from acula_edge.run import Run
 
 Json = dict[str, Any]
 
+_REMEDY = "make the file again: acula-edge export, verify or benchmark"
 _PARTS = ("verify", "benchmark", "audit", "quantize")
 
 
@@ -86,27 +89,33 @@ def read_evidence(path: str | Path) -> Evidence:
 
     Raises:
         ArtifactError: the folder is no run, or a file in it is damaged or of another version.
+        ManifestError: the list of recordings is damaged.
     """
     run = Run.open(path)
+    recipe = run.recipe
     corpora, shared_subjects = count_recordings(run.recordings_path)
     return Evidence(
-        recipe=run.recipe,
+        recipe=recipe,
         manifest=run.manifest,
         corpora=corpora,
         shared_subjects=shared_subjects,
         set_aside=count_set_aside(run.set_aside_path),
         metrics=_curves(run.metrics()),
-        bundles=_bundles(run),
+        bundles=_bundles(run, recipe),
     )
 
 
-def _bundles(run: Run) -> list[Bundle]:
-    recipe = run.recipe
+def is_number(value: Any) -> bool:
+    """Whether something read from JSON is a number that can be drawn."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _bundles(run: Run, recipe: Recipe) -> list[Bundle]:
     own = run.bundle_dir(recipe.distill.student, recipe.quantize.profile).name
     bundles = [
         Bundle(
             name=folder.name,
-            facts=read_json(folder / "bundle.json", schema="acula-edge/bundle/1"),
+            facts=_read_numbers(folder / "bundle.json", "acula-edge/bundle/1"),
             **{part: _read(folder, part) for part in _PARTS},
         )
         for folder in run.bundles
@@ -118,15 +127,32 @@ def _read(folder: Path, part: str) -> Json | None:
     file = folder / f"{part}.json"
     if not file.is_file():
         return None
-    value: Json = read_json(file, schema=f"acula-edge/{part}/1")
+    return _read_numbers(file, f"acula-edge/{part}/1")
+
+
+def _read_numbers(file: Path, schema: str) -> Json:
+    """Python reads NaN and Infinity from JSON, which has neither; nothing that holds them was written here."""
+    value: Json = read_json(file, schema=schema)
+    if not _is_finite(value):
+        raise ArtifactError(
+            f"{file} holds a number that is not finite", allowed="null where a number does not exist", remedy=_REMEDY
+        )
     return value
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _curves(rows: Sequence[Json]) -> dict[str, list[Json]]:
     """Rows by stage and student. An epoch that was run again after a resume counts once, the last time."""
     curves: dict[str, dict[float, Json]] = {}
     for row in rows:
-        if isinstance(row.get("epoch"), (int, float)):
+        if isinstance(row, dict) and is_number(row.get("epoch")):
             name = "/".join(str(row[key]) for key in ("stage", "student") if row.get(key))
             curves.setdefault(name, {})[row["epoch"]] = row
     return {name: [epochs[epoch] for epoch in sorted(epochs)] for name, epochs in curves.items()}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 MISSING = "–"
 _MINUS = "\u2212"
 _NBSP = "\u00a0"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def fixed(value: float | None, digits: int = 3, unit: str = "") -> str:
@@ -33,24 +34,26 @@ def interval(bounds: Sequence[float] | None, digits: int = 3) -> str:
     return "" if bounds is None else f"{fixed(bounds[0], digits)} to {fixed(bounds[1], digits)}"
 
 
+def with_interval(value: str, bounds: str) -> str:
+    """``0.842 (0.781 to 0.905)``, or ``0.842 (no interval)``."""
+    return f"{value} ({bounds or 'no interval'})"
+
+
 def signed_interval(bounds: Sequence[float] | None, digits: int = 4) -> str:
     """``−0.0040 to +0.0020``; empty where there is none."""
     return "" if bounds is None else f"{signed(bounds[0], digits)} to {signed(bounds[1], digits)}"
 
 
 def significant(value: float | None, digits: int = 3, unit: str = "") -> str:
-    """A number with about `digits` significant digits and no exponent."""
+    """A number with `digits` significant digits; below 0.0001 as a power of ten, so that nothing small looks like 0."""
     if value is None:
         return MISSING
-    decimals = digits - 1
-    magnitude = abs(value)
-    while magnitude >= 10 and decimals > 0:
-        magnitude /= 10
-        decimals -= 1
-    while 0 < magnitude < 1 and decimals < digits + 3:
-        magnitude *= 10
-        decimals += 1
-    return fixed(value, decimals, unit)
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+    exponent = int(power)
+    if exponent < -4:
+        text = f"{mantissa.replace('-', _MINUS)}{_NBSP}×{_NBSP}10{str(exponent).translate(_RAISED)}"
+        return text + (f"{_NBSP}{unit}" if unit else "")
+    return fixed(value, max(0, digits - 1 - exponent), unit)
 
 
 def milliseconds(value: float | None) -> str:
@@ -59,8 +62,8 @@ def milliseconds(value: float | None) -> str:
 
 
 def times(value: float | None) -> str:
-    """A ratio: ``6.1×``."""
-    return MISSING if value is None else f"{significant(value, 2 if value < 100 else 3)}×"
+    """A ratio: ``6.12×``."""
+    return MISSING if value is None else f"{significant(value)}×"
 
 
 def size(count_bytes: float | None) -> str:
@@ -102,6 +105,11 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.0f}{_NBSP}s"
     minutes = seconds / 60
     return f"{minutes:.0f}{_NBSP}min" if minutes < 120 else f"{minutes / 60:.1f}{_NBSP}h"
+
+
+def capitalized(text: str) -> str:
+    """The same with a capital first letter."""
+    return text[:1].upper() + text[1:]
 
 
 def listing(items: Sequence[str]) -> str:

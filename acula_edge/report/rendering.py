@@ -29,7 +29,7 @@ def render_markdown(document: Document) -> str:
 
 def escape_markdown(text: str) -> str:
     """Plain text as Markdown that shows exactly this text, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).replace("&", "&amp;").split(" ")).replace("\n", " "))
+    return _SPECIAL.sub(r"\\\1", " ".join(str(text).replace("&", "&amp;").splitlines()))
 
 
 @lru_cache(maxsize=2)

@@ -47,26 +47,27 @@ def draw_bars(name: str, title: str, description: str, bars: Sequence[Bar], axis
     """SVG of bars from 0 on, laid out for `width` units."""
     drawing = Drawing(width, f"{name}-{width:.0f}", title, description)
     wide = width >= WIDE
-    left, right = (208.0, width - 150.0) if wide else (2.0, width - 14.0)
+    left, right = (236.0, width - 130.0) if wide else (10.0, width - 14.0)
     row = 46.0 if wide else 78.0
     top, bottom = 6.0, 6.0 + row * len(bars)
     reach = max([bar.whole or 0.0 for bar in bars] + [sum(s.value for s in bar.segments) for bar in bars])
     scale = Scale(0.0, reach * 1.04 or 1.0, left, right)
+    tops = [top + index * row for index in range(len(bars))]
     for tick in scale.ticks(6 if wide else 4):
-        drawing.line(scale(tick), top, scale(tick), bottom, "grid")
+        for begin, end in [(top, bottom)] if wide else [(y + 36, y + 64) for y in tops]:
+            drawing.line(scale(tick), begin, scale(tick), end, "grid")
         drawing.text(scale(tick), bottom + 15, fixed(tick, scale.decimals(6 if wide else 4)), "tick", "middle")
     drawing.line(left, bottom, right, bottom, "axis")
     drawing.text((left + right) / 2, bottom + 33, axis_label, "tick", "middle")
-    for index, bar in enumerate(bars):
-        y = top + index * row
+    for bar, y in zip(bars, tops, strict=True):
         if wide:
-            drawing.text(0, y + 19, bar.label, "label", limit=196)
-            drawing.text(0, y + 34, bar.note, "note", limit=196)
-            drawing.text(width - 140, y + 27, bar.text, "value", limit=146)
+            drawing.text(0, y + 19, bar.label, "label", limit=220)
+            drawing.text(0, y + 34, bar.note, "note", limit=220)
+            drawing.text(width - 118, y + 27, bar.text, "value", limit=118)
             middle = y + row / 2
         else:
             drawing.text(0, y + 14, bar.label, "label", limit=width)
-            drawing.text(0, y + 29, f"{bar.text}  {bar.note}", "value", limit=width)
+            drawing.text(0, y + 29, " · ".join(filter(None, (bar.text, bar.note))), "value", limit=width)
             middle = y + 50
         _draw_bar(drawing, bar, scale, middle)
     drawing.height = bottom + 40

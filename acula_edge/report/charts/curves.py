@@ -10,7 +10,7 @@ from acula_edge.report.charts.scale import Scale, span
 from acula_edge.report.numbers import fixed, significant
 
 WIDTH = 260.0
-_HEIGHT = 158.0
+_HEIGHT = 172.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def draw_curves(name: str, title: str, description: str, curves: Sequence[Curve]
     """
     drawing = Drawing(WIDTH, name, title, description)
     drawing.height = _HEIGHT
-    left, right, top, bottom = 34.0, WIDTH - 44.0, 12.0, _HEIGHT - 26.0
+    left, right, top, bottom = 36.0, WIDTH - 44.0, 12.0, _HEIGHT - 40.0
     epochs = [epoch for curve in curves for epoch in curve.epochs]
     values = [value for curve in curves for value in curve.values]
     x = Scale(min(epochs), max(max(epochs), min(epochs) + 1), left, right)
@@ -43,13 +43,13 @@ def draw_curves(name: str, title: str, description: str, curves: Sequence[Curve]
     if unit_interval and low < 0.5:
         low = min(low, 0.0) if min(values) < 0 else 0.0
     y = Scale(low, high, bottom, top)
-    for tick in y.ticks(4):
+    for tick in y.ticks(5):
         drawing.line(left, y(tick), right, y(tick), "grid")
-        drawing.text(left - 5, y(tick) + 4, fixed(tick, y.decimals(4)), "tick", "end")
+        drawing.text(left - 5, y(tick) + 4, fixed(tick, y.decimals(5)), "tick", "end")
     drawing.line(left, bottom, right, bottom, "axis")
     for epoch in _epoch_ticks(x):
         drawing.text(x(epoch), bottom + 15, fixed(epoch, 0), "tick", "middle")
-    drawing.text(right + 8, bottom + 15, "epoch", "tick")
+    drawing.text((left + right) / 2, bottom + 32, "epoch", "tick", "middle")
     for curve in curves:
         places = [(x(epoch), y(value)) for epoch, value in zip(curve.epochs, curve.values, strict=True)]
         if len(places) > 1:

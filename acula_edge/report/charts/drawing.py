@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from typing import Literal
 
+LINE_HEIGHT = 15.0
+
 Anchor = Literal["start", "middle", "end"]
 
 # Mean advance of a character in em, for system sans-serif faces; only used to break and to cut labels.
-_ADVANCE_EM = 0.54
+_ADVANCE_EM = 0.58
 
 
 class Drawing:
@@ -48,6 +51,11 @@ class Drawing:
         element.text = shown
         if shown != words:
             ET.SubElement(element, "title").text = words
+
+    def paragraph(self, x: float, y: float, lines: Sequence[str], style: str, anchor: Anchor = "start") -> None:
+        """Lines below each other, the first with its baseline at `y`."""
+        for index, words in enumerate(lines):
+            self.text(x, y + index * LINE_HEIGHT, words, style, anchor)
 
     def line(self, x1: float, y1: float, x2: float, y2: float, style: str) -> None:
         """A straight line."""
@@ -94,6 +102,11 @@ def fit(words: str, width: float, font_px: float) -> str:
     """`words`, cut with an ellipsis if they would be wider than `width`."""
     room = max(4, int(width / (font_px * _ADVANCE_EM)))
     return words if len(words) <= room else words[: room - 1].rstrip() + "…"
+
+
+def wrap(words: str, width: float, font_px: float = 12) -> list[str]:
+    """`words` in lines no wider than `width`."""
+    return textwrap.wrap(words, max(8, int(width / (font_px * _ADVANCE_EM)))) if words else []
 
 
 def _number(value: float) -> str:

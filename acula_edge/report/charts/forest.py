@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from acula_edge.report.charts import WIDE
-from acula_edge.report.charts.drawing import Drawing
+from acula_edge.report.charts import NARROW, WIDE
+from acula_edge.report.charts.drawing import LINE_HEIGHT, Drawing, wrap
 from acula_edge.report.charts.scale import Scale, span
 from acula_edge.report.numbers import fixed, signed
 
 _LINE = 20
 _GAP = 14
+# Left and right of the axis in the wide layout.
+_LABELS = 236.0
+_VALUES = 270.0
 
 
 @dataclass(frozen=True)
@@ -67,51 +71,88 @@ def draw_forest(name: str, title: str, description: str, groups: Sequence[Group]
     """SVG of a forest plot, laid out for `width` units: labels beside the points, or above them where it is narrow."""
     drawing = Drawing(width, f"{name}-{width:.0f}", title, description)
     wide = width >= WIDE
-    left, right = (208.0, width - 262.0) if wide else (8.0, width - 8.0)
+    left, right = (_LABELS, width - _VALUES) if wide else (8.0, width - 8.0)
     scale = _scale(groups, axis, left, right)
+    about = 6 if wide else 4
     top = 26.0 if axis.left or axis.right else 10.0
-    body = _body_height(groups, wide)
-    bottom = top + body
-    _draw_bands(drawing, groups, scale, top, wide)
-    for tick in scale.ticks(6 if wide else 4):
-        drawing.line(scale(tick), top, scale(tick), bottom, "grid")
-        digits = scale.decimals(6 if wide else 4)
+    places = _places(groups, top + _GAP / 2, wide)
+    bottom = places[-1].end + _GAP / 2
+    for begin, end, band in _strips(places, top, bottom, wide):
+        if band is not None:
+            drawing.box(scale(band[0]), begin, scale(band[1]) - scale(band[0]), end - begin, "band")
+        for tick in scale.ticks(about):
+            drawing.line(scale(tick), begin, scale(tick), end, "grid")
+        if axis.reference is not None:
+            drawing.line(scale(axis.reference), begin, scale(axis.reference), end, "reference")
+    drawing.line(left, bottom, right, bottom, "axis")
+    for tick in scale.ticks(about):
+        digits = scale.decimals(about)
         label = signed(tick, digits) if axis.signed else fixed(tick, digits)
         drawing.text(scale(tick), bottom + 15, label, "tick", "middle")
-    if axis.reference is not None:
-        drawing.line(scale(axis.reference), top, scale(axis.reference), bottom, "reference")
-    drawing.line(left, bottom, right, bottom, "axis")
-    middle = scale(axis.reference) if axis.reference is not None else (left + right) / 2
-    drawing.text(middle - 8, 14, f"← {axis.left}" if axis.left else "", "tick", "end")
-    drawing.text(middle + 8, 14, f"{axis.right} →" if axis.right else "", "tick")
-    drawing.text((left + right) / 2, bottom + 33, axis.label, "tick", "middle")
-
-    y = top + _GAP / 2
-    for group in groups:
-        y = _draw_group(drawing, group, scale, y, width, wide) + _GAP
-    drawing.height = bottom + 40
+    drawing.text(left, 14, f"← {axis.left}" if axis.left else "", "tick")
+    drawing.text(right, 14, f"{axis.right} →" if axis.right else "", "tick", "end")
+    middle = (left + right) / 2
+    lines = wrap(axis.label, 2 * min(middle, width - middle))
+    drawing.paragraph(middle, bottom + 33, lines, "tick", "middle")
+    for place in places:
+        _draw_group(drawing, place, scale, width, wide)
+    drawing.height = bottom + 40 + LINE_HEIGHT * max(0, len(lines) - 1)
     return drawing.render()
 
 
-def _draw_group(drawing: Drawing, group: Group, scale: Scale, y: float, width: float, wide: bool) -> float:
-    """Draw from `y` on; returns where it ends."""
-    if wide:
-        drawing.text(0, y + 14, group.label, "label", limit=196)
-        drawing.text(0, y + 29, group.note, "note", limit=196)
-        for index, point in enumerate(group.points):
-            _draw_point(drawing, point, scale, y + index * _LINE + 10)
-            drawing.text(width - 250, y + index * _LINE + 14, point.text, "value", limit=256)
-        return y + _height(group, wide)
-    drawing.text(0, y + 12, group.label, "label", limit=width * 0.96)
-    y += 16
-    if group.note:
-        drawing.text(0, y + 11, group.note, "note", limit=width)
-        y += 14
-    for point in group.points:
-        _draw_point(drawing, point, scale, y + 10)
-        drawing.text(0, y + 29, point.text, "value", limit=width)
-        y += 36
-    return y
+@dataclass(frozen=True)
+class _Place:
+    """Where a group stands: its lines of words from `begin` on, its points around the heights `points`."""
+
+    group: Group
+    label: Sequence[str]
+    note: Sequence[str]
+    begin: float
+    end: float
+    points: Sequence[float]
+
+
+def _places(groups: Sequence[Group], y: float, wide: bool) -> list[_Place]:
+    places = []
+    room = _LABELS - 16 if wide else NARROW
+    for group in groups:
+        label, note = wrap(group.label, room, 14), wrap(group.note, room)
+        words = LINE_HEIGHT * (len(label) + len(note))
+        if wide:
+            heights = [y + 10 + index * _LINE for index in range(len(group.points))]
+            end = y + max(len(group.points) * _LINE, words + 4)
+        else:
+            heights = [y + words + 15 + index * 2 * _LINE for index in range(len(group.points))]
+            end = y + words + 3 + 2 * _LINE * len(group.points)
+        places.append(_Place(group, label, note, y, end, heights))
+        y = end + _GAP
+    return places
+
+
+def _strips(
+    places: Sequence[_Place], top: float, bottom: float, wide: bool
+) -> Iterator[tuple[float, float, tuple[float, float] | None]]:
+    """From where to where the grid is drawn, and the band behind it: around the points where words stand in between."""
+    if not wide:
+        yield from ((y - 9, y + 9, place.group.band) for place in places for y in place.points)
+        return
+    # Neighbors with the same band share one box, so that it looks like what it is: one limit.
+    for band, neighbors in groupby(places, key=lambda place: place.group.band):
+        last = list(neighbors)[-1]
+        end = bottom if last is places[-1] else last.end + _GAP / 2
+        yield top, end, band
+        top = end
+
+
+def _draw_group(drawing: Drawing, place: _Place, scale: Scale, width: float, wide: bool) -> None:
+    drawing.paragraph(0, place.begin + 14, place.label, "label")
+    drawing.paragraph(0, place.begin + 14 + LINE_HEIGHT * len(place.label), place.note, "note")
+    for point, y in zip(place.group.points, place.points, strict=True):
+        _draw_point(drawing, point, scale, y)
+        if wide:
+            drawing.text(width - _VALUES + 12, y + 4, point.text, "value")
+        else:
+            drawing.text(0, y + 22, point.text, "value", limit=width)
 
 
 def _draw_point(drawing: Drawing, point: Point, scale: Scale, y: float) -> None:
@@ -120,29 +161,6 @@ def _draw_point(drawing: Drawing, point: Point, scale: Scale, y: float) -> None:
         for end in (point.low, point.high):
             drawing.line(scale(end), y - 4, scale(end), y + 4, f"whisker {point.style}")
     drawing.marker(scale(point.value), y, point.shape, f"point {point.style}")
-
-
-def _draw_bands(drawing: Drawing, groups: Sequence[Group], scale: Scale, top: float, wide: bool) -> None:
-    """Neighbors with the same band share one box, so that it looks like what it is: one limit."""
-    begin, y = top, top
-    for group, following in zip(groups, [*groups[1:], None], strict=True):
-        y += _height(group, wide) + _GAP
-        if following is not None and following.band == group.band:
-            continue
-        if group.band is not None:
-            low, high = (scale(edge) for edge in group.band)
-            drawing.box(low, begin, high - low, y - begin, "band")
-        begin = y
-
-
-def _height(group: Group, wide: bool) -> float:
-    if wide:
-        return float(max(len(group.points) * _LINE, _LINE + 14))
-    return 16.0 + (14 if group.note else 0) + 36 * len(group.points)
-
-
-def _body_height(groups: Sequence[Group], wide: bool) -> float:
-    return sum(_height(group, wide) + _GAP for group in groups)
 
 
 def _scale(groups: Sequence[Group], axis: Axis, left: float, right: float) -> Scale:

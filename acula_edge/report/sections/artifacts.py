@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from acula_edge.report.document import Block, Cell, Column, Facts, Table, Text
 from acula_edge.report.evidence import Bundle
-from acula_edge.report.numbers import MISSING, count, fixed, significant, size, times
+from acula_edge.report.numbers import MISSING, count, fixed, listing, significant, size, times
 
 _WHAT = {
     "model.onnx": "float, waveform to scores",
@@ -30,12 +32,17 @@ def size_blocks(bundle: Bundle) -> list[Block]:
     if not sizes:
         return [Text("Not measured: bundle.json lists no sizes.")]
     rows = []
-    ordered = [*(name for name in _WHAT if name in sizes), *sorted(name for name in sizes if name not in _WHAT)]
-    for name in ordered:
+    others = sorted(name for name in sizes if name not in _WHAT)
+    for name in [*(name for name in _WHAT if name in sizes), *(name for name in others if _is_model(name))]:
         float_name = name.replace(".int8", "")
         ratio = sizes[float_name] / sizes[name] if float_name != name and float_name in sizes and sizes[name] else None
         smaller = f"{times(ratio)} smaller" if ratio is not None else ""
-        rows.append([Cell(name, _WHAT.get(name, "")), Cell(size(sizes[name])), Cell(smaller or MISSING)])
+        rows.append([Cell(name, _WHAT.get(name, "")), Cell(size(sizes[name])), Cell(smaller)])
+    records = [name for name in others if not _is_model(name)]
+    if records:
+        total = size(sum(sizes[name] for name in records))
+        rows.append([Cell("Test vectors and records", listing(records)), Cell(total), Cell("")])
+    rows.append([Cell("Whole bundle"), Cell(size(sum(sizes.values()))), Cell("")])
     columns = [Column("File"), Column("Size", numeric=True), Column("Against its float form", numeric=True)]
     facts = bundle.facts
     items = [
@@ -44,7 +51,12 @@ def size_blocks(bundle: Bundle) -> list[Block]:
         ("Input", _input(bundle)),
     ]
     return [
-        Table("Files of the bundle", columns, rows, "1 MB is 10^6 bytes."),
+        Table(
+            "Files of the bundle",
+            columns,
+            rows,
+            "1 MB is 1 000 000 bytes. On a device one model file is enough; the two halves serve streams.",
+        ),
         Facts([(term, text) for term, text in items if text]),
     ]
 
@@ -54,7 +66,7 @@ def parity_blocks(bundle: Bundle) -> list[Block]:
     parity = {**(bundle.facts.get("parity") or {}), **((bundle.verify or {}).get("parity") or {})}
     rows = [
         [
-            Cell(_PAIRS.get(name, name.replace("_", " ")), f"{count(pair['n'])} windows" if pair.get("n") else ""),
+            Cell(_PAIRS.get(name, name.replace("_", " ")), _compared_on(name, pair)),
             Cell(_cosine(pair.get("cosine_mean"))),
             Cell(_cosine(pair.get("cosine_min"))),
             Cell(fixed(pair.get("sqnr_db"), 1, "dB") if pair.get("sqnr_db") is not None else _no_noise(pair)),
@@ -78,6 +90,19 @@ def parity_blocks(bundle: Bundle) -> list[Block]:
     return [Table("How close the forms of the model are", columns, rows, note)]
 
 
+def _is_model(name: str) -> bool:
+    return name.endswith((".onnx", ".plan"))
+
+
+def _compared_on(name: str, pair: dict[str, Any]) -> str:
+    """How many of what; ``verify`` compares the mean embeddings of test recordings, ``export`` single windows."""
+    if not pair.get("n"):
+        return ""
+    if name == "int8_vs_student":
+        return count(pair["n"], "test recording")
+    return count(pair["n"], f"{pair['windows']} window" if pair.get("windows") else "window")
+
+
 def _input(bundle: Bundle) -> str:
     form = bundle.facts.get("input") or {}
     if not form.get("samples"):
@@ -89,5 +114,5 @@ def _cosine(value: float | None) -> str:
     return fixed(value, 6 if value is not None and value > 0.9999 else 4)
 
 
-def _no_noise(pair: dict[str, float]) -> str:
+def _no_noise(pair: dict[str, Any]) -> str:
     return "no difference" if pair.get("max_abs_error") == 0 else MISSING

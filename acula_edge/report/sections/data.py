@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from acula_edge.report.corpus import SPLITS, Corpus
-from acula_edge.report.document import Block, Cell, Column, Notice, Section, Table, Text
+from acula_edge.report.document import Block, Cell, Column, Facts, Notice, Section, Table, Text
 from acula_edge.report.evidence import Evidence
 from acula_edge.report.numbers import MISSING, count, fixed, listing, percent
+from acula_edge.report.sections.quantization import calibration_words
 
 _SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
 def data_section(evidence: Evidence) -> Section:
     """Data sets, persons, splits, recordings set aside."""
-    blocks: list[Block] = []
+    blocks: list[Block] = [Facts(_lineage(evidence))]
     if not evidence.corpora:
         blocks.append(Notice("This run has no list of recordings: its data have not been prepared yet.", "quiet"))
         return Section("data", "What was trained on what", blocks)
@@ -36,6 +37,37 @@ def data_section(evidence: Evidence) -> Section:
         blocks.append(Notice(f"{persons} found in more than one split: figures on test persons are too good.", "bad"))
     blocks.extend(_set_aside(evidence))
     return Section("data", "What was trained on what", blocks)
+
+
+def _lineage(evidence: Evidence) -> list[tuple[str, str]]:
+    """Which model learned from which, one line each; a stage that has not run is named."""
+    recipe, align = evidence.recipe, evidence.stage("align")
+    start = "a checkpoint" if recipe.encoder.checkpoint else "random initialization"
+    teacher = f"{recipe.encoder.name}, from {start}"
+    if align:
+        pairs = f" on {count(align['pairs_train'], 'training recording')}" if align.get("pairs_train") else ""
+        teacher += f", aligned with {recipe.reports.writer} reports in {recipe.language.model}{pairs}"
+    else:
+        teacher += "; not aligned yet"
+    items = [("Float teacher", teacher)]
+    students = [name.removeprefix("distill-") for name in evidence.stages if name.startswith("distill-")]
+    taught = [
+        f"{name}, distilled from the teacher"
+        + (
+            f" on {count(windows, 'training window')}"
+            if (windows := evidence.stage(f"distill-{name}").get("windows"))
+            else ""
+        )
+        for name in students
+    ]
+    items.append(("Float student", "; ".join(taught) or "none distilled yet"))
+    made = [
+        f"{bundle.name}" + (f", calibrated on {words}" if (words := calibration_words(bundle.quantize)) else "")
+        for bundle in evidence.bundles
+        if bundle.has_int8
+    ]
+    items.append(("INT8", "; ".join(made) or "no INT8 model was exported"))
+    return items
 
 
 def _split_table(corpora: Sequence[Corpus]) -> Table:

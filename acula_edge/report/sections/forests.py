@@ -8,7 +8,16 @@ from acula_edge.report.charts import NARROW, WIDE
 from acula_edge.report.charts.forest import Axis, Group, Point, draw_forest
 from acula_edge.report.document import Block, Chart
 from acula_edge.report.evidence import Json
-from acula_edge.report.numbers import count, fixed, interval, listing, signed, signed_interval, significant
+from acula_edge.report.numbers import (
+    count,
+    fixed,
+    interval,
+    listing,
+    signed,
+    signed_interval,
+    significant,
+    with_interval,
+)
 from acula_edge.report.sections.vocabulary import (
     INT8,
     MODEL_LEGEND,
@@ -27,14 +36,14 @@ _VERDICT_SHAPES = {"non-inferior": "circle", "identical": "circle", "inconclusiv
 
 def delta_forest(tasks: Sequence[Json], verify: Json, name: str) -> list[Block]:
     """AUROC of INT8 minus that of its float student, with the margin as a band."""
-    compared = [task for task in tasks if task.get("metric") == "auroc" and task.get("int8_vs_student")]
+    compared = [task for task in tasks if task.get("metric") == "auroc" and _was_compared(task)]
     if not compared:
         return []
     groups = [_delta_group(task, task["int8_vs_student"]) for task in compared]
     mean = ((verify.get("summary") or {}).get("mean_delta") or {}).get("int8_vs_student") or {}
     if len(compared) > 1 and mean.get("delta") is not None:
         low, high = mean.get("ci95") or (None, None)
-        text = f"{signed(mean['delta'])} ({signed_interval(mean.get('ci95'))})"
+        text = with_interval(signed(mean["delta"]), signed_interval(mean.get("ci95")))
         band = groups[0].band if len({group.band for group in groups}) == 1 else None
         groups.append(Group("Mean over tasks", "", [Point(mean["delta"], low, high, text, "ink", "diamond")], band))
     margin = _margins([task["int8_vs_student"]["margin"] for task in compared])
@@ -57,7 +66,7 @@ def change_in_error_forest(tasks: Sequence[Json], name: str) -> list[Block]:
     compared = [
         task
         for task in tasks
-        if task.get("metric") == "mae" and task.get("int8_vs_student") and (task.get(STUDENT) or {}).get("value")
+        if task.get("metric") == "mae" and _was_compared(task) and (task.get(STUDENT) or {}).get("value")
     ]
     if not compared:
         return []
@@ -68,7 +77,7 @@ def change_in_error_forest(tasks: Sequence[Json], name: str) -> list[Block]:
         change = 100 * comparison["delta"] / base
         verdict = verdict_of(comparison)
         bounds = None if low is None or high is None else (low, high)
-        text = f"{signed(change, 1)} % ({signed_interval(bounds, 1)})"
+        text = with_interval(f"{signed(change, 1)} %", signed_interval(bounds, 1))
         point = Point(change, low, high, text, tone_of(verdict), _VERDICT_SHAPES.get(verdict, "circle"))
         limit = 100 * comparison["margin"] / base
         groups.append(Group(_label(task), f"{_note(task)}, {verdict}", [point], (-limit, limit)))
@@ -88,7 +97,11 @@ def change_in_error_forest(tasks: Sequence[Json], name: str) -> list[Block]:
 
 def value_forest(tasks: Sequence[Json], name: str) -> list[Block]:
     """AUROC of every model."""
-    ranked = [task for task in tasks if task.get("metric") == "auroc" and any(task.get(model) for model in MODELS)]
+    ranked = [
+        task
+        for task in tasks
+        if task.get("metric") == "auroc" and any((task.get(model) or {}).get("value") is not None for model in MODELS)
+    ]
     if not ranked:
         return []
     groups, words = [], []
@@ -99,11 +112,11 @@ def value_forest(tasks: Sequence[Json], name: str) -> list[Block]:
             if not row or row.get("value") is None:
                 continue
             low, high = row.get("ci95") or (None, None)
-            text = f"{MODEL_NAMES[model]} {fixed(row['value'])} ({interval(row.get('ci95'))})"
+            text = with_interval(f"{MODEL_NAMES[model]} {fixed(row['value'])}", interval(row.get("ci95")))
             points.append(Point(row["value"], low, high, text, MODEL_STYLES[model], MODEL_SHAPES[model]))
         groups.append(Group(_label(task), _note(task), points))
         words.append(f"{task['id']} INT8 {fixed((task.get(INT8) or {}).get('value'))}")
-    axis = Axis(label="AUROC; the line at 0.5 is chance", reference=0.5, limits=(0.0, 1.0))
+    axis = Axis(label="AUROC; the dark line at 0.5 is chance", reference=0.5, limits=(0.0, 1.0))
     description = f"AUROC with 95 % intervals over persons: {listing(words)}."
     chart = _chart(f"{name}-value", "AUROC of each model", description, groups, axis)
     shown = {style for task in ranked for model, style in MODEL_STYLES.items() if task.get(model)}
@@ -114,12 +127,14 @@ def value_forest(tasks: Sequence[Json], name: str) -> list[Block]:
 def _delta_group(task: Json, comparison: Json) -> Group:
     verdict = verdict_of(comparison)
     low, high = comparison.get("ci95") or (None, None)
-    text = f"{signed(comparison['delta'])} ({signed_interval(comparison.get('ci95'))})"
-    if comparison.get("ci95") is None:
-        text = f"{signed(comparison['delta'])} (no interval)"
+    text = with_interval(signed(comparison["delta"]), signed_interval(comparison.get("ci95")))
     point = Point(comparison["delta"], low, high, text, tone_of(verdict), _VERDICT_SHAPES.get(verdict, "circle"))
     band = (-comparison["margin"], comparison["margin"])
     return Group(_label(task), f"{_note(task)}, {verdict}", [point], band)
+
+
+def _was_compared(task: Json) -> bool:
+    return (task.get("int8_vs_student") or {}).get("delta") is not None
 
 
 def _margins(margins: Sequence[float]) -> str:
@@ -128,11 +143,12 @@ def _margins(margins: Sequence[float]) -> str:
 
 
 def _label(task: Json) -> str:
-    return f"{task.get('id')}  {task.get('name')}"
+    return f"{task.get('id')} {task.get('name')}"
 
 
 def _note(task: Json) -> str:
-    kind = "phantom, " if task_kind(task) == "phantom" else ""
+    named = "phantom" in str(task.get("name")).lower()
+    kind = "phantom, " if task_kind(task) == "phantom" and not named else ""
     return f"{kind}{count(task.get('n_subjects'), 'person')}"
 
 

@@ -1,4 +1,4 @@
-"""The answer in one sentence and four numbers."""
+"""The answer in one sentence and five numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from acula_edge.report.document import Headline, KeyFigure, Tone
 from acula_edge.report.evidence import Bundle, Evidence, Json
 from acula_edge.report.numbers import (
-    MISSING,
+    capitalized,
     count,
     fixed,
     interval,
@@ -38,7 +38,10 @@ def write_headline(evidence: Evidence) -> Headline:
         return Headline(state, "quiet", ["There is no INT8 model to judge: acula-edge export --int8 makes one."], ())
     bundle = evidence.bundles[0]
     verdict, tone = verdict_sentence(bundle)
-    return Headline(verdict, tone, explain(bundle), key_figures(bundle))
+    explanation = explain(bundle)
+    if len(evidence.bundles) > 1:
+        explanation.append(f"This is {bundle.name}; the run's other bundles stand beside it below.")
+    return Headline(verdict, tone, explanation, key_figures(evidence, bundle))
 
 
 def verdict_sentence(bundle: Bundle) -> tuple[str, Tone]:
@@ -49,18 +52,37 @@ def verdict_sentence(bundle: Bundle) -> tuple[str, Tone]:
     if gate is None:
         return "The INT8 model has not been verified: nothing is known of its quality.", "caution"
     if gate.get("passed"):
-        return "The INT8 model passed the quality gate.", "good"
+        return _passed(bundle)
     reasons = "; ".join(map(str, gate.get("reasons") or []))
     return f"The quality gate refused the INT8 model: {reasons or 'no reason was recorded'}.", "bad"
 
 
+def _passed(bundle: Bundle) -> tuple[str, Tone]:
+    """A gate may let pass what is not shown to be as good; the headline does not."""
+    passed = "The INT8 model passed the quality gate"
+    verdicts = [verdict_of(task["int8_vs_student"]) for task in _compared(bundle)]
+    worse = verdicts.count("inferior")
+    unclear = verdicts.count("inconclusive")
+    total = count(len(verdicts), "task")
+    if worse:
+        return f"{passed}, but it is worse than its float student on {worse} of {total}.", "caution"
+    if unclear:
+        return f"{passed}; whether it is as good as float stays open on {unclear} of {total}.", "caution"
+    where = "its only task" if len(verdicts) == 1 else f"all {len(verdicts)} tasks"
+    return f"{passed}: as good as its float student on {where}.", "good"
+
+
+def _compared(bundle: Bundle) -> list[Json]:
+    tasks: list[Json] = (bundle.verify or {}).get("tasks") or []
+    return [task for task in tasks if task.get("int8_vs_student")]
+
+
 def explain(bundle: Bundle) -> list[str]:
     """What a gate's verdict rests on, and what it does not say."""
-    tasks: list[Json] = (bundle.verify or {}).get("tasks") or []
-    compared = [task for task in tasks if task.get("int8_vs_student")]
+    compared = _compared(bundle)
     if not compared:
         return []
-    sentences = [_verdicts(compared)]
+    sentences = [_verdicts(compared) + _adjusted(bundle, compared)]
     if all(task_kind(task) == "phantom" for task in compared):
         sentences.append("All tasks are phantom tasks, on generated sounds: they say nothing about patients.")
     slower = [
@@ -75,9 +97,9 @@ def explain(bundle: Bundle) -> list[str]:
     return sentences
 
 
-def key_figures(bundle: Bundle) -> list[KeyFigure]:
-    """Accuracy, latency, speed-up, size."""
-    return [_accuracy(bundle), _latency(bundle), _speedup(bundle), _size(bundle)]
+def key_figures(evidence: Evidence, bundle: Bundle) -> list[KeyFigure]:
+    """Accuracy, persons, latency, speed-up, size."""
+    return [_accuracy(bundle), _persons(evidence), _latency(bundle), _speedup(bundle), _size(bundle)]
 
 
 def _verdicts(compared: list[Json]) -> str:
@@ -98,8 +120,40 @@ def _verdicts(compared: list[Json]) -> str:
     return text
 
 
+def _adjusted(bundle: Bundle, compared: list[Json]) -> str:
+    """What is left of the verdicts when it is taken into account that several tasks were looked at."""
+    holm = ((bundle.verify or {}).get("summary") or {}).get("verdicts_holm") or {}
+    adjusted = holm.get("int8_vs_student") or {}
+    lost = [
+        str(task["id"])
+        for task in compared
+        if verdict_of(task["int8_vs_student"]) == "non-inferior"
+        and (adjusted.get(task["id"]) or {}).get("verdict") not in (None, "non-inferior", "identical")
+    ]
+    if not lost:
+        return ""
+    return (
+        f" Adjusted for the number of tasks (Holm), {listing(lost)} {'is' if len(lost) == 1 else 'are'} inconclusive."
+    )
+
+
+def _persons(evidence: Evidence) -> KeyFigure:
+    shared = evidence.shared_subjects
+    label = "Test persons" if shared else "Test persons, unseen in training"
+    if not evidence.corpora:
+        return KeyFigure(label, _NOT_MEASURED, "the run has no list of recordings", missing=True)
+    test, train = (
+        sum(len(corpus.subjects.get(split, ())) for corpus in evidence.corpora) for split in ("test", "train")
+    )
+    names = listing([corpus.name + (" (generated)" if corpus.is_phantom else "") for corpus in evidence.corpora])
+    others = f"trained on {count(train)} other persons"
+    if shared:
+        others = f"{count(shared, 'person')} in more than one split: figures are too good"
+    return KeyFigure(label, count(test), f"{names}; {others}")
+
+
 def _accuracy(bundle: Bundle) -> KeyFigure:
-    label = "Mean AUROC, float student → INT8"
+    label = "Mean AUROC, float student → INT8" if bundle.has_int8 else "Mean AUROC of the float student"
     verify = bundle.verify or {}
     student, int8 = (bundle.models().get(model) for model in (STUDENT, INT8))
     ranked = [task for task in verify.get("tasks") or [] if task.get("metric") == "auroc"]
@@ -109,6 +163,8 @@ def _accuracy(bundle: Bundle) -> KeyFigure:
     kinds = [f"{number} {kind}" for number, kind in ((len(ranked) - phantom, "real"), (phantom, "phantom")) if number]
     where = f"{listing(kinds)} {'task' if len(ranked) == 1 else 'tasks'}"
     delta: dict[str, Any] = ((verify.get("summary") or {}).get("mean_delta") or {}).get("int8_vs_student") or {}
+    if not bundle.has_int8:
+        return KeyFigure(label, fixed(student), where)
     if delta.get("delta") is None:
         return KeyFigure(label, f"{fixed(student)} → {fixed(int8)}", where)
     bounds = signed_interval(delta.get("ci95"))
@@ -117,15 +173,14 @@ def _accuracy(bundle: Bundle) -> KeyFigure:
 
 
 def _latency(bundle: Bundle) -> KeyFigure:
-    label = "INT8 end to end"
-    whole = next((route.whole for route in routes(bundle) if route.model == INT8), None)
+    label, model = ("INT8 end to end", INT8) if bundle.has_int8 else ("Float student end to end", STUDENT)
+    whole = next((route.whole for route in routes(bundle) if route.model == model), None)
     if whole is None or whole.get("p50_ms") is None:
         return KeyFigure(label, _NOT_MEASURED, "", missing=True)
     benchmark = bundle.benchmark or {}
     window = f"{benchmark['window_s']:g}-s window" if benchmark.get("window_s") else "window"
     detail = (
-        f"median from waveform to scores, one {window}, {count(whole.get('threads'), 'thread')}, "
-        f"{processor(benchmark.get('environment') or {})}"
+        f"median per {window}, {count(whole.get('threads'), 'thread')}, {processor(benchmark.get('environment') or {})}"
     )
     return KeyFigure(label, milliseconds(whole["p50_ms"]), detail)
 
@@ -140,17 +195,19 @@ def _speedup(bundle: Bundle) -> KeyFigure:
         values.append(times(pair.get("speedup")))
         runtime = " in PyTorch" if "pytorch" in str(pair.get("reference")).lower() else ""
         bounds = f" ({interval(pair['speedup_ci95'], 2)})" if pair.get("speedup_ci95") else ""
-        details.append(f"over the {name}{runtime}{bounds}, {accuracy(bundle, model)}")
+        details.append(f"over the {name}{runtime}{bounds}; {accuracy(bundle, model)}")
     if not values:
         return KeyFigure(label, _NOT_MEASURED, "", missing=True)
     own = f"INT8: {accuracy(bundle, INT8)}"
-    return KeyFigure(label, " / ".join(values), "; ".join([*details, own]))
+    return KeyFigure(label, " / ".join(values), ". ".join([*map(capitalized, details), own]))
 
 
 def _size(bundle: Bundle) -> KeyFigure:
     sizes = bundle.sizes_bytes
     int8, whole = sizes.get("model.int8.onnx"), sizes.get("model.onnx")
     if int8 is None:
-        return KeyFigure("Size of the model file", size(whole), "float, no INT8 model", missing=whole is None)
-    detail = f"{times(whole / int8)} smaller than float ({size(whole)})" if whole and int8 else MISSING
+        return KeyFigure(
+            "Size of the model file", size(whole) if whole else _NOT_MEASURED, "float, no INT8 model", not whole
+        )
+    detail = f"{times(whole / int8)} smaller than float ({size(whole)})" if whole and int8 else ""
     return KeyFigure("INT8 model file", size(int8), detail)

@@ -12,6 +12,7 @@ from acula_edge.report.document import Block, Cell, Chart, Column, Notice, Table
 from acula_edge.report.evidence import Bundle, Json
 from acula_edge.report.numbers import (
     MISSING,
+    capitalized,
     count,
     fixed,
     interval,
@@ -83,12 +84,12 @@ def latency_blocks(bundle: Bundle, name: str) -> list[Block]:
             _tensorrt(bundle),
         ]
     rows = measurements(bundle)
-    blocks: list[Block] = [Notice(_sentence(warning)) for warning in benchmark.get("warnings") or []]
+    blocks: list[Block] = [Notice(capitalized(warning)) for warning in benchmark.get("warnings") or []]
     blocks.extend(_altered(bundle, rows))
+    blocks.append(_tensorrt(bundle))
     blocks.extend(_chart(bundle, name))
     blocks.extend(_comparisons(bundle))
-    blocks.append(_table(rows, benchmark))
-    blocks.append(_tensorrt(bundle))
+    blocks.append(_table(rows, benchmark) if rows else Text("Not measured: benchmark.json holds no measurement."))
     blocks.extend(_not_measured(rows))
     blocks.extend(environment_blocks(benchmark))
     return blocks
@@ -132,7 +133,7 @@ def _chart(bundle: Bundle, name: str) -> list[Block]:
     if not bars:
         return []
     window = (bundle.benchmark or {}).get("window_s")
-    axis = f"median ms per window of {window:g} s" if window else "median ms per window"
+    axis = f"median latency in ms per window of {window:g} s" if window else "median latency in ms per window"
     title = "Latency by stage"
     description = f"Median latency end to end: {listing(words)}."
     wide, narrow = (draw_bars(f"{name}-latency", title, description, bars, axis, width) for width in (WIDE, NARROW))
@@ -173,8 +174,8 @@ def _comparisons(bundle: Bundle) -> list[Block]:
         Column("Stage"),
         Column("Speed-up", numeric=True),
         Column("Verdict"),
-        Column("Accuracy of the first", numeric=True),
-        Column("Accuracy of the second", numeric=True),
+        Column("Its accuracy", numeric=True),
+        Column("Accuracy of the other", numeric=True),
     ]
     note = (
         "A B A B on the same machine; the ratio is the median over pairs with its 95 % interval. Above 1 the first is "
@@ -251,14 +252,14 @@ def _altered(bundle: Bundle, rows: Sequence[Json]) -> list[Block]:
     return [Notice(f"Measured on other files than the bundle now holds: {listing(other)}. Benchmark it again.", "bad")]
 
 
-def _tensorrt(bundle: Bundle) -> Text:
+def _tensorrt(bundle: Bundle) -> Block:
     engines = [name for name in bundle.files if name.startswith("engine-") and name.endswith(".plan")]
     ran = [row for row in measurements(bundle) if "tensorrt" in str(row.get("provider") or "").lower()]
     if ran:
         return Text("TensorRT figures are those of the engine built on this machine; engines are not portable.")
     if engines:
         return Text(f"A TensorRT engine was built on this machine ({listing(engines)}) but not measured.")
-    return Text("No TensorRT engine was built on this machine, so there are no TensorRT figures.")
+    return Notice("No TensorRT engine was built on this machine, so there are no TensorRT figures.", "quiet")
 
 
 def _not_measured(rows: Sequence[Json]) -> list[Block]:
@@ -272,9 +273,5 @@ def _not_measured(rows: Sequence[Json]) -> list[Block]:
     for reason, columns in reasons.items():
         artifacts = list(dict.fromkeys(name for entries in columns.values() for name in entries))
         whose = "" if len(artifacts) == len(rows) else f" of {listing(artifacts)}"
-        sentences.append(f"{_sentence(listing([name.lower() for name in columns]))}{whose} not measured: {reason}.")
+        sentences.append(f"{capitalized(listing([name.lower() for name in columns]))}{whose} not measured: {reason}.")
     return [Text(" ".join(sentences))] if sentences else []
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

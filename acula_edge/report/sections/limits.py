@@ -78,7 +78,9 @@ def _of_bundle(bundle: Bundle) -> Iterator[str]:
     if rows and all(row.get("energy_mj") is None for row in rows):
         yield "Energy was not measured."
     if not any("tensorrt" in str(row.get("provider") or "").lower() for row in rows):
-        yield "Nothing here was measured with TensorRT, on a GPU or on a Jetson."
+        yield "No TensorRT engine was measured."
+    if not (benchmark.get("environment") or {}).get("jetson"):
+        yield "Nothing here was measured on a Jetson."
     if benchmark.get("mode") == "smoke":
         loops = (benchmark.get("plan") or {}).get("loops")
         yield f"The benchmark ran in smoke mode ({count(loops, 'short loop')}): its figures are rough."

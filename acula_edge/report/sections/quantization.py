@@ -2,12 +2,98 @@
 
 from __future__ import annotations
 
-from acula_edge.report.document import Block, Facts, Text
-from acula_edge.report.evidence import Bundle
+from collections import Counter
+
+from acula_edge.report.document import Block, Cell, Column, Facts, Heading, Notice, Table, Text, Tone
+from acula_edge.report.evidence import Bundle, Json
+from acula_edge.report.numbers import MISSING, count, fixed, listing, percent
+
+_SEVERITY_TONES: dict[str, Tone] = {"error": "bad", "warning": "caution", "info": "quiet"}
 
 
 def quantization_blocks(bundle: Bundle) -> list[Block]:
-    """Settings, nodes kept in float, findings."""
-    if bundle.quantize is None and bundle.audit is None:
-        return [Text("No INT8 model was made." if not bundle.has_int8 else "Not recorded.")]
-    return [Facts([])]
+    """Settings, calibration, nodes kept in float, findings of the audit."""
+    blocks: list[Block] = []
+    if bundle.quantize is not None:
+        blocks.extend(_settings(bundle.quantize))
+    elif bundle.has_int8:
+        blocks.append(Text("Not recorded: this bundle has no quantize.json."))
+    else:
+        blocks.append(Text("No INT8 model was made."))
+    blocks.append(Heading("Audit"))
+    if bundle.audit is None:
+        blocks.append(Text("Not audited: this bundle has no audit.json."))
+    else:
+        blocks.extend(_audit(bundle.audit))
+    return blocks
+
+
+def calibration_words(quantize: Json | None) -> str:
+    """``100 windows of 94 training persons (phantom)``; empty where nothing was recorded."""
+    calibration: Json = (quantize or {}).get("calibration") or {}
+    if not calibration.get("n_windows"):
+        return ""
+    text = count(calibration["n_windows"], "window")
+    if calibration.get("n_subjects"):
+        text += f" of {count(calibration['n_subjects'], 'training person')}"
+    datasets = calibration.get("datasets") or {}
+    return text + (f" ({listing(list(datasets))})" if datasets else "")
+
+
+def _settings(quantize: Json) -> list[Block]:
+    calibration: Json = quantize.get("calibration") or {}
+    nodes: Json = quantize.get("nodes") or {}
+    degraded: Json = calibration.get("degraded") or {}
+    items = [
+        ("Profile", str(quantize.get("profile") or "")),
+        ("Activations", str(quantize.get("activation_type") or "")),
+        ("Weights", str(quantize.get("weight_type") or "")),
+        ("Ranges", str(quantize.get("method") or "")),
+        ("Calibration", calibration_words(quantize)),
+        ("Degraded for calibration", listing([f"{name} {count(number)}" for name, number in degraded.items()])),
+        ("Equalization of channels", _equalization(quantize.get("equalization") or {})),
+        ("Multiplications in INT8", percent(quantize.get("int8_mac_share"))),
+        ("Nodes quantized", count(nodes.get("quantized"))),
+    ]
+    blocks: list[Block] = [Facts([(term, text) for term, text in items if text and text != MISSING])]
+    kept = nodes.get("float") or []
+    if kept:
+        columns = [Column("Node"), Column("Why")]
+        rows = [[Cell(str(node.get("node")), tone="code"), Cell(str(node.get("reason") or ""))] for node in kept]
+        blocks.append(Table("Kept in float", columns, rows))
+    return blocks
+
+
+def _equalization(equalization: Json) -> str:
+    if not equalization.get("pairs"):
+        return ""
+    tried: Json = equalization.get("sqnr_db") or {}
+    chosen, before = tried.get(str(equalization.get("balance"))), tried.get("None")
+    text = f"balance {equalization['balance']:g}" if equalization.get("balance") is not None else "none, which was best"
+    if chosen is None or before is None or equalization.get("balance") is None:
+        return text
+    return f"{text}: SQNR {fixed(before, 1)} → {fixed(chosen, 1, 'dB')} on calibration windows"
+
+
+def _audit(audit: Json) -> list[Block]:
+    findings = audit.get("findings") or []
+    found = Counter(str(finding.get("severity")) for finding in findings)
+    said = listing([count(found[severity], severity) for severity in ("error", "warning") if found[severity]])
+    of = f"{audit.get('model')} for the profile {audit.get('profile')}"
+    if not audit.get("passed"):
+        blocks: list[Block] = [Notice(f"The audit of {of} failed: {said or 'no finding was recorded'}.", "bad")]
+    else:
+        blocks = [Text(f"The audit of {of} passed{f' with {said}' if said else ''}.")]
+    if findings:
+        columns = [Column("Rule"), Column("Severity"), Column("Where"), Column("What it means")]
+        rows = [
+            [
+                Cell(str(finding.get("rule"))),
+                Cell(str(finding.get("severity")), tone=_SEVERITY_TONES.get(str(finding.get("severity")), "quiet")),
+                Cell(str(finding.get("node") or "whole graph"), tone="code" if finding.get("node") else ""),
+                Cell(str(finding.get("message") or "")),
+            ]
+            for finding in findings
+        ]
+        blocks.append(Table("Findings", columns, rows))
+    return blocks

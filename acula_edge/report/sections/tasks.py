@@ -9,6 +9,7 @@ from acula_edge.report.document import Block, Bullets, Cell, Column, Facts, Head
 from acula_edge.report.evidence import Bundle, Json
 from acula_edge.report.numbers import (
     MISSING,
+    capitalized,
     count,
     fixed,
     interval,
@@ -62,7 +63,7 @@ def task_blocks(bundle: Bundle, name: str) -> list[Block]:
         blocks.extend(value_forest(tasks, name))
         blocks.append(Text(_how(verify)))
         blocks.extend(_teacher_table(tasks))
-        blocks.extend(_detail_table(tasks))
+        blocks.extend(_detail_table(tasks, verify))
     missing = (verify.get("summary") or {}).get("tasks_missing") or []
     if missing:
         blocks.append(Heading("Tasks not evaluated"))
@@ -149,9 +150,10 @@ def _verdict(comparison: Json | None, adjusted: Json | None = None) -> Cell:
     if comparison:
         notes.append(f"margin {significant(comparison.get('margin'), 2)}")
         if comparison.get("p_noninferiority") is not None and verdict != "identical":
-            notes.append(f"p {probability(comparison['p_noninferiority'])}")
+            notes.append(f"p\u00a0{probability(comparison['p_noninferiority'])}")
         if adjusted and adjusted.get("verdict") not in (None, verdict):
-            notes.append(f"adjusted for several tasks: {adjusted['verdict']}")
+            p = f", p\u00a0{probability(adjusted['p_adjusted'])}" if adjusted.get("p_adjusted") is not None else ""
+            notes.append(f"adjusted for several tasks: {adjusted['verdict']}{p}")
         elif comparison.get("reason"):
             notes.append(str(comparison["reason"]))
     return Cell(verdict, "; ".join(notes), tone_of(verdict))
@@ -193,7 +195,7 @@ def _teacher_table(tasks: Sequence[Json]) -> list[Block]:
     return [Table("Against the float teacher", columns, rows)]
 
 
-def _detail_table(tasks: Sequence[Json]) -> list[Block]:
+def _detail_table(tasks: Sequence[Json], verify: Json) -> list[Block]:
     columns = [
         Column("Task"),
         Column("Student at its threshold"),
@@ -219,7 +221,16 @@ def _detail_table(tasks: Sequence[Json]) -> list[Block]:
                 ),
             ]
         )
-    return [Table("Beyond the first question", columns, rows)]
+    return [Table("Beyond the first question", columns, rows, _flips(verify.get("summary") or {}))]
+
+
+def _flips(summary: Json) -> str:
+    if summary.get("flips") is None:
+        return ""
+    return (
+        f"In all {count(summary['flips'], 'decision')} of INT8 at the student's thresholds differ "
+        f"({percent(summary.get('flip_rate'))})."
+    )
 
 
 def _rates(row: Json | None) -> Cell:
@@ -261,7 +272,7 @@ def _gate(verify: Json) -> list[Block]:
 
 def _plain(name: str, value: Any) -> str:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return MISSING
+        return "not measured"
     return fixed(value, 4) if isinstance(value, float) or name.startswith("m") else count(value)
 
 
@@ -275,9 +286,6 @@ def _definition(task: Json) -> tuple[str, str]:
     source = ", ".join(str(task[key]) for key in ("access", "licence") if task.get(key))
     if source:
         parts.append(f"data: {source}")
-    return f"{task.get('id')}  {task.get('name')}", ". ".join(_sentence(part) for part in parts) + "."
-
-
-def _sentence(text: str) -> str:
-    text = text.strip().rstrip(".")
-    return text[:1].upper() + text[1:]
+    return f"{task.get('id')} {task.get('name')}", ". ".join(
+        capitalized(part.strip().rstrip(".")) for part in parts
+    ) + "."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from acula_edge.report.charts.curves import Curve, draw_curves
 from acula_edge.report.document import Block, Chart, ChartGrid, Facts, Heading, Notice, Section, Text
-from acula_edge.report.evidence import Evidence
+from acula_edge.report.evidence import Evidence, is_number
 from acula_edge.report.numbers import MISSING, count, duration, fixed, listing, percent, significant
 
 # Key in metrics.jsonl, title, whether it lies between 0 and 1.
@@ -61,6 +62,7 @@ def _alignment(evidence: Evidence) -> list[Block]:
     rows = evidence.metrics.get("align", [])
     if rows:
         charts = _charts("align", rows, _ALIGN_FIGURES)[:_MAX_ALIGN_CHARTS]
+        blocks.extend(_diverged(rows))
         blocks.append(ChartGrid(charts))
         blocks.append(
             Text(
@@ -90,6 +92,7 @@ def _distillation(evidence: Evidence, student: str) -> list[Block]:
     blocks: list[Block] = [Facts([(term, text) for term, text in facts if MISSING not in text])]
     rows = evidence.metrics.get(f"distill/{student}") or evidence.metrics.get("distill") or []
     if rows:
+        blocks.extend(_diverged(rows))
         blocks.append(ChartGrid(_charts(f"distill-{student}", rows, _DISTILL_FIGURES)))
     else:
         blocks.append(Text("Not measured: no epoch of distillation has been logged."))
@@ -99,7 +102,7 @@ def _distillation(evidence: Evidence, student: str) -> list[Block]:
 def _charts(name: str, rows: Sequence[dict[str, Any]], figures: Sequence[tuple[str, str, bool]]) -> list[Chart]:
     charts = []
     for key, title, in_unit_interval in figures:
-        points = [(float(row["epoch"]), float(row[key])) for row in rows if isinstance(row.get(key), (int, float))]
+        points = [(float(row["epoch"]), float(row[key])) for row in rows if is_number(row.get(key))]
         if not points:
             continue
         epochs, values = [epoch for epoch, _ in points], [value for _, value in points]
@@ -111,6 +114,13 @@ def _charts(name: str, rows: Sequence[dict[str, Any]], figures: Sequence[tuple[s
         drawn = draw_curves(identifier, title, description, [Curve(title, epochs, values)], in_unit_interval)
         charts.append(Chart(title, description, drawn))
     return charts
+
+
+def _diverged(rows: Sequence[dict[str, Any]]) -> list[Block]:
+    epochs = [row["epoch"] for row in rows if isinstance(row.get("loss"), float) and not math.isfinite(row["loss"])]
+    if not epochs:
+        return []
+    return [Notice(f"The loss was not a finite number in {count(len(epochs), 'epoch')}: training diverged.", "bad")]
 
 
 def _start(evidence: Evidence) -> str:
