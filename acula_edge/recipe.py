@@ -7,8 +7,6 @@ the key, the file and the likely spelling. A run keeps the resolved recipe, so i
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +15,11 @@ from typing import Any, ClassVar, Literal
 import yaml
 
 from acula_edge.bounds import Bounded
-from acula_edge.errors import InputError, RecipeError, did_you_mean
+from acula_edge.errors import RecipeError
 from acula_edge.files import sha256_json
 from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.shipped import find_recipe
+from acula_edge.typed_values import build_typed
 
 
 @dataclass(frozen=True)
@@ -326,50 +326,6 @@ class Recipe:
         return sha256_json(self.to_dict())
 
 
-def recipe_folder() -> Path:
-    """Where the recipes that ship with acula-edge lie (inside the wheel, or the checkout's ``recipes/``)."""
-    return _shipped_folder("recipes")
-
-
-def calibration_folder() -> Path:
-    """Where the calibration definitions that ship with acula-edge lie."""
-    return _shipped_folder("calibration")
-
-
-def _shipped_folder(name: str) -> Path:
-    installed = Path(__file__).parent / f"_{name}"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / name
-
-
-def shipped_recipes() -> list[str]:
-    """Names of the recipes that ship with acula-edge."""
-    return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
-
-
-def find_recipe(name: str | Path | None) -> Path:
-    """Path of a recipe: a file, a shipped recipe's name or ``recipes/NAME.yaml``; None takes ``acula-edge.yaml``
-    in the current folder if there is one, else the phantom recipe.
-
-    Raises:
-        RecipeError: there is none.
-    """
-    if name is None:
-        local = Path("acula-edge.yaml")
-        return local if local.is_file() else recipe_folder() / "phantom.yaml"
-    path = Path(name)
-    if path.is_file():
-        return path
-    shipped = recipe_folder() / f"{path.stem}.yaml"
-    looks_shipped = path.parent in (Path(), Path("recipes"))
-    if looks_shipped and shipped.is_file():
-        return shipped
-    raise RecipeError(
-        f"there is no recipe {name}",
-        allowed=[*shipped_recipes(), "or a path to a YAML file"],
-        remedy=did_you_mean(path.stem, shipped_recipes()),
-    )
-
-
 def load_recipe(
     name: str | Path | None = None,
     *,
@@ -379,7 +335,7 @@ def load_recipe(
     """Load a recipe file, put data folders and ``a.b=c`` overrides on top, and validate.
 
     Args:
-        name: see :func:`find_recipe`.
+        name: see :func:`acula_edge.shipped.find_recipe`.
         data: folder per source name, as ``--data NAME=DIR`` gives it; a name that the recipe does not list is added
             when a reader of that name exists.
         overrides: texts of the form ``section.key=value``; values are YAML.
@@ -402,7 +358,7 @@ def load_recipe(
 
 def recipe_from_dict(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """Validate plain values into a :class:`Recipe`."""
-    recipe = _build(Recipe, values, where, "")
+    recipe = build_typed(Recipe, values, where)
     assert isinstance(recipe, Recipe)
     return recipe
 
@@ -426,66 +382,3 @@ def _override(values: dict[str, Any], text: str) -> None:
         node[last] = yaml.safe_load(raw)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {key}: the value is not YAML", given=raw) from error
-
-
-def _build(kind: Any, value: Any, where: str, key: str) -> Any:
-    """Convert `value` to the annotated type `kind`, strictly."""
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        if value is None:
-            value = {}
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"{where}: {key or 'the recipe'} must be a mapping", given=value)
-        known = {item.name for item in dataclasses.fields(kind)}
-        hints = typing.get_type_hints(kind)
-        for name in value:
-            if name not in known:
-                full = f"{key}.{name}" if key else str(name)
-                raise RecipeError(
-                    f"{where}: there is no key {full!r}",
-                    allowed=sorted(known),
-                    remedy=did_you_mean(str(name), known),
-                )
-        built = {n: _build(hints[n], v, where, f"{key}.{n}" if key else n) for n, v in value.items()}
-        try:
-            return kind(**built)
-        except RecipeError:
-            raise
-        except InputError as error:
-            raise RecipeError(f"{where}: {key}: {error.problem}", given=error.given, allowed=error.allowed) from error
-    origin = typing.get_origin(kind)
-    arguments = typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        (inner,) = [argument for argument in arguments if argument is not type(None)]
-        return _build(inner, value, where, key)
-    if origin is Literal:
-        if value not in arguments:
-            raise RecipeError(
-                f"{where}: {key} has an unknown value",
-                given=value,
-                allowed=arguments,
-                remedy=did_you_mean(str(value), [str(argument) for argument in arguments]),
-            )
-        return value
-    if origin is list:
-        if not isinstance(value, list):
-            raise RecipeError(f"{where}: {key} must be a list", given=value)
-        return [_build(arguments[0], item, where, f"{key}[{index}]") for index, item in enumerate(value)]
-    if origin is dict:
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"{where}: {key} must be a mapping", given=value)
-        return {str(name): _build(arguments[1], item, where, f"{key}.{name}") for name, item in value.items()}
-    if kind is Any:
-        return value
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):
-        # YAML reads 1e-3 (no dot) as text.
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise RecipeError(f"{where}: {key} must be {kind.__name__}", given=repr(value))
-    return value

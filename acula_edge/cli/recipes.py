@@ -18,7 +18,8 @@ def command() -> None:
 def list_recipes(as_json: bool) -> None:
     """List the recipes that ship with acula-edge."""
     from acula_edge.cli.console import print_json, print_table
-    from acula_edge.recipe import load_recipe, shipped_recipes
+    from acula_edge.recipe import load_recipe
+    from acula_edge.shipped import shipped_recipes
 
     recipes = {name: load_recipe(name) for name in shipped_recipes()}
     rows = [
@@ -71,7 +72,8 @@ def check_recipe(recipe: str | None, overrides: tuple[str, ...], as_json: bool) 
     """Say whether a recipe is valid; a misspelt key or name, or a value out of range, is an error (exit code 2)."""
     from acula_edge.cli.console import note, print_facts, print_json
     from acula_edge.pipeline.names import check_names
-    from acula_edge.recipe import find_recipe, load_recipe
+    from acula_edge.recipe import load_recipe
+    from acula_edge.shipped import find_recipe
 
     resolved = load_recipe(recipe, overrides=overrides)
     unchecked = check_names(resolved)

@@ -39,7 +39,9 @@ def print_verification(verification: Mapping[str, Any]) -> None:
     for missing in verification.get("summary", {}).get("tasks_missing", ()):
         note(f"not evaluated: {missing['id']}: {missing['reason']}")
     gate = verification.get("gate")
-    if gate is not None:
+    if gate is not None and not any(task.get("int8") for task in verification["tasks"]) and verification["tasks"]:
+        print_line("gate: not asked, there is no INT8 model")
+    elif gate is not None:
         print_line(f"gate: {'passed' if gate['passed'] else 'refused'}")
         for reason in gate.get("reasons", ()):
             print_line(f"  {reason}")

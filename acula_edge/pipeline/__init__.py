@@ -31,7 +31,7 @@ def train(
     """Prepare data, read reports, align the encoder.
 
     Args:
-        recipe: path, shipped name, object, or None for the default (see :func:`acula_edge.recipe.find_recipe`).
+        recipe: path, shipped name, object, or None for the default (see :func:`acula_edge.shipped.find_recipe`).
         data: folder per source.
         overrides: texts ``section.key=value``.
         out: the run's folder. A run that is already there is kept under a dated name, unless `resume`, or unless it

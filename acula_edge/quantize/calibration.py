@@ -22,7 +22,8 @@ from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import InputError, did_you_mean
 from acula_edge.files import sha256_text
 from acula_edge.progress import track
-from acula_edge.recipe import DataConfig, calibration_folder
+from acula_edge.recipe import DataConfig
+from acula_edge.shipped import calibration_folder
 
 SCHEMA = "acula-edge/calibration/1"
 DEGRADATIONS = ("noise", "clip", "gain")
