@@ -52,7 +52,8 @@ class TrainingTask(Protocol):
     """A module whose forward pass turns a batch of item numbers into a loss.
 
     ``forward(items, generator)`` returns the loss and named figures; ``validate()`` returns figures of which the one
-    named `best_figure` (higher is better) chooses the best epoch.
+    named `best_figure` (higher is better) chooses the best epoch. A task with ``channels_last = True`` is trained in
+    that memory format.
     """
 
     best_figure: str
@@ -113,8 +114,9 @@ def fit(
         cpu=resolve_device(settings.device).type == "cpu",
     )
     protocol: Any = task
-    # Convolutions, depthwise ones above all, take a third less time when channels lie next to each other.
-    task.to(memory_format=torch.channels_last)
+    channels_last = getattr(protocol, "channels_last", False)
+    if channels_last:
+        task.to(memory_format=torch.channels_last)
     parameters = [parameter for parameter in task.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(_decay_groups(task, settings.weight_decay), lr=settings.learning_rate)
     per_epoch = len(batch_order(protocol.items, settings.batch_size, settings.seed, 0))
@@ -179,7 +181,8 @@ def fit(
         task.load_state_dict(average.module.state_dict())
     if settings.keep_best:
         state.load_best(task)
-    task.to(memory_format=torch.contiguous_format)
+    if channels_last:
+        task.to(memory_format=torch.contiguous_format)
     task.eval()
     return {"epochs": epoch, "steps": step, "seconds": round(time.monotonic() - begun, 1), **figures}
 

@@ -82,6 +82,7 @@ class AlignmentTask(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
+        self.channels_last = encoder.channels_last
         self.frontend = LogMel(encoder.frontend)
         self.config = config
         self.waves = Waves(store)

@@ -24,6 +24,7 @@ class MobileNet(AudioEncoder):
     """
 
     min_frames = 32
+    channels_last = True
     self_supervised = "cola"
 
     def __init__(self, config: AudioEncoderConfig) -> None:
