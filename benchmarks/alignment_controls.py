@@ -91,6 +91,7 @@ def run_one(options: argparse.Namespace, condition: str, fold: int) -> None:
     from acula_edge import pipeline
     from acula_edge.data.prepare import prepare
     from acula_edge.pipeline import evaluation
+    from acula_edge.pipeline.bundling import build_bundle
     from acula_edge.probe.heads import fit_heads
     from acula_edge.progress import show_progress
     from acula_edge.run import Run
@@ -108,7 +109,10 @@ def run_one(options: argparse.Namespace, condition: str, fold: int) -> None:
     run = Run.open(pipeline.train(options.recipe, data=data, overrides=overrides, out=place, resume=True).path)
     store = prepare(run.recipe, run)
     if condition == "deployed":
-        bundle = pipeline.export(run, int8=True, gate=False)
+        student = run.recipe.distill.student
+        if not (run.student_dir(student) / "model.safetensors").is_file():
+            pipeline.distill(run, student, resume=True)
+        bundle = build_bundle(run, student, run.recipe.quantize.profile, int8=True)
         embeddings = {
             "student": evaluation.model_embeddings(run, bundle / "model.onnx", store),
             "int8": evaluation.model_embeddings(run, bundle / "model.int8.onnx", store),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
 
 CPU = "CPUExecutionProvider"
-EXACT_ON_X86 = "7-bit weights"
+EXACT_ON_X86 = "products fit 16 bits"
 """Said in a model's description: its integer products fit into 16 bits (:mod:`acula_edge.quantize.profiles`)."""
 
 _INSTALL = {
@@ -136,8 +136,8 @@ def available_providers() -> list[str]:
 def _saturates() -> bool:
     """Whether this CPU's UINT8 x INT8 kernels overflow: x86 without VNNI adds pairs of products in 16 bits.
 
-    Weights of 7 bits never overflow; for others ONNX Runtime has slower exact ones. Elsewhere they are not asked for:
-    they cost time, and on CPUs with AMX the option replaces the kernels although those are exact.
+    Weights may be scaled so that they never overflow; for others ONNX Runtime has slower exact kernels. Elsewhere those
+    are not asked for: they cost time, and on CPUs with AMX the option replaces kernels that are exact already.
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False

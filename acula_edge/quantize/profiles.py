@@ -27,7 +27,8 @@ class Profile:
         activation_type: of quantized activations.
         symmetric_activations: zero point 0 everywhere (TensorRT takes no other).
         quantize_bias: INT32 biases behind a DequantizeLinear (ONNX Runtime fuses only these; TensorRT refuses them).
-        weight_bits: 7 halves the range of weights, so that two products always fit into 16 bits.
+        pairs_fit_16_bits: scale weights so that sums of two products never overflow 16 bits
+            (:mod:`acula_edge.quantize.overflow`).
         quantized_weights: weights stored as INT8; otherwise as float behind a Q/DQ pair, as TensorRT wants them.
         carriers: operators besides the weighted ones that may be computed on integers.
         quantize_outputs: weighted operators whose output is quantized as well.
@@ -39,7 +40,7 @@ class Profile:
     activation_type: Literal["uint8", "int8"]
     symmetric_activations: bool = False
     quantize_bias: bool = True
-    weight_bits: Literal[7, 8] = 8
+    pairs_fit_16_bits: bool = False
     quantized_weights: bool = True
     carriers: tuple[str, ...] = CARRIER_OPERATORS
     quantize_outputs: tuple[str, ...] = ("Conv",)
@@ -50,16 +51,16 @@ profiles: Registry[Profile] = Registry("profile")
 
 # On x86 ONNX Runtime 1.32 turns INT8 activations into UINT8 when a session is made, but gives up where a tensor has
 # two readers: residual additions and every second convolution then run in float. UINT8 from the start fuses whole.
-# x86 without VNNI adds pairs of UINT8 x INT8 products in 16 bits, which overflow unless the weights have 7 bits; the
-# kernels that are exact with 8 bits take a third longer, and only sessions that ask for them get them. With 7 bits one
-# file gives the same numbers on every x86, in every program.
+# x86 without VNNI adds pairs of UINT8 x INT8 products in 16 bits. The kernels that do not overflow take a third longer,
+# and only sessions that ask for them get them; with weights that cannot overflow, one file gives the same numbers on
+# every x86, in every program.
 profiles.register(
     "cpu_x86",
     Profile(
         "cpu_x86",
-        "ONNX Runtime on x86-64: UINT8 activations, 7-bit weights in INT8 per channel",
+        "ONNX Runtime on x86-64: UINT8 activations, INT8 weights per channel that never overflow 16 bits",
         "uint8",
-        weight_bits=7,
+        pairs_fit_16_bits=True,
     ),
 )
 profiles.register(

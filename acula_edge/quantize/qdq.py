@@ -22,6 +22,7 @@ from acula_edge.progress import track
 from acula_edge.quantize.equalization import channel_peaks, equalize, find_pairs
 from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE, merge_files
 from acula_edge.quantize.graph import IR_VERSION, load_graph, save_graph, share_constants, sign
+from acula_edge.quantize.overflow import weight_ranges
 from acula_edge.quantize.parity import compare_rows
 from acula_edge.quantize.placement import Placement, place
 from acula_edge.quantize.profiles import WEIGHTED_OPERATORS, Profile, profiles
@@ -102,7 +103,7 @@ def quantize_encoder(
         "profile": chosen.name,
         "method": method,
         "activation_type": chosen.activation_type + (" symmetric" if chosen.symmetric_activations else ""),
-        "weight_type": f"int8 symmetric, {chosen.weight_bits} bits, per channel",
+        "weight_type": "int8 symmetric, per channel" + (f", {EXACT_ON_X86}" if chosen.pairs_fit_16_bits else ""),
         "calibration": dict(calibration or {"definition": None, "n_windows": len(mels)}),
         "equalization": {
             "pairs": len(pairs),
@@ -132,10 +133,11 @@ def insert_qdq(
     measured = {
         name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in ranges.items()
     }
+    overrides = weight_ranges(model, set(placement.quantized)) if profile.pairs_fit_16_bits else {}
     quantizer = QDQQuantizer(
         onnx.shape_inference.infer_shapes(model),
         per_channel=True,
-        reduce_range=profile.weight_bits == 7,
+        reduce_range=False,
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QUInt8 if profile.activation_type == "uint8" else QuantType.QInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, measured),
@@ -145,6 +147,7 @@ def insert_qdq(
         extra_options={
             "ActivationSymmetric": profile.symmetric_activations,
             "WeightSymmetric": True,
+            "TensorQuantOverrides": overrides,
             "QuantizeBias": profile.quantize_bias,
             "AddQDQPairToWeight": not profile.quantized_weights,
             "OpTypesToExcludeOutputQuantization": [
@@ -161,7 +164,7 @@ def insert_qdq(
     # Zero points of biases only: on x86 without VNNI, ONNX Runtime rewrites those of weights in place.
     share_constants(quantized, onnx.TensorProto.INT32)
     quantized.ir_version = IR_VERSION
-    exact = f", {EXACT_ON_X86}" if profile.weight_bits == 7 else ""
+    exact = f", {EXACT_ON_X86}" if profile.pairs_fit_16_bits else ""
     return sign(quantized, f"{model.doc_string}; INT8 for {profile.name}{exact}")
 
 

@@ -116,7 +116,7 @@ def test_engines_need_neither_torch_nor_onnx() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize(("description", "asked"), [("INT8 for cpu_arm", "1"), ("INT8, 7-bit weights", None)])
+@pytest.mark.parametrize(("description", "asked"), [("INT8 for cpu_arm", "1"), ("INT8, products fit 16 bits", None)])
 def test_exact_kernels_are_asked_for_only_where_products_could_overflow(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: str, asked: str | None
 ) -> None:
