@@ -162,7 +162,7 @@ def draw(controls: Json, path: Path) -> None:
     axes.set_yticks(range(len(shown)), [LABELS[key] for key in shown])
     axes.set_ylim(-0.6, len(shown) - 0.3)
     persons = max(row["subjects"] for row in rows.values())
-    axes.set_xlabel(f"AUROC, heart murmur (CirCor), {persons} persons in five folds, 95 % intervals over persons")
+    axes.set_xlabel(f"AUROC of C1, {persons} persons, 95 % intervals over persons")
     axes.grid(axis="x", alpha=0.3)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
