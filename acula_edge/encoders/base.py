@@ -51,6 +51,7 @@ class AudioEncoder(PreTrainedModel):
 
     Attributes:
         embedding_dim: width D of the embedding.
+        published_frontend: the front end that the public weights were trained with.
         min_frames: fewest frames that the network can take.
         channels_last: train with channels next to each other in memory. Depthwise convolutions gain a third of their
             time; torch 2.14 crashes on strided 1x1 convolutions of few channels, so it is not for every network.
@@ -61,6 +62,7 @@ class AudioEncoder(PreTrainedModel):
     main_input_name = "mel"
     base_model_prefix = ""
     embedding_dim: int
+    published_frontend: ClassVar[FrontendSpec] = OPERA
     min_frames: ClassVar[int] = 1
     channels_last: ClassVar[bool] = False
     self_supervised: ClassVar[str] = ""
@@ -108,6 +110,35 @@ class AudioEncoder(PreTrainedModel):
         self.check_frames(mel.shape[1])
         return self.embed_mel(mel)
 
+    @classmethod
+    def build(cls, config: AudioEncoderConfig, checkpoint: str | Path | None = None) -> AudioEncoder:
+        """Make the encoder, at random initialization or from its public weights."""
+        encoder = cls(config)
+        if checkpoint is not None:
+            from acula_edge.encoders.checkpoints import load_public_checkpoint
+
+            load_public_checkpoint(encoder, checkpoint)
+        return encoder
+
+    def make_decoder(self) -> torch.nn.Module:
+        """The decoder of a masked autoencoder over this encoder, at random initialization.
+
+        Raises:
+            InputError: this architecture has no masked form.
+        """
+        raise InputError(f"{self.config.encoder} has no masked autoencoder", allowed="opera-gt, audiomae")
+
+    def masked_loss(self, mel: torch.Tensor, decoder: torch.nn.Module, noise: torch.Tensor) -> torch.Tensor:
+        """Reconstruction loss of a masked autoencoder, per clip (SPEC section 1.5).
+
+        Shape: mel [B, F, M], noise [B, L] in [0, 1) with L the number of patches (the smallest are kept) -> [B].
+        """
+        raise InputError(f"{self.config.encoder} has no masked autoencoder", allowed="opera-gt, audiomae")
+
+    def patches(self, frames: int) -> int:
+        """Number L of patches that a spectrogram of `frames` frames is cut into; for masked autoencoders."""
+        raise InputError(f"{self.config.encoder} has no masked autoencoder", allowed="opera-gt, audiomae")
+
     def deployable(self) -> AudioEncoder:
         """The form that is exported: evaluation mode, training-time branches merged where there are any."""
         return self.eval()
@@ -116,22 +147,23 @@ class AudioEncoder(PreTrainedModel):
 def make_encoder(
     name: str,
     *,
-    frontend: FrontendSpec = OPERA,
+    frontend: FrontendSpec | None = None,
     checkpoint: str | Path | None = None,
     options: dict[str, Any] | None = None,
 ) -> AudioEncoder:
-    """Build a registered teacher, at random initialization or from a public checkpoint file.
+    """Build a registered teacher, at random initialization or from a public checkpoint.
+
+    Args:
+        frontend: what the encoder listens through; None for the one that its public weights were trained with.
+        checkpoint: file, folder or Hugging Face id of the public weights, in whichever form that encoder is published.
+        options: of that encoder's class.
 
     Raises:
         InputError: no such encoder, or the checkpoint is not one of its kind.
     """
     kind = teachers[name]
-    encoder = kind(AudioEncoderConfig(encoder=name, frontend=frontend.to_dict(), options=options or {}))
-    if checkpoint is not None:
-        from acula_edge.encoders.checkpoints import load_public_checkpoint
-
-        load_public_checkpoint(encoder, checkpoint)
-    return encoder
+    spec = frontend or kind.published_frontend
+    return kind.build(AudioEncoderConfig(encoder=name, frontend=spec.to_dict(), options=options or {}), checkpoint)
 
 
 def load_encoder(name: str | Path, checkpoint: str | Path | None = None) -> AudioEncoder:
