@@ -34,6 +34,19 @@ CONDITIONS = {
         "align.text_target=projected",
         "align.epochs=24",
     ],
+    # Objectives, one by one: as published with both heads trained, then on the recipe's own fixed text target.
+    "released": [
+        "align.objectives={released-covariance: 1.0}",
+        "align.self_supervised={cola: 1.0}",
+        "align.text_target=projected",
+        "align.epochs=24",
+    ],
+    "cka": ["align.objectives={cka: 1.0}"],
+    "cka-debiased": ["align.objectives={cka-debiased: 1.0}"],
+    "cka-debiased-within": ["align.objectives={cka-debiased-within: 1.0}"],
+    "infonce": ["align.objectives={infonce: 1.0}"],
+    "siglip": ["align.objectives={siglip: 1.0}"],
+    "regression": ["align.objectives={regression: 1.0}"],
     # The student of the aligned encoder, so it trains nothing where ``aligned`` is done.
     "deployed": [],
 }

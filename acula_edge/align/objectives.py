@@ -2,7 +2,7 @@
 
 Each takes audio [B, K], text [B, K] and a :class:`Batch` that says which items belong together, and returns a
 scalar loss. Published is linear CKA (SPEC section 1.4); on recordings with few distinct facts the contrastive and
-regression forms keep what CKA loses (README, "What the alignment needs").
+regression forms keep what CKA loses (README, "What the alignment needs"). B is the whole batch, over all processes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from acula_edge.errors import RecipeError
 from acula_edge.registry import Registry
 
 EPSILON = 1e-8
@@ -54,11 +55,16 @@ def debiased_cka(audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
 
     Needs more than three samples; can be slightly negative.
     """
-    audio, text = audio.float(), text.float()
-    gram_audio, gram_text = audio @ audio.T, text @ text.T
+    gram_audio, gram_text = _gram(audio), _gram(text)
     cross = _unbiased_hsic(gram_audio, gram_text)
     own = _unbiased_hsic(gram_audio, gram_audio) * _unbiased_hsic(gram_text, gram_text)
     return cross / own.clamp_min(EPSILON**2).sqrt()
+
+
+def _gram(vectors: torch.Tensor) -> torch.Tensor:
+    """Sample-by-sample Gram matrix. The estimator does not depend on the center, its rounding errors do."""
+    vectors = vectors.float() - vectors.float().mean(0)
+    return vectors @ vectors.T
 
 
 def _unbiased_hsic(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
@@ -83,6 +89,55 @@ def debiased_cka_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> 
     return 1 - debiased_cka(audio, text)
 
 
+@objectives.register("cka-within")
+def cka_within_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """1 - linear CKA of vectors centered within data set: telling heart from lung earns nothing."""
+    return 1 - linear_cka(_centered_within(audio, batch.dataset), _centered_within(text, batch.dataset))
+
+
+@objectives.register("cka-debiased-within")
+def debiased_cka_within_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """1 - debiased linear CKA with the three HSIC summed over data sets, so that each keeps its own, unbiased center.
+
+    Data sets with fewer than four items in the batch are left out; with none left the loss is 1, without gradient.
+    """
+    cross, audio_self, text_self = [], [], []
+    for dataset in batch.dataset.unique():
+        rows = batch.dataset == dataset
+        if int(rows.sum()) < 4:
+            continue
+        gram_audio, gram_text = _gram(audio[rows]), _gram(text[rows])
+        cross.append(_unbiased_hsic(gram_audio, gram_text))
+        audio_self.append(_unbiased_hsic(gram_audio, gram_audio))
+        text_self.append(_unbiased_hsic(gram_text, gram_text))
+    if not cross:
+        return 1 + 0 * audio.sum()
+    own = torch.stack(audio_self).sum() * torch.stack(text_self).sum()
+    return 1 - torch.stack(cross).sum() / own.clamp_min(EPSILON**2).sqrt()
+
+
+@objectives.register("released-covariance")
+def released_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """1 - cosine of the two covariance matrices: what the released code computes in the name of CKA.
+
+    It does not see which report belongs to which recording (SPEC section 0, fact 1). Only for comparisons.
+
+    Raises:
+        RecipeError: audio and text have different widths, so their covariances cannot be compared.
+    """
+    if audio.shape[1] != text.shape[1]:
+        raise RecipeError(
+            "released-covariance needs audio and text of one width",
+            given=f"{audio.shape[1]} and {text.shape[1]}",
+            remedy="--set align.text_target=projected",
+        )
+    audio, text = audio.float(), text.float()
+    audio, text = audio - audio.mean(0), text - text.mean(0)
+    covariance_audio, covariance_text = audio.T @ audio, text.T @ text
+    norms = covariance_audio.norm() * covariance_text.norm()
+    return 1 - (covariance_audio * covariance_text).sum() / (norms + EPSILON)
+
+
 @objectives.register("regression")
 def regression_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Smooth L1 distance to the report's vector."""
@@ -92,13 +147,44 @@ def regression_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> to
 @objectives.register("infonce")
 def infonce_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Symmetric InfoNCE with several positives: all items of the data set whose reports say the same."""
-    audio = functional.normalize(audio.float(), dim=-1)
-    text = functional.normalize(text.float(), dim=-1)
-    similarity = audio @ text.T / batch.temperature
-    comparable = batch.dataset[:, None] == batch.dataset[None, :]
+    similarity = _cosines(audio, text) / batch.temperature
+    comparable, positives = _relations(batch)
     similarity = similarity.masked_fill(~comparable, -1e4)
-    positives = ((batch.facts[:, None] == batch.facts[None, :]) & comparable).float()
-    positives = positives / positives.sum(1, keepdim=True)
-    by_audio = -(positives * similarity.log_softmax(1)).sum(1).mean()
-    by_text = -(positives * similarity.log_softmax(0)).sum(0).mean()
+    share = positives.float()
+    share = share / share.sum(1, keepdim=True)
+    by_audio = -(share * similarity.log_softmax(1)).sum(1).mean()
+    by_text = -(share * similarity.log_softmax(0)).sum(0).mean()
     return (by_audio + by_text) / 2
+
+
+@objectives.register("siglip")
+def siglip_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Pairwise sigmoid loss (Zhai et al. 2023) with several positives; pairs across data sets are left out.
+
+    The bias, learned in the paper, is the logarithm of the batch's odds of a positive pair, so that cosines of zero
+    predict just that.
+    """
+    comparable, positives = _relations(batch)
+    positive_pairs = positives.sum().float()
+    negative_pairs = (comparable.sum() - positive_pairs).clamp_min(1)
+    logits = _cosines(audio, text) / batch.temperature + (positive_pairs / negative_pairs).log()
+    signed = torch.where(positives, logits, -logits)
+    return -(functional.logsigmoid(signed) * comparable).sum() / len(audio)
+
+
+def _cosines(audio: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    return functional.normalize(audio.float(), dim=-1) @ functional.normalize(text.float(), dim=-1).T
+
+
+def _relations(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which pairs are of one data set, and which of them say the same: two [B, B] booleans."""
+    comparable = batch.dataset[:, None] == batch.dataset[None, :]
+    return comparable, (batch.facts[:, None] == batch.facts[None, :]) & comparable
+
+
+def _centered_within(vectors: torch.Tensor, dataset: torch.Tensor) -> torch.Tensor:
+    """Vectors [B, K] less the mean of their data set's in the batch."""
+    _, group = dataset.unique(return_inverse=True)
+    member = functional.one_hot(group).float()
+    means = member.T @ vectors.float() / member.sum(0)[:, None]
+    return vectors.float() - means[group]

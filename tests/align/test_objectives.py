@@ -9,6 +9,7 @@ import torch
 from acula_edge.align.monitors import effective_rank, held_out_cka, retrieval
 from acula_edge.align.objectives import Batch, debiased_cka, infonce_loss, linear_cka, objectives
 from acula_edge.align.text_target import fact_groups, fit_text_target
+from acula_edge.errors import RecipeError
 
 
 def batch(n: int, facts: list[int] | None = None) -> Batch:
@@ -52,6 +53,50 @@ def test_infonce_takes_no_negatives_from_another_data_set():
     text = torch.eye(2)
     other = Batch(torch.tensor([0, 1]), torch.tensor([0, 1]), 0.1)
     assert float(infonce_loss(text.flip(0), text, other)) == pytest.approx(0, abs=1e-6)
+
+
+def test_the_released_form_does_not_see_the_pairing():
+    generator = torch.Generator().manual_seed(0)
+    audio, text = torch.randn(24, 6, generator=generator), torch.randn(24, 6, generator=generator)
+    loss = objectives["released-covariance"]
+    shuffled = text[torch.randperm(24, generator=generator)]
+    assert float(loss(audio, shuffled, batch(24))) == pytest.approx(float(loss(audio, text, batch(24))), abs=1e-6)
+    with pytest.raises(RecipeError, match="one width"):
+        loss(audio, text[:, :4], batch(24))
+
+
+@pytest.mark.parametrize("name", ["cka", "cka-debiased"])
+def test_telling_data_sets_apart_earns_nothing_within_data_sets(name):
+    generator = torch.Generator().manual_seed(0)
+    dataset = torch.arange(64) % 2
+    audio, text = torch.randn(64, 5, generator=generator), torch.randn(64, 5, generator=generator)
+    offset = 20.0 * dataset[:, None]
+    pooled = Batch(dataset, torch.arange(64), 0.1)
+    assert float(objectives[name](audio + offset, text + offset, pooled)) < 0.05
+    assert float(objectives[f"{name}-within"](audio + offset, text + offset, pooled)) > 0.7
+    same = float(objectives[f"{name}-within"](audio + offset, audio - offset, pooled))
+    assert same == pytest.approx(0, abs=1e-3)
+
+
+def test_debiased_cka_within_leaves_out_data_sets_too_small_to_estimate_from():
+    audio = torch.randn(6, 3, requires_grad=True)
+    pairs = Batch(torch.tensor([0, 0, 0, 1, 1, 1]), torch.arange(6), 0.1)
+    loss = objectives["cka-debiased-within"](audio, torch.randn(6, 3), pairs)
+    loss.backward()
+    assert float(loss.detach()) == 1
+    assert float(audio.grad.abs().max()) == 0
+
+
+def test_siglip_rewards_agreement_shares_positives_and_skips_other_data_sets():
+    text = torch.eye(4) - 0.25
+    loss = objectives["siglip"]
+    assert float(loss(text, text, batch(4))) < 0.1
+    assert float(loss(text.flip(0), text, batch(4))) > 5
+    same = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    assert float(loss(same, same, batch(4, [0, 0, 1, 1]))) < float(loss(same, same, batch(4)))
+    alone = Batch(torch.tensor([0, 1]), torch.tensor([0, 1]), 0.1)
+    one = Batch(torch.tensor([0, 0]), torch.tensor([0, 1]), 0.1)
+    assert float(loss(torch.ones(2, 2), torch.ones(2, 2), alone)) < float(loss(torch.ones(2, 2), torch.ones(2, 2), one))
 
 
 @pytest.mark.parametrize("name", objectives.names())
