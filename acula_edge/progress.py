@@ -1,9 +1,14 @@
-"""Progress of long work: stages report through :func:`track`; the command line decides how it looks."""
+"""Progress of long work: stages report through :func:`track`; the command line decides how it looks.
+
+Of several processes only the main one shows anything.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
+
+from acula_edge.processes import is_main
 
 T = TypeVar("T")
 
@@ -36,9 +41,10 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
     """Iterate over `items` while progress is shown."""
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
-    return _tracker(items, description, total)
+    return (_tracker if is_main() else _silent)(items, description, total)
 
 
 def notify(message: str, *values: Any) -> None:
     """Tell the user one line: ids, counts and figures, never metadata."""
-    _notify(message % values if values else message)
+    if is_main():
+        _notify(message % values if values else message)

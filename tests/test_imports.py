@@ -31,7 +31,8 @@ LIGHT_PACKAGES = (
 )
 LIGHT_MODULES = (
     "acula_edge.data.manifest", "acula_edge.engines.ort", "acula_edge.errors", "acula_edge.extras", "acula_edge.files",
-    "acula_edge.progress", "acula_edge.provenance", "acula_edge.recipe", "acula_edge.registry", "acula_edge.run",
+    "acula_edge.processes", "acula_edge.progress", "acula_edge.provenance", "acula_edge.recipe", "acula_edge.registry",
+    "acula_edge.run",
 )  # fmt: skip
 # The two torch forms of the front end live beside the NumPy one.
 TORCH_MODULES = ("acula_edge.frontend.torch_mel", "acula_edge.frontend.graph")
