@@ -34,8 +34,8 @@ LIGHT_MODULES = (
     "acula_edge.processes", "acula_edge.progress", "acula_edge.provenance", "acula_edge.recipe", "acula_edge.registry",
     "acula_edge.run",
 )  # fmt: skip
-# The two torch forms of the front end live beside the NumPy one.
-TORCH_MODULES = ("acula_edge.frontend.torch_mel", "acula_edge.frontend.graph")
+# The torch forms of the front end live beside the NumPy one.
+TORCH_MODULES = ("acula_edge.frontend.forms", "acula_edge.frontend.graph", "acula_edge.frontend.torch_mel")
 
 
 def light_modules() -> list[str]:

@@ -15,7 +15,7 @@ from acula_edge.align.monitors import effective_rank, held_out_cka, retrieval
 from acula_edge.align.objectives import Batch, objectives
 from acula_edge.align.self_supervised import self_supervised
 from acula_edge.encoders.base import AudioEncoder
-from acula_edge.frontend.torch_mel import LogMel
+from acula_edge.frontend.forms import make_frontend
 from acula_edge.recipe import AlignConfig
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class AlignmentTask(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.channels_last = encoder.channels_last
-        self.frontend = LogMel(encoder.frontend)
+        self.frontend = make_frontend(encoder.frontend)
         self.config = config
         self.waves = Waves(store)
         self.train_pairs, self.val_pairs = train, val

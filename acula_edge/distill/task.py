@@ -16,7 +16,7 @@ from acula_edge.align.task import Pairs, Waves
 from acula_edge.distill.degradation import degrade
 from acula_edge.distill.teaching import Lessons, Reduction, windows_of
 from acula_edge.encoders.students import Student
-from acula_edge.frontend.torch_mel import LogMel
+from acula_edge.frontend.forms import make_frontend
 from acula_edge.recipe import DataConfig, DistillConfig
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class DistillationTask(nn.Module):
     ) -> None:
         super().__init__()
         self.student = student
-        self.frontend = LogMel(student.frontend)
+        self.frontend = make_frontend(student.frontend)
         self.waves = Waves(store)
         self.config, self.data = config, data
         self.train_lessons, self.val_lessons = train, val

@@ -12,7 +12,7 @@ import torch
 from acula_edge.audio.segment import recording_windows
 from acula_edge.encoders.base import AudioEncoder
 from acula_edge.files import atomic_path, sha256_json
-from acula_edge.frontend.torch_mel import LogMel
+from acula_edge.frontend.forms import make_frontend
 from acula_edge.progress import track
 from acula_edge.recipe import DataConfig
 
@@ -67,7 +67,7 @@ def collect_lessons(
     if file.is_file():
         with np.load(file) as kept:
             return Lessons(kept["row"], kept["number"], kept["embedding"])
-    frontend = LogMel(teacher.frontend).to(device)
+    frontend = make_frontend(teacher.frontend).to(device)
     teacher.to(device)  # type: ignore[arg-type]
     teacher.eval()
     row_of: list[int] = []

@@ -101,12 +101,12 @@ class AudioEncoder(PreTrainedModel):
 
         Shape: wave [T] or [B, T] -> [B, D].
         """
-        from acula_edge.frontend.torch_mel import LogMel
+        from acula_edge.frontend.forms import make_frontend
 
         array = np.atleast_2d(np.asarray(wave, dtype=np.float32))
         array = np.stack([resample(row, sample_rate_hz, self.frontend.sample_rate_hz) for row in array])
         parameter = next(self.parameters())
-        mel = LogMel(self.frontend).to(parameter.device)(torch.from_numpy(array).to(parameter.device))
+        mel = make_frontend(self.frontend).to(parameter.device)(torch.from_numpy(array).to(parameter.device))
         self.check_frames(mel.shape[1])
         return self.embed_mel(mel)
 

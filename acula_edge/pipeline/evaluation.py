@@ -16,7 +16,7 @@ from acula_edge.encoders import load_encoder
 from acula_edge.engines.bundle_files import seal
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import atomic_path, read_json, sha256_file, sha256_json, write_json
-from acula_edge.frontend.torch_mel import LogMel
+from acula_edge.frontend.forms import make_frontend
 from acula_edge.probe.embeddings import embed_store
 from acula_edge.probe.heads import fit_heads
 from acula_edge.probe.scores import write_scores
@@ -93,7 +93,7 @@ def model_embeddings(run: Run, model: Path, store: WaveStore) -> np.ndarray:
 
 def encoder_embeddings(encoder: Any, store: WaveStore, recipe: Recipe) -> np.ndarray:
     """A PyTorch encoder's embedding of every recording, [R, D]."""
-    frontend = LogMel(encoder.frontend)
+    frontend = make_frontend(encoder.frontend)
 
     @torch.inference_mode()
     def embed(windows: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ def _embed_with_progress(
 def teacher_callable(run: Run, samples: int) -> Callable[[], None]:
     """One call of the float teacher in PyTorch, waveform to embedding, one thread; for the benchmark."""
     encoder = load_encoder(run.encoder_dir)
-    frontend = LogMel(encoder.frontend)
+    frontend = make_frontend(encoder.frontend)
     wave = torch.from_numpy(np.random.default_rng(0).standard_normal((1, samples)).astype(np.float32) * 0.1)
     threads = run.recipe.benchmark.threads
 

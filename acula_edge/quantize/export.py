@@ -22,6 +22,7 @@ from torch import nn
 
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import InputError
+from acula_edge.frontend.forms import graph_frontend
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.quantize.graph import IR_VERSION, OPSET, load_graph, merge, save_graph, tidy
 from acula_edge.quantize.heads import TaskHead, check_heads
@@ -107,7 +108,7 @@ def export_float(
     folder = Path(folder)
     spec = encoder.frontend
     network = _deployable(encoder)
-    listener = frontend if frontend is not None else _graph_frontend(spec, samples)
+    listener = frontend if frontend is not None else graph_frontend(spec, samples)
     wave = torch.from_numpy(_example_windows(spec.sample_rate_hz, samples)[:1])
     with torch.inference_mode():
         mel = listener(wave).clone()
@@ -148,12 +149,6 @@ def _deployable(encoder: Any) -> nn.Module:
     network = copy.deepcopy(encoder).cpu().float()
     network = network.deployable() if hasattr(network, "deployable") else network
     return network.eval().requires_grad_(False)  # type: ignore[no-any-return]
-
-
-def _graph_frontend(spec: FrontendSpec, samples: int) -> nn.Module:
-    from acula_edge.frontend.graph import GraphLogMel
-
-    return GraphLogMel(spec, samples).eval()
 
 
 def _to_onnx(module: nn.Module, example: torch.Tensor, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
