@@ -7,17 +7,20 @@ folder says by itself which class reads it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from acula_edge.audio.resample import resample
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import read_json
 from acula_edge.frontend.spec import OPERA, FrontendSpec
 from acula_edge.registry import Registry
+
+if TYPE_CHECKING:
+    from acula_edge.encoders.checkpoints import PublicLayout
 
 teachers: Registry[type[AudioEncoder]] = Registry("encoder", package="acula_edge.encoders.teachers")
 
@@ -47,7 +50,7 @@ class AudioEncoderConfig(PretrainedConfig):
 
 
 class AudioEncoder(PreTrainedModel):
-    """Base of every encoder.
+    """Base of every encoder; called itself, it makes the class that the configuration names.
 
     Attributes:
         embedding_dim: width D of the embedding.
@@ -67,9 +70,14 @@ class AudioEncoder(PreTrainedModel):
     channels_last: ClassVar[bool] = False
     self_supervised: ClassVar[str] = ""
 
+    def __new__(cls, config: AudioEncoderConfig | None = None, *args: Any, **kwargs: Any) -> AudioEncoder:
+        """An instance of the class of ``config.encoder``; ``AutoModel`` knows only this one."""
+        return super().__new__(encoder_class(config.encoder) if cls is AudioEncoder and config is not None else cls)
+
     def __init__(self, config: AudioEncoderConfig) -> None:
         super().__init__(config)
         self.frontend = FrontendSpec.from_dict(config.frontend)
+        self.post_init()  # transformers 5 cannot load a folder without what this sets
 
     def _init_weights(self, module: torch.nn.Module) -> None:
         """Backbones initialize themselves."""
@@ -111,6 +119,11 @@ class AudioEncoder(PreTrainedModel):
         return self.embed_mel(mel)
 
     @classmethod
+    def frontend_for(cls, checkpoint: str | Path | None, options: dict[str, Any]) -> FrontendSpec:
+        """The front end that the weights of `checkpoint` were trained with."""
+        return cls.published_frontend
+
+    @classmethod
     def build(cls, config: AudioEncoderConfig, checkpoint: str | Path | None = None) -> AudioEncoder:
         """Make the encoder, at random initialization or from its public weights."""
         encoder = cls(config)
@@ -119,6 +132,10 @@ class AudioEncoder(PreTrainedModel):
 
             load_public_checkpoint(encoder, checkpoint)
         return encoder
+
+    def public_layout(self) -> PublicLayout | None:
+        """Which tensor of this encoder's public checkpoint is what; None if there is no such file."""
+        return None
 
     def make_decoder(self) -> torch.nn.Module:
         """The decoder of a masked autoencoder over this encoder, at random initialization.
@@ -144,6 +161,21 @@ class AudioEncoder(PreTrainedModel):
         return self.eval()
 
 
+AutoConfig.register(AudioEncoderConfig.model_type, AudioEncoderConfig, exist_ok=True)
+AutoModel.register(AudioEncoderConfig, AudioEncoder, exist_ok=True)
+
+
+def encoder_class(name: str) -> type[AudioEncoder]:
+    """Class of a registered teacher or student.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    from acula_edge.encoders.students import students
+
+    return students[name].build if name in students else teachers[name]
+
+
 def make_encoder(
     name: str,
     *,
@@ -161,9 +193,16 @@ def make_encoder(
     Raises:
         InputError: no such encoder, or the checkpoint is not one of its kind.
     """
-    kind = teachers[name]
-    spec = frontend or kind.published_frontend
-    return kind.build(AudioEncoderConfig(encoder=name, frontend=spec.to_dict(), options=options or {}), checkpoint)
+    spec = frontend or frontend_for(name, checkpoint, options)
+    config = AudioEncoderConfig(encoder=name, frontend=spec.to_dict(), options=options or {})
+    return teachers[name].build(config, checkpoint)
+
+
+def frontend_for(
+    name: str, checkpoint: str | Path | None = None, options: dict[str, Any] | None = None
+) -> FrontendSpec:
+    """The front end that a registered teacher's public weights were trained with; arguments as :func:`make_encoder`."""
+    return teachers[name].frontend_for(checkpoint, options or {})
 
 
 def load_encoder(name: str | Path, checkpoint: str | Path | None = None) -> AudioEncoder:
@@ -183,10 +222,6 @@ def load_encoder(name: str | Path, checkpoint: str | Path | None = None) -> Audi
             f"{name} is neither an encoder's name nor a folder with an encoder",
             allowed=[*teachers.names(), "a run's folder", "a folder with config.json and model.safetensors"],
         )
-    from acula_edge.encoders.students import students
-
-    config = read_json(folder / "config.json")
-    encoder_name = config.get("encoder", "")
-    kind = students[encoder_name].build if encoder_name in students else teachers[encoder_name]
+    kind = encoder_class(read_json(folder / "config.json").get("encoder", ""))
     encoder = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     return encoder.eval()

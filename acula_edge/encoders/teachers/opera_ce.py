@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from acula_edge.encoders.base import AudioEncoder, AudioEncoderConfig, teachers
+from acula_edge.encoders.checkpoints import COLA_HEAD, PublicLayout
 
 
 class _StaticPadConv2d(nn.Conv2d):
@@ -58,42 +59,32 @@ class OperaCE(AudioEncoder):
     def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
         return self.backbone(self.stem(mel[:, None]))
 
-    @staticmethod
-    def public_name(key: str) -> str | None:
-        """Name in this class of a parameter of the public checkpoint; None for the parts that are not the encoder."""
-        if not key.startswith("encoder."):
-            return None
-        key = key.removeprefix("encoder.")
-        if key.startswith("cnn1."):
-            return key.replace("cnn1.", "stem.")
-        key = key.removeprefix("efficientnet.")
-        for old, new in (
-            ("_conv_stem.", "conv_stem."),
-            ("_conv_head.", "conv_head."),
-        ):
-            if key.startswith(old):
-                return "backbone." + key.replace(old, new)
-        if key.startswith("_bn0."):
-            return "backbone." + key.replace("_bn0.", "bn1.")
-        if key.startswith("_bn1."):
-            return "backbone." + key.replace("_bn1.", "bn2.")
-        _, number, part, rest = key.split(".", 3)
-        return f"backbone.blocks.{_BLOCKS[int(number)]}.{_PARTS[int(number) > 0][part]}.{rest}"
+    def public_layout(self) -> PublicLayout:
+        return PublicLayout(_public_name, COLA_HEAD)
 
 
-def _stages() -> list[str]:
-    """timm groups the 16 blocks in 7 stages; the public checkpoint numbers them through."""
-    return [f"{stage}.{block}" for stage, blocks in enumerate((1, 2, 2, 3, 3, 4, 1)) for block in range(blocks)]
+def _public_name(own: str) -> str:
+    if own.startswith("stem."):
+        return own.replace("stem.", "encoder.cnn1.")
+    own = own.removeprefix("backbone.")
+    if not own.startswith("blocks."):
+        part, rest = own.split(".", 1)
+        return f"encoder.efficientnet.{_OUTSIDE[part]}.{rest}"
+    _, stage, block, rest = own.split(".", 3)
+    part, rest = rest.rsplit(".", 1)
+    number = sum(_BLOCKS_PER_STAGE[: int(stage)]) + int(block)
+    parts = _INVERTED if number else _SEPARABLE
+    return f"encoder.efficientnet._blocks.{number}.{parts[part]}.{rest}"
 
 
-_BLOCKS = _stages()
-_PARTS: dict[bool, dict[str, str]] = {
-    False: {
-        "_depthwise_conv": "conv_dw", "_bn1": "bn1", "_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand",
-        "_project_conv": "conv_pw", "_bn2": "bn2",
-    },
-    True: {
-        "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
-        "_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand", "_project_conv": "conv_pwl", "_bn2": "bn3",
-    },
+# timm groups the 16 blocks in 7 stages; the public checkpoint numbers them through.
+_BLOCKS_PER_STAGE = (1, 2, 2, 3, 3, 4, 1)
+_OUTSIDE = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1"}
+_SEPARABLE = {
+    "conv_dw": "_depthwise_conv", "bn1": "_bn1", "se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand",
+    "conv_pw": "_project_conv", "bn2": "_bn2",
+}  # fmt: skip
+_INVERTED = {
+    "conv_pw": "_expand_conv", "bn1": "_bn0", "conv_dw": "_depthwise_conv", "bn2": "_bn1",
+    "se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand", "conv_pwl": "_project_conv", "bn3": "_bn2",
 }  # fmt: skip
