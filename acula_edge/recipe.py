@@ -101,21 +101,36 @@ class LanguageConfig(Bounded):
     """The frozen language model that reads the reports.
 
     Attributes:
-        model: Hugging Face id, a folder, or ``"minilm"`` for the embedded one.
+        model: Hugging Face id, a folder, or ``"minilm"`` for the embedded one. Of a multimodal model (MedGemma) only
+            the language model is loaded. Weights must be safetensors; remote code is never run.
         revision: commit or tag of a Hugging Face id.
-        pooling: ``"mean"`` over real tokens of the last hidden state, or ``"last"`` token with L2 norm.
+        layer: which hidden state: 0 is the token embeddings, n the n-th layer, -1 the last, after the final norm.
+        pooling: ``"mean"`` over a report's own tokens, its ``"last"`` token, or its first, ``"cls"`` (encoders only).
+        normalize: scale each vector to length 1; null does so for ``"last"`` and ``"cls"``.
         max_length: tokens kept.
         lowercase: whether reports are lower-cased first.
+        precision: the model runs in; ``"auto"`` is bfloat16 on CUDA and float32 on the CPU.
+        batch_size: reports at a time; halved by itself where the GPU's memory does not suffice.
+        storage: numbers of the cache; ``"float16"`` halves it (100,000 reports of MedGemma-4B: 0.5 GB instead of 1).
     """
 
     at_least: ClassVar = {"max_length": 1, "batch_size": 1}
 
     model: str = "minilm"
     revision: str | None = None
-    pooling: Literal["mean", "last"] = "mean"
+    layer: int = -1
+    pooling: Literal["mean", "last", "cls"] = "mean"
+    normalize: bool | None = None
     max_length: int = 128
     lowercase: bool = False
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch_size: int = 64
+    storage: Literal["float32", "float16"] = "float32"
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether vectors are scaled to length 1."""
+        return self.pooling != "mean" if self.normalize is None else self.normalize
 
 
 @dataclass(frozen=True)
@@ -153,19 +168,31 @@ class AlignConfig(Bounded):
         projection_dim: width of the shared space when the text side is projected.
         temperature: of contrastive objectives.
         crop_s: training crop; shorter than the window makes training cheaper and crops more varied.
-        epochs, batch_size, learning_rate, weight_decay, warmup_fraction, max_grad_norm: optimization (AdamW,
-            linear warm-up, cosine decay).
+        crop: ``"random"``, or ``"first"`` for the recording's beginning, padded with zeros (as published).
+        epochs, batch_size, learning_rate, weight_decay, max_grad_norm: optimization (AdamW). The batch is what the
+            objectives see at once, over all processes.
+        micro_batch: crops that go through the encoder at once in each process; fewer need less memory, and a second
+            forward pass. Batch normalization, where the encoder has it, then sees these only. Null for all.
+        accumulation: batches per optimizer step; each has a loss of its own.
+        schedule: ``"cosine"`` or ``"linear"`` decay to 0 after a linear warm-up.
+        warmup_fraction: share of all steps; warmup_steps, where given, counts them instead.
         max_steps: stop after this many optimizer steps; null for all epochs.
         augment: waveform gain and spectrogram masking during training.
         ema_decay: decay of the weight average that is evaluated and saved; 0 switches averaging off.
         keep_best: restore the epoch with the best validation retrieval at the end.
+        patience: stop after this many epochs without better validation retrieval; null for never.
         precision: ``"fp32"`` or ``"bf16"`` autocast.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        compile: compile the encoder's forward pass (torch.compile); worth it from some thousand steps on.
+        deterministic: only algorithms that give the same bits every time; slower on a GPU.
+        save_every_s: seconds between resumable states within an epoch; one is kept after every epoch anyway.
+        tensorboard: write every step's figures to ``RUN/tensorboard`` as well.
     """
 
     at_least: ClassVar = {
         "text_components": 1, "text_shrinkage": 0, "projection_dim": 1, "epochs": 1, "max_steps": 1, "batch_size": 1,
-        "weight_decay": 0, "warmup_fraction": 0, "ema_decay": 0,
+        "micro_batch": 1, "accumulation": 1, "patience": 1, "weight_decay": 0, "warmup_fraction": 0,
+        "warmup_steps": 0, "ema_decay": 0, "save_every_s": 0,
     }  # fmt: skip
     above: ClassVar = {"temperature": 0, "crop_s": 0, "learning_rate": 0, "max_grad_norm": 0}
     below: ClassVar = {"warmup_fraction": 1, "ema_decay": 1}
@@ -178,18 +205,28 @@ class AlignConfig(Bounded):
     projection_dim: int = 512
     temperature: float = 0.1
     crop_s: float | None = None
+    crop: Literal["random", "first"] = "random"
     epochs: int = 16
     max_steps: int | None = None
     batch_size: int = 64
+    micro_batch: int | None = None
+    accumulation: int = 1
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
+    schedule: Literal["cosine", "linear"] = "cosine"
     warmup_fraction: float = 0.15
+    warmup_steps: int | None = None
     max_grad_norm: float = 1.0
     augment: bool = True
     ema_decay: float = 0.0
     keep_best: bool = False
+    patience: int | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: bool = False
+    deterministic: bool = False
+    save_every_s: float = 600.0
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,9 +239,13 @@ class DistillConfig(Bounded):
         embedding_dim: width of the student's embedding; teacher embeddings are reduced to it by principal components.
         cosine, cka_teacher, cka_text: weights of the loss terms.
         degrade: sensor degradation (gain, coloring, noise, clipping) of the student's input only.
+
+    What drives the loop is as in :class:`AlignConfig`.
     """
 
-    at_least: ClassVar = {"embedding_dim": 1, "epochs": 1, "max_steps": 1, "batch_size": 1, "weight_decay": 0}
+    at_least: ClassVar = {
+        "embedding_dim": 1, "epochs": 1, "max_steps": 1, "batch_size": 1, "weight_decay": 0, "save_every_s": 0,
+    }  # fmt: skip
     above: ClassVar = {"learning_rate": 0}
 
     student: str | None = "base"
@@ -221,6 +262,9 @@ class DistillConfig(Bounded):
     weight_decay: float = 0.02
     precision: Literal["fp32", "bf16"] = "fp32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    deterministic: bool = False
+    save_every_s: float = 600.0
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -301,13 +345,17 @@ class BenchmarkConfig(Bounded):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a run does."""
+    """Everything that decides what a run does.
+
+    Attributes:
+        frontend: what the encoder listens through; null takes the one that its public weights were trained with.
+    """
 
     name: str = "unnamed"
     description: str = ""
     seed: int = 0
     data: DataConfig = field(default_factory=DataConfig)
-    frontend: FrontendSpec = field(default_factory=FrontendSpec)
+    frontend: FrontendSpec | None = None
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     reports: ReportsConfig = field(default_factory=ReportsConfig)
@@ -361,6 +409,17 @@ def recipe_from_dict(values: Mapping[str, Any], where: str = "recipe") -> Recipe
     recipe = build_typed(Recipe, values, where)
     assert isinstance(recipe, Recipe)
     return recipe
+
+
+def frontend_of(recipe: Recipe) -> FrontendSpec:
+    """The front end of a run's recipe, where it always is filled in.
+
+    Raises:
+        RecipeError: this recipe is of no run yet.
+    """
+    if recipe.frontend is None:
+        raise RecipeError("the recipe leaves the front end to the encoder", remedy="give it a section frontend")
+    return recipe.frontend
 
 
 def dump_recipe(recipe: Recipe) -> str:

@@ -86,6 +86,10 @@ class Run:
     def checkpoints_dir(self) -> Path:
         return self.path / "checkpoints"
 
+    @property
+    def tensorboard_dir(self) -> Path:
+        return self.path / "tensorboard"
+
     def student_dir(self, name: str) -> Path:
         """Folder of one student; a run may hold several."""
         return self.path / "student" / name

@@ -1,6 +1,13 @@
-"""Augmentation of training crops: nothing that a different stethoscope, placement or moment would not also change."""
+"""Augmentation of training crops: nothing that a different stethoscope, placement or moment would not also change.
+
+What is random is drawn on the CPU, clip by clip, from each clip's own generator; it is applied to a whole batch on
+whatever device that is.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,22 +21,55 @@ def random_crop(wave: np.ndarray, samples: int, generator: np.random.Generator) 
     return wave[start : start + samples]
 
 
-def mask_spectrogram(
-    mel: torch.Tensor, generator: np.random.Generator, *, bands: int = 8, frames: int = 24, times: int = 2
-) -> torch.Tensor:
+def first_crop(wave: np.ndarray, samples: int) -> np.ndarray:
+    """The first `samples`, zeros behind a shorter wave: what the published training took (SPEC section 1.7.1)."""
+    return np.pad(wave[:samples], (0, max(0, samples - len(wave))))
+
+
+@dataclass(frozen=True)
+class MaskDraws:
+    """What is random about the masks of a batch.
+
+    Attributes:
+        places: [B, 4 * times] in [0, 1): width and start of every band, then of every stretch of frames.
+        level: [B] gains of the whole spectrogram.
+    """
+
+    places: torch.Tensor
+    level: torch.Tensor
+
+    def to(self, device: torch.device) -> MaskDraws:
+        return MaskDraws(self.places.to(device, non_blocking=True), self.level.to(device, non_blocking=True))
+
+
+def draw_masks(generators: Sequence[np.random.Generator], times: int = 2) -> MaskDraws:
+    """Draw the masks of a batch, `times` bands and `times` stretches of frames per clip."""
+    places = np.stack([generator.random(4 * times, dtype=np.float32) for generator in generators])
+    level = np.array([generator.uniform(0.9, 1.1) for generator in generators], dtype=np.float32)
+    return MaskDraws(torch.from_numpy(places), torch.from_numpy(level))
+
+
+def mask_spectrogram(mel: torch.Tensor, draws: MaskDraws, *, bands: int = 8, frames: int = 24) -> torch.Tensor:
     """Replace random bands and frames by the clip's mean, and vary the level (SpecAugment, Park et al. 2019).
+
+    Args:
+        bands, frames: widest mask along each axis.
 
     Shape: mel [B, F, M] -> [B, F, M].
     """
-    mel = mel.clone()
-    for clip in mel:
-        mean = clip.mean()
-        for _ in range(times):
-            width = int(generator.integers(0, min(bands, clip.shape[1] - 1) + 1))
-            start = int(generator.integers(0, clip.shape[1] - width + 1))
-            clip[:, start : start + width] = mean
-            width = int(generator.integers(0, min(frames, clip.shape[0] - 1) + 1))
-            start = int(generator.integers(0, clip.shape[0] - width + 1))
-            clip[start : start + width] = mean
-    level = torch.from_numpy(generator.uniform(0.9, 1.1, (len(mel), 1, 1)).astype(np.float32))
-    return mel * level.to(mel.device)
+    bands_draws, frames_draws = draws.places.chunk(2, dim=1)
+    masked = (
+        _stretches(bands_draws, mel.shape[2], bands)[:, None, :]
+        | _stretches(frames_draws, mel.shape[1], frames)[:, :, None]
+    )
+    mean = mel.mean((1, 2), keepdim=True)
+    return torch.where(masked, mean, mel) * draws.level[:, None, None]
+
+
+def _stretches(draws: torch.Tensor, length: int, widest: int) -> torch.Tensor:
+    """[B, 2 * times] draws -> [B, length]: where one of the stretches lies; never everywhere."""
+    widths = (draws[:, 0::2] * (min(widest, length - 1) + 1)).floor()
+    starts = (draws[:, 1::2] * (length - widths + 1)).floor()
+    places = torch.arange(length, device=draws.device)
+    inside = (places >= starts[..., None]) & (places < (starts + widths)[..., None])
+    return inside.any(1)

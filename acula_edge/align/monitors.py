@@ -5,7 +5,72 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from acula_edge.align.objectives import debiased_cka
+from acula_edge.align.objectives import debiased_cka, linear_cka
+from acula_edge.align.pairs import Pairs
+
+PROBED = 512
+"""Validation recordings that the probe looks at, at most: its cost grows with their cube."""
+
+
+class Monitors:
+    """Figures of an encoder on held-out recordings, against what it was when training began."""
+
+    def __init__(self) -> None:
+        self._start: np.ndarray | None = None
+        self._start_r2 = 0.0
+
+    def begin(self, embeddings: np.ndarray, pairs: Pairs) -> None:
+        """Keep the starting encoder's embeddings [N, D]."""
+        self._start, self._start_r2 = embeddings, probe_r2(embeddings, pairs.text, pairs.subject)
+
+    def compare(self, embeddings: np.ndarray, pairs: Pairs) -> dict[str, float]:
+        """Signs of collapse and of drift.
+
+        Returns:
+            ``effective_rank`` of the embeddings; ``val_probe_r2``, how much of the report's vector a linear probe
+            reads from them in persons that it was not fitted on; ``probe_drift``, that less its value at the start;
+            ``cka_to_start``, linear CKA to the starting encoder's embeddings (1 where nothing has moved).
+        """
+        r2 = probe_r2(embeddings, pairs.text, pairs.subject)
+        figures = {"effective_rank": effective_rank(embeddings), "val_probe_r2": r2}
+        if self._start is not None:
+            figures["probe_drift"] = r2 - self._start_r2
+            figures["cka_to_start"] = float(linear_cka(torch.from_numpy(embeddings), torch.from_numpy(self._start)))
+        return figures
+
+    @staticmethod
+    def agreement(audio: np.ndarray, text: np.ndarray, pairs: Pairs) -> dict[str, float]:
+        """How well projected audio [N, K] agrees with projected reports [N, K]."""
+        return {
+            "val_cka": held_out_cka(audio, text, pairs.dataset),
+            **retrieval(audio, text, pairs.dataset, pairs.facts),
+        }
+
+
+def probe_r2(embeddings: np.ndarray, targets: np.ndarray, subjects: np.ndarray, ridge: float = 0.1) -> float:
+    """Share of the targets' variance that a ridge probe predicts in persons left out, one person at a time.
+
+    Below 0 it does worse than the targets' mean. Left-out predictions come in closed form from one inverse.
+
+    Args:
+        embeddings: [N, D].
+        targets: [N, K].
+        subjects: [N] integers.
+        ridge: relative to the mean of the Gram matrix's diagonal.
+    """
+    rows = np.random.default_rng(0).permutation(len(embeddings))[:PROBED]
+    x = embeddings[rows].astype(np.float64)
+    y = targets[rows].astype(np.float64)
+    x, y = (x - x.mean(0)) / (x.std(0) + 1e-8), y - y.mean(0)
+    gram = x @ x.T
+    inverse = np.linalg.inv(gram + ridge * max(float(np.trace(gram)) / len(x), 1e-12) * np.eye(len(x)))
+    weights = inverse @ y
+    residual = np.zeros_like(y)
+    for subject in np.unique(subjects[rows]):
+        own = np.flatnonzero(subjects[rows] == subject)
+        residual[own] = np.linalg.solve(inverse[np.ix_(own, own)], weights[own])
+    total = float((y**2).sum())
+    return 1 - float((residual**2).sum()) / total if total > 0 else 0.0
 
 
 def effective_rank(embeddings: np.ndarray) -> float:

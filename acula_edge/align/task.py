@@ -1,61 +1,51 @@
-"""The alignment task: encoder, heads and losses; the training loop does not know what runs inside."""
+"""The alignment task: encoder, heads and losses; the training loop does not know what runs inside.
+
+Every process embeds its share of a batch; heads and objectives see the whole batch in every process. Where a batch is
+too large for the memory, crops go through the encoder a few at a time, their activations are dropped and computed
+again in the backward pass (gradient caching, Gao et al. 2021): the loss still sees all embeddings at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from acula_edge.align.augmentation import mask_spectrogram, random_crop
-from acula_edge.align.monitors import effective_rank, held_out_cka, retrieval
+from acula_edge.align.augmentation import MaskDraws, draw_masks, first_crop, mask_spectrogram, random_crop
+from acula_edge.align.monitors import Monitors
 from acula_edge.align.objectives import Batch, objectives
+from acula_edge.align.pairs import Pairs, Waves
 from acula_edge.align.self_supervised import self_supervised
 from acula_edge.encoders.base import AudioEncoder
 from acula_edge.frontend.forms import make_frontend
 from acula_edge.recipe import AlignConfig
+from acula_edge.training import Assignment
+from acula_edge.training.normalization import frozen_statistics
+from acula_edge.training.together import gather_batch
 
 if TYPE_CHECKING:
     from acula_edge.data.store import WaveStore
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Recordings and what their reports say.
+class Crops:
+    """This process's share of a batch, as read.
 
     Attributes:
-        rows: [N] positions in the store.
-        text: [N, K] float32 targets.
-        dataset: [N] integers.
-        facts: [N] integers; equal for reports that say the same.
+        wave: [V * b, T] crops: all first views, then all second ones.
+        masks: of the spectrograms; None without augmentation.
+        noise: per self-supervised objective, [V * b, draws].
     """
 
-    rows: np.ndarray
-    text: np.ndarray
-    dataset: np.ndarray
-    facts: np.ndarray
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Pairs:
-        return self
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-class Waves:
-    """A store that is shared, not copied, when a task is copied for weight averaging."""
-
-    def __init__(self, store: WaveStore) -> None:
-        self.store = store
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Waves:
-        return self
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        return self.store[row]
+    wave: torch.Tensor
+    masks: MaskDraws | None
+    noise: dict[str, torch.Tensor]
 
 
 class AlignmentTask(nn.Module):
@@ -69,7 +59,7 @@ class AlignmentTask(nn.Module):
         window_samples: length of the window used for validation.
     """
 
-    best_figure = "val_cka"
+    best_figure = "val_mrr"
 
     def __init__(
         self,
@@ -91,74 +81,151 @@ class AlignmentTask(nn.Module):
         self.window_samples = window_samples
         crop_s = config.crop_s
         self.crop_samples = window_samples if crop_s is None else encoder.frontend.samples(crop_s)
+        self.crop_frames = encoder.frontend.frames(self.crop_samples)
+        encoder.check_frames(self.crop_frames)
         width, text_width = encoder.embedding_dim, train.text.shape[1]
+        self.audio_head: nn.Module | None = None
         self.text_head: nn.Module | None = None
-        if config.text_target == "projected":
-            self.audio_head: nn.Module = _projection(width, config.projection_dim)
+        if config.objectives and config.text_target == "projected":
+            self.audio_head = _projection(width, config.projection_dim)
             self.text_head = _projection(text_width, config.projection_dim)
-        else:
+        elif config.objectives:
             self.audio_head = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, text_width))
         for name in config.objectives:
             objectives[name]  # a misspelt name is an error before the first step
-        self.self_supervised = nn.ModuleDict({name: self_supervised[name](width) for name in config.self_supervised})
+        self.self_supervised = nn.ModuleDict({name: self_supervised[name](encoder) for name in config.self_supervised})
+        self.views = max([1, *(head.views for head in self.heads().values())])
+        self.monitors = Monitors()
+        self._embed: Callable[[torch.Tensor], torch.Tensor] = encoder.embed_mel
+        if config.compile:
+            self._embed = torch.compile(encoder.embed_mel)
 
-    def forward(self, items: np.ndarray, generator: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """Loss of a batch of training pairs, and its parts."""
-        pairs = self.train_pairs
-        views = 2 if self.self_supervised else 1
-        with torch.no_grad():
-            mel = torch.cat([self._crops(pairs.rows[items], generator) for _ in range(views)])
-        embedding = self.encoder.embed_mel(mel)
-        first, *rest = embedding.chunk(views)
+    def heads(self) -> dict[str, Any]:
+        """The self-supervised objectives (:class:`SelfSupervised`) by name."""
+        return dict(self.self_supervised.items())
+
+    def load(self, assignment: Assignment) -> Crops:
+        """Read this process's crops and draw what is random about them."""
+        rows = self.train_pairs.rows[assignment.own]
+        generators = assignment.generators * self.views
+        crops = [
+            self._crop(self.waves[int(row)], generator)
+            for row, generator in zip(np.tile(rows, self.views), generators, strict=True)
+        ]
+        noise = {}
+        for name, head in self.heads().items():
+            if count := head.draws(self.encoder, self.crop_frames):
+                drawn = np.stack([generator.random(count, dtype=np.float32) for generator in generators])
+                noise[name] = torch.from_numpy(drawn)
+        masks = draw_masks(generators) if self.config.augment else None
+        return Crops(torch.from_numpy(np.stack(crops)), masks, noise)
+
+    def forward(self, assignment: Assignment, crops: Crops) -> tuple[torch.Tensor, dict[str, float]]:
+        """Loss of a batch of training pairs, over all processes, and its parts."""
+        device = next(self.parameters()).device
+        mel = self._spectrograms(crops, device)
+        noise = {name: values.to(device, non_blocking=True) for name, values in crops.noise.items()}
+        embedding, clip_losses = self._listen_in_parts(mel, noise)
+        views = [gather_batch(view) for view in embedding.chunk(self.views)]
         losses: dict[str, torch.Tensor] = {}
-        for name, module in self.self_supervised.items():
-            losses[name] = module(first, rest[0]) * self.config.self_supervised[name]
-        if self.config.objectives:
-            audio = self.audio_head(first)
-            text = torch.from_numpy(pairs.text[items]).to(audio.device)
+        for name, head in self.heads().items():
+            loss = gather_batch(clip_losses[name]).mean() if name in clip_losses else head.batch_loss(views)
+            losses[name] = loss * self.config.self_supervised[name]
+        if self.audio_head is not None:
+            audio = self.audio_head(views[0])
+            text = self._tensor(self.train_pairs.text[assignment.items], device)
             if self.text_head is not None:
                 text = self.text_head(text)
             batch = Batch(
-                dataset=torch.from_numpy(pairs.dataset[items]).to(audio.device),
-                facts=torch.from_numpy(pairs.facts[items]).to(audio.device),
+                dataset=self._tensor(self.train_pairs.dataset[assignment.items], device),
+                facts=self._tensor(self.train_pairs.facts[assignment.items], device),
                 temperature=self.config.temperature,
             )
-            with torch.autocast(audio.device.type, enabled=False):
+            with torch.autocast(device.type, enabled=False):
                 for name, weight in self.config.objectives.items():
                     losses[name] = objectives[name](audio, text, batch) * weight
         total = torch.stack(list(losses.values())).sum()
         return total, {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def _crops(self, rows: np.ndarray, generator: np.random.Generator) -> torch.Tensor:
-        crops = np.stack([random_crop(self.waves[int(row)], self.crop_samples, generator) for row in rows])
-        wave = torch.from_numpy(crops).to(next(self.parameters()).device)
-        mel = self.frontend(wave)
-        return mask_spectrogram(mel, generator) if self.config.augment else mel
+    def _crop(self, wave: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        if self.config.crop == "first":
+            return first_crop(wave, self.crop_samples)
+        return random_crop(wave, self.crop_samples, generator)
 
     @torch.no_grad()
+    def _spectrograms(self, crops: Crops, device: torch.device) -> torch.Tensor:
+        mel = self.frontend(crops.wave.to(device, non_blocking=True))
+        return mel if crops.masks is None else mask_spectrogram(mel, crops.masks.to(device))
+
+    def _listen_in_parts(
+        self, mel: torch.Tensor, noise: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Embeddings [V * b, D], and the losses of clips by themselves [V * b], of at most micro_batch at once."""
+        size = self.config.micro_batch
+        if size is None or size >= len(mel):
+            return self._listen(mel, noise)
+        parts = []
+        for start in range(0, len(mel), size):
+            part = slice(start, start + size)
+            taken = {name: values[part] for name, values in noise.items()}
+            parts.append(
+                checkpoint(self._listen, mel[part], taken, use_reentrant=False, context_fn=self._repeat_contexts)
+            )
+        names = parts[0][1]
+        return torch.cat([part[0] for part in parts]), {
+            name: torch.cat([part[1][name] for part in parts]) for name in names
+        }
+
+    def _repeat_contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), frozen_statistics(self.encoder)
+
+    def _listen(
+        self, mel: torch.Tensor, noise: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        embedding = self._embed(mel)
+        losses = {}
+        for name, head in self.heads().items():
+            loss = head.clip_losses(self.encoder, mel, embedding, noise.get(name, mel[:, 0, :0]))
+            if loss is not None:
+                losses[name] = loss.float()
+        return embedding, losses
+
+    @staticmethod
+    def _tensor(values: np.ndarray, device: torch.device) -> torch.Tensor:
+        return torch.from_numpy(values).to(device, non_blocking=True)
+
+    def begin(self) -> None:
+        """Keep what the starting encoder makes of the validation recordings."""
+        if len(self.val_pairs) >= 4:
+            self.monitors.begin(self._validation_embeddings(), self.val_pairs)
+
     def validate(self) -> dict[str, float]:
-        """Held-out CKA, retrieval and effective rank, on the middle window of every validation recording."""
+        """Figures on the middle window of every validation recording (see :class:`Monitors`)."""
         pairs = self.val_pairs
         if len(pairs) < 4:
             return {}
+        embeddings = self._validation_embeddings()
+        figures = self.monitors.compare(embeddings, pairs)
+        if self.audio_head is None:
+            return figures
         device = next(self.parameters()).device
-        embeddings, projected = [], []
-        for start in range(0, len(pairs), 64):
-            windows = np.stack(
-                [_middle(self.waves[int(r)], self.window_samples) for r in pairs.rows[start : start + 64]]
-            )
-            embedding = self.encoder.embed_mel(self.frontend(torch.from_numpy(windows).to(device)))
-            embeddings.append(embedding.float().cpu().numpy())
-            projected.append(self.audio_head(embedding).float().cpu().numpy())
-        text = pairs.text
-        if self.text_head is not None:
-            text = self.text_head(torch.from_numpy(text).to(device)).float().cpu().numpy()
-        audio = np.concatenate(projected)
-        return {
-            "val_cka": held_out_cka(audio, text, pairs.dataset),
-            **retrieval(audio, text, pairs.dataset, pairs.facts),
-            "effective_rank": effective_rank(np.concatenate(embeddings)),
-        }
+        with torch.no_grad():
+            audio = self.audio_head(torch.from_numpy(embeddings).to(device)).float().cpu().numpy()
+            text = pairs.text
+            if self.text_head is not None:
+                text = self.text_head(torch.from_numpy(text).to(device)).float().cpu().numpy()
+        return {**self.monitors.agreement(audio, text, pairs), **figures}
+
+    @torch.no_grad()
+    def _validation_embeddings(self) -> np.ndarray:
+        rows = self.val_pairs.rows
+        parts = [self._embed_middles(rows[start : start + 64]) for start in range(0, len(rows), 64)]
+        return np.concatenate(parts)
+
+    def _embed_middles(self, rows: np.ndarray) -> np.ndarray:
+        device = next(self.parameters()).device
+        windows = np.stack([_middle(self.waves[int(row)], self.window_samples) for row in rows])
+        return self.encoder.embed_mel(self.frontend(torch.from_numpy(windows).to(device))).float().cpu().numpy()
 
     def clean_batches(self, size: int = 64) -> Iterator[torch.Tensor]:
         """Spectrograms of the middle window of every training recording, unmasked, in mixed order."""

@@ -9,28 +9,35 @@ from typing import Any
 import numpy as np
 import torch
 
-from acula_edge.align.task import AlignmentTask, Pairs
+from acula_edge.align.pairs import Pairs
+from acula_edge.align.task import AlignmentTask
 from acula_edge.align.text_target import fact_groups, fit_text_target
 from acula_edge.data.manifest import Recording
 from acula_edge.data.prepare import prepare
 from acula_edge.data.reports import write_corpus, write_reports
 from acula_edge.data.store import WaveStore
 from acula_edge.encoders.base import make_encoder
+from acula_edge.encoders.checkpoints import load_public_head
 from acula_edge.errors import InputError, ManifestError
 from acula_edge.files import atomic_folder, sha256_file
 from acula_edge.language import embed_reports
+from acula_edge.processes import is_main, start, wait_for_all
 from acula_edge.progress import notify
-from acula_edge.recipe import AlignConfig, Recipe
+from acula_edge.recipe import AlignConfig, Recipe, frontend_of
 from acula_edge.run import Run
 from acula_edge.training import Optimization, fit, forget, refresh_statistics, resolve_device
+from acula_edge.training.step_log import step_log
 
 
 def align(run: Run, *, resume: bool = False) -> None:
     """Prepare the data, read the reports, align the encoder and save it under ``RUN/encoder``.
 
-    With no objective at all the encoder is saved as it starts: the control "random initialization".
+    With no objective at all the encoder is saved as it starts: the control "random initialization". Of several
+    processes the main one writes; all of them train.
     """
     recipe = run.recipe
+    config = recipe.align
+    start(cpu=resolve_device(config.device).type == "cpu")
     store = prepare(recipe, run)
     torch.manual_seed(recipe.seed)
     encoder = make_encoder(
@@ -39,30 +46,42 @@ def align(run: Run, *, resume: bool = False) -> None:
         checkpoint=recipe.encoder.checkpoint,
         options=recipe.encoder.options,
     )
-    facts: dict[str, Any] = {"objectives": recipe.align.objectives, "self_supervised": recipe.align.self_supervised}
-    if recipe.align.objectives or recipe.align.self_supervised:
+    facts: dict[str, Any] = {"objectives": config.objectives, "self_supervised": config.self_supervised}
+    folder = run.checkpoints_dir / "align"
+    if config.objectives or config.self_supervised:
         train, val, spectrum = read_pairs(run, store)
         facts.update(pairs_train=len(train), pairs_val=len(val), text_spectrum=spectrum)
-        task = AlignmentTask(encoder, store, train, val, recipe.align, recipe.frontend.samples(recipe.data.window_s))
-        folder = run.checkpoints_dir / "align"
-        facts.update(
-            fit(
-                task,
-                optimization(recipe.align, recipe.seed),
-                folder,
-                log=lambda **figures: run.log("align", **figures),
-                resume=resume,
-                description="aligning",
+        task = AlignmentTask(encoder, store, train, val, config, frontend_of(recipe).samples(recipe.data.window_s))
+        if recipe.encoder.checkpoint is not None:
+            load_public_heads(task, recipe.encoder.checkpoint)
+        with step_log(run, "align", config.tensorboard) as log_step:
+            facts.update(
+                fit(
+                    task,
+                    optimization(config, recipe.seed),
+                    folder,
+                    log=lambda **figures: run.log("align", **figures),
+                    log_step=log_step,
+                    resume=resume,
+                    description="aligning",
+                )
             )
-        )
         encoder = task.encoder
-        refresh_statistics(encoder, task.clean_batches())
-    else:
-        folder = None
-    save_encoder(encoder, run.encoder_dir)
-    run.record("align", sha256=sha256_file(run.encoder_dir / "model.safetensors"), **facts)
-    if folder is not None:
+        if is_main():
+            refresh_statistics(encoder, task.clean_batches())
+    if is_main():
+        save_encoder(encoder, run.encoder_dir)
+        run.record("align", sha256=sha256_file(run.encoder_dir / "model.safetensors"), **facts)
         forget(folder)
+    wait_for_all()
+
+
+def load_public_heads(task: AlignmentTask, checkpoint: str) -> None:
+    """Start the self-supervised head from the public weights, where it is the one that they were trained with."""
+    for name, head in task.heads().items():
+        part = head.published if name == task.encoder.self_supervised else None
+        if part is not None and load_public_head(part, task.encoder, checkpoint):
+            notify("the head of %s starts from the public weights as well", name)
 
 
 def save_encoder(encoder: Any, folder: Path) -> None:
@@ -109,6 +128,7 @@ def read_pairs(run: Run, store: WaveStore) -> tuple[Pairs, Pairs, list[float]]:
     )
     reduced = target.apply(vectors, names)
     groups = fact_groups(reduced, names)
+    subject = np.unique([r.subject for r in recordings], return_inverse=True)[1]
     if recipe.align.text_target == "projected":
         mean, deviation = vectors[training].mean(0), vectors[training].std(0) + 1e-6
         text = ((vectors - mean) / deviation).astype(np.float32)
@@ -121,7 +141,7 @@ def read_pairs(run: Run, store: WaveStore) -> tuple[Pairs, Pairs, list[float]]:
     positions = np.array(rows)
 
     def pairs(mask: np.ndarray) -> Pairs:
-        return Pairs(positions[mask], text[source[mask]], dataset[mask], groups[source[mask]])
+        return Pairs(positions[mask], text[source[mask]], dataset[mask], groups[source[mask]], subject[mask])
 
     return pairs(training), pairs(~training), [round(float(value), 4) for value in target.spectrum]
 
@@ -129,7 +149,8 @@ def read_pairs(run: Run, store: WaveStore) -> tuple[Pairs, Pairs, list[float]]:
 def _report_vectors(run: Run, recordings: list[Recording], recipe: Recipe) -> np.ndarray:
     """One vector per recording: the mean over its phrasings."""
     reports = [write_reports(recording, recipe.reports) for recording in recordings]
-    write_corpus(recordings, recipe.reports, run.text_dir / "reports.jsonl")
+    if is_main():
+        write_corpus(recordings, recipe.reports, run.text_dir / "reports.jsonl")
     flat = [text for variants in reports for text in variants]
     vectors = embed_reports(flat, recipe.language, run.text_dir, resolve_device(recipe.align.device))
     bounds = np.cumsum([0, *(len(variants) for variants in reports)])

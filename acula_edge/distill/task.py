@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,17 +11,28 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from acula_edge.align.augmentation import mask_spectrogram
+from acula_edge.align.augmentation import MaskDraws, draw_masks, mask_spectrogram
 from acula_edge.align.objectives import debiased_cka
-from acula_edge.align.task import Pairs, Waves
-from acula_edge.distill.degradation import degrade
+from acula_edge.align.pairs import Pairs, Waves
+from acula_edge.distill.degradation import Degradation, degrade, draw_degradation
 from acula_edge.distill.teaching import Lessons, Reduction, windows_of
 from acula_edge.encoders.students import Student
 from acula_edge.frontend.forms import make_frontend
 from acula_edge.recipe import DataConfig, DistillConfig
+from acula_edge.training import Assignment
+from acula_edge.training.together import gather_batch
 
 if TYPE_CHECKING:
     from acula_edge.data.store import WaveStore
+
+
+@dataclass(frozen=True)
+class Windows:
+    """This process's share of a batch, as read: wave [b, T], and what is random; None where nothing is degraded."""
+
+    wave: torch.Tensor
+    degradation: Degradation | None
+    masks: MaskDraws | None
 
 
 class DistillationTask(nn.Module):
@@ -61,25 +73,39 @@ class DistillationTask(nn.Module):
             of_row = {int(row): index for index, row in enumerate(pairs.rows)}
             self.text = pairs.text[[of_row[int(row)] for row in train.row]]
 
-    def forward(self, items: np.ndarray, generator: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        """Loss of a batch of windows, and its parts."""
+    def load(self, assignment: Assignment) -> Windows:
+        """Read this process's windows and draw what is random about them."""
+        wave = self._windows(self.train_lessons, assignment.own)
+        if not self.config.degrade:
+            return Windows(wave, None, None)
+        degradation = draw_degradation(assignment.generators, wave.shape[1])
+        return Windows(wave, degradation, draw_masks(assignment.generators, times=1))
+
+    def forward(self, assignment: Assignment, windows: Windows) -> tuple[torch.Tensor, dict[str, float]]:
+        """Loss of a batch of windows, over all processes, and its parts."""
         device = next(self.parameters()).device
-        with torch.no_grad():
-            wave = self._windows(self.train_lessons, items).to(device)
-            if self.config.degrade:
-                wave = degrade(wave, generator)
-            mel = self.frontend(wave)
-            if self.config.degrade:
-                mel = mask_spectrogram(mel, generator, bands=4, frames=12, times=1)
-        embedding = self.student.embed_mel(mel).float()
-        target = torch.from_numpy(self.target[items]).to(device)
+        embedding = gather_batch(self.student.embed_mel(self._spectrograms(windows, device)).float())
+        target = torch.from_numpy(self.target[assignment.items]).to(device)
         losses = {"cosine": self.config.cosine * (1 - functional.cosine_similarity(embedding, target)).mean()}
-        if self.config.cka_teacher and len(items) > 3:
+        if self.config.cka_teacher and len(embedding) > 3:
             losses["cka_teacher"] = self.config.cka_teacher * (1 - debiased_cka(embedding, target))
-        if self.text is not None and len(items) > 3:
-            text = torch.from_numpy(self.text[items]).to(device)
+        if self.text is not None and len(embedding) > 3:
+            text = torch.from_numpy(self.text[assignment.items]).to(device)
             losses["cka_text"] = self.config.cka_text * (1 - debiased_cka(embedding, text))
         return torch.stack(list(losses.values())).sum(), {name: float(loss.detach()) for name, loss in losses.items()}
+
+    @torch.no_grad()
+    def _spectrograms(self, windows: Windows, device: torch.device) -> torch.Tensor:
+        wave = windows.wave.to(device, non_blocking=True)
+        if windows.degradation is not None:
+            wave = degrade(wave, windows.degradation.to(device))
+        mel = self.frontend(wave)
+        if windows.masks is not None:
+            mel = mask_spectrogram(mel, windows.masks.to(device), bands=4, frames=12)
+        return mel
+
+    def begin(self) -> None:
+        """The student starts from nothing that is worth keeping."""
 
     def _windows(self, lessons: Lessons, items: np.ndarray) -> torch.Tensor:
         rate = self.student.frontend.sample_rate_hz

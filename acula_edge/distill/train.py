@@ -13,9 +13,11 @@ from acula_edge.distill.teaching import collect_lessons, fit_reduction
 from acula_edge.encoders import load_encoder, make_student
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import sha256_file
+from acula_edge.processes import is_main, main_first, start, wait_for_all
 from acula_edge.recipe import DistillConfig
 from acula_edge.run import Run
 from acula_edge.training import Optimization, fit, forget, refresh_statistics, resolve_device
+from acula_edge.training.step_log import step_log
 
 
 def distill(run: Run, student: str, *, resume: bool = False) -> None:
@@ -31,6 +33,7 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
         )
     recipe = run.recipe
     config = recipe.distill
+    start(cpu=resolve_device(config.device).type == "cpu")
     store = prepare(recipe, run)
     teacher = load_encoder(run.encoder_dir)
     frontend = config.frontend or teacher.frontend
@@ -43,9 +46,10 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
     splits = [recording.split for recording in store.recordings]
     rows = [index for index, split in enumerate(splits) if split in ("train", "val")]
     teacher_sha256 = sha256_file(run.encoder_dir / "model.safetensors")
-    lessons = collect_lessons(
-        teacher, teacher_sha256, store, rows, recipe.data, run.store_dir, resolve_device(config.device)
-    )
+    with main_first():
+        lessons = collect_lessons(
+            teacher, teacher_sha256, store, rows, recipe.data, run.store_dir, resolve_device(config.device)
+        )
     train = lessons.only({row for row in rows if splits[row] == "train"})
     val = lessons.only({row for row in rows if splits[row] == "val"})
     reduction = fit_reduction(train.embedding, config.embedding_dim)
@@ -56,27 +60,31 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
     network = make_student(student, frontend=frontend, embedding_dim=config.embedding_dim)
     task = DistillationTask(network, store, train, val, reduction, pairs, config, recipe.data)
     folder = run.checkpoints_dir / f"distill-{student}"
-    facts = fit(
-        task,
-        optimization(config, recipe.seed),
-        folder,
-        log=lambda **figures: run.log("distill", student=student, **figures),
-        resume=resume,
-        description=f"distilling {student}",
-    )
-    refresh_statistics(task.student, task.clean_batches())
-    save_encoder(task.student, run.student_dir(student))
-    run.record(
-        f"distill-{student}",
-        student=student,
-        teacher_sha256=teacher_sha256,
-        sha256=sha256_file(run.student_dir(student) / "model.safetensors"),
-        parameters=sum(parameter.numel() for parameter in task.student.deployable().parameters()),
-        windows=len(train),
-        variance_kept=round(reduction.kept, 4),
-        **facts,
-    )
-    forget(folder)
+    with step_log(run, f"distill-{student}", config.tensorboard) as log_step:
+        facts = fit(
+            task,
+            optimization(config, recipe.seed),
+            folder,
+            log=lambda **figures: run.log("distill", student=student, **figures),
+            log_step=log_step,
+            resume=resume,
+            description=f"distilling {student}",
+        )
+    if is_main():
+        refresh_statistics(task.student, task.clean_batches())
+        save_encoder(task.student, run.student_dir(student))
+        run.record(
+            f"distill-{student}",
+            student=student,
+            teacher_sha256=teacher_sha256,
+            sha256=sha256_file(run.student_dir(student) / "model.safetensors"),
+            parameters=sum(parameter.numel() for parameter in task.student.deployable().parameters()),
+            windows=len(train),
+            variance_kept=round(reduction.kept, 4),
+            **facts,
+        )
+        forget(folder)
+    wait_for_all()
 
 
 def optimization(config: DistillConfig, seed: int) -> Optimization:

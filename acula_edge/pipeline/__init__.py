@@ -7,14 +7,12 @@ imported inside the verb that needs them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability, RecipeError
+from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability
 from acula_edge.files import read_json, write_json
-from acula_edge.progress import notify
-from acula_edge.recipe import BenchmarkConfig, Recipe, load_recipe
+from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
 
 LATEST = "runs/latest"
@@ -44,32 +42,13 @@ def train(
         MissingCapability: the train extra is not installed.
     """
     _need("train", "torch", "torchaudio", "transformers", "accelerate", "timm")
-    from acula_edge.pipeline.names import check_names
+    from acula_edge.pipeline.opening import open_for_training
 
-    run = Run(out)
-    if resume and run.recipe_path.is_file() and recipe is None and not data and not overrides:
-        resolved = run.recipe
-    else:
-        resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data=data, overrides=overrides)
-    check_names(resolved)
-    if run.recipe_path.is_file():
-        if not resume and _has_begun(run):
-            notify("the run that was at %s is kept as %s", run.path, _set_aside(run.path))
-        elif resume and run.recipe.fingerprint() != resolved.fingerprint():
-            raise RecipeError(
-                f"{run.path} was begun with another recipe",
-                remedy="resume it without naming a recipe, or train into another folder with --out",
-            )
-        elif resume and "align" in run.manifest["stages"]:
-            notify("%s is already aligned; nothing to do", run.path)
-            return run
-    elif run.path.is_dir() and any(run.path.iterdir()):
-        raise InputError(f"{run.path} holds something that is no run", remedy="choose another folder with --out")
-    run = Run.create(out, resolved)
+    run, aligned = open_for_training(recipe, data, overrides, Path(out), resume)
+    if not aligned:
+        from acula_edge.align.train import align
 
-    from acula_edge.align.train import align
-
-    align(run, resume=resume)
+        align(run, resume=resume)
     return run
 
 
@@ -234,17 +213,6 @@ def _mend(verification: Mapping[str, Any]) -> str:
     if not verification["tasks"]:
         return "give the recipe a task that these recordings can answer (acula-edge doctor lists the tasks)"
     return "see report.html; keep more nodes in float (quantize.keep_float), calibrate on more windows"
-
-
-def _has_begun(run: Run) -> bool:
-    """Whether a run holds anything that training made; what comes before is made again at once."""
-    return run.metrics_path.is_file() or run.encoder_dir.is_dir() or run.checkpoints_dir.is_dir()
-
-
-def _set_aside(path: Path) -> Path:
-    kept = path.with_name(f"{path.name}-{datetime.now():%Y%m%d-%H%M%S}")
-    path.rename(kept)
-    return kept
 
 
 def _seal(bundle: Path) -> None:

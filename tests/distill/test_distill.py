@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from acula_edge.data.manifest import Recording
-from acula_edge.distill.degradation import degrade
+from acula_edge.distill.degradation import degrade, draw_degradation
 from acula_edge.distill.task import DistillationTask
 from acula_edge.distill.teaching import Lessons, collect_lessons, fit_reduction
 from acula_edge.encoders import make_encoder, make_student, students
@@ -40,15 +40,21 @@ class Tones:
         return (0.2 * wave + 0.01 * generator.standard_normal(len(t))).astype(np.float32)
 
 
+def draw(seed: int, count: int = 16, samples: int = 10240):
+    return draw_degradation([np.random.default_rng([seed, clip]) for clip in range(count)], samples)
+
+
 def test_degradation_changes_most_clips_keeps_shape_and_repeats_by_seed():
     wave = torch.stack([torch.from_numpy(Tones(16)[i]) for i in range(16)])
-    first = degrade(wave, np.random.default_rng(0))
-    again = degrade(wave, np.random.default_rng(0))
+    first = degrade(wave, draw(0))
+    again = degrade(wave, draw(0))
     assert torch.equal(first, again)
     assert first.shape == wave.shape and bool(torch.isfinite(first).all())
     changed = (first != wave).any(1)
     assert 8 <= int(changed.sum()) <= 16
-    assert bool(torch.isfinite(degrade(torch.zeros(2, 1024), np.random.default_rng(1))).all())
+    alone = draw_degradation([np.random.default_rng([0, 3])], wave.shape[1])
+    torch.testing.assert_close(degrade(wave[3:4], alone), first[3:4])  # what a clip gets is its own
+    assert bool(torch.isfinite(degrade(torch.zeros(2, 1024), draw(1, 2, 1024))).all())
 
 
 def test_reduction_keeps_cosines_and_says_how_much_variance():

@@ -1,0 +1,85 @@
+"""Where a training begins: its recipe made complete, its folder made or taken up again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from acula_edge.errors import InputError, RecipeError
+from acula_edge.processes import broadcast_object, is_main, main_first
+from acula_edge.progress import notify
+from acula_edge.recipe import Recipe, load_recipe
+from acula_edge.run import Run
+
+
+def open_for_training(
+    recipe: str | Path | Recipe | None,
+    data: Mapping[str, str | Path] | None,
+    overrides: Sequence[str],
+    out: Path,
+    resume: bool,
+) -> tuple[Run, bool]:
+    """The run to train (see :func:`acula_edge.pipeline.train`), and whether it is aligned already.
+
+    Of several processes the main one makes the folder, and the others take it up.
+    """
+    aligned = False
+    with main_first():
+        if is_main():
+            aligned = _open(recipe, data, overrides, Run(out), resume)
+    return Run.open(out), broadcast_object(aligned)
+
+
+def complete(recipe: Recipe) -> Recipe:
+    """The recipe with everything filled in that its encoder decides."""
+    from acula_edge.encoders.base import frontend_for
+    from acula_edge.pipeline.names import check_names
+
+    check_names(recipe)
+    if recipe.frontend is not None:
+        return recipe
+    encoder = recipe.encoder
+    return dataclasses.replace(recipe, frontend=frontend_for(encoder.name, encoder.checkpoint, encoder.options))
+
+
+def _open(
+    recipe: str | Path | Recipe | None,
+    data: Mapping[str, str | Path] | None,
+    overrides: Sequence[str],
+    run: Run,
+    resume: bool,
+) -> bool:
+    """Make or check the run's folder; whether there is nothing left to do."""
+    if resume and run.recipe_path.is_file() and recipe is None and not data and not overrides:
+        resolved = run.recipe
+    else:
+        resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data=data, overrides=overrides)
+    resolved = complete(resolved)
+    if run.recipe_path.is_file():
+        if not resume and _has_begun(run):
+            notify("the run that was at %s is kept as %s", run.path, _set_aside(run.path))
+        elif resume and run.recipe.fingerprint() != resolved.fingerprint():
+            raise RecipeError(
+                f"{run.path} was begun with another recipe",
+                remedy="resume it without naming a recipe, or train into another folder with --out",
+            )
+        elif resume and "align" in run.manifest["stages"]:
+            notify("%s is already aligned; nothing to do", run.path)
+            return True
+    elif run.path.is_dir() and any(run.path.iterdir()):
+        raise InputError(f"{run.path} holds something that is no run", remedy="choose another folder with --out")
+    Run.create(run.path, resolved)
+    return False
+
+
+def _has_begun(run: Run) -> bool:
+    """Whether a run holds anything that training made; what comes before is made again at once."""
+    return run.metrics_path.is_file() or run.encoder_dir.is_dir() or run.checkpoints_dir.is_dir()
+
+
+def _set_aside(path: Path) -> Path:
+    kept = path.with_name(f"{path.name}-{datetime.now():%Y%m%d-%H%M%S}")
+    path.rename(kept)
+    return kept

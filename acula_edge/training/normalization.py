@@ -1,0 +1,107 @@
+"""Batch normalization: its statistics over all processes while training, and plain averages once it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.distributed.nn.functional import all_reduce
+
+from acula_edge.errors import InputError
+from acula_edge.processes import world_size
+
+
+def _layers(model: nn.Module) -> list[Any]:
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+@torch.no_grad()
+def refresh_statistics(model: nn.Module, batches: Iterable[torch.Tensor]) -> None:
+    """Recompute batch normalization's running statistics as plain averages over clean inputs, weights unchanged.
+
+    The averages left by training lag behind the weights and saw masked crops; with few hundred recordings some clips
+    then leave the range that the network was trained on by a factor of a thousand.
+    """
+    layers = _layers(model)
+    momenta = [layer.momentum for layer in layers]
+    model.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    seen = 0
+    if layers:
+        for batch in batches:
+            model(batch)
+            seen += 1
+        if not seen:
+            raise InputError("there are no inputs to refresh normalization statistics on")
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    model.eval()
+
+
+@contextmanager
+def synchronized(model: nn.Module) -> Iterator[None]:
+    """Take batch normalization's statistics over all processes' shares of a batch, on any device.
+
+    torch's own SyncBatchNorm works on CUDA only. The layers keep their parameters and names: only their class changes,
+    and changes back at the end.
+    """
+    layers = _layers(model) if world_size() > 1 else []
+    classes = [type(layer) for layer in layers]
+    for layer in layers:
+        layer.__class__ = type(f"Synchronized{type(layer).__name__}", (_Synchronized, type(layer)), {})
+    try:
+        yield
+    finally:
+        for layer, former in zip(layers, classes, strict=True):
+            layer.__class__ = former
+
+
+class _Synchronized:
+    """Mixed into a batch normalization layer."""
+
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return super().forward(x)  # type: ignore[misc, no-any-return]
+        normalized = _normalize(self, x)
+        # timm's layers carry dropout and activation inside.
+        return self.act(self.drop(normalized)) if hasattr(self, "act") else normalized
+
+
+def _normalize(layer: Any, x: torch.Tensor) -> torch.Tensor:
+    axes = [axis for axis in range(x.ndim) if axis != 1]
+    precise = x.float()
+    count = x.numel() // x.shape[1] * world_size()
+    mean = all_reduce(precise.mean(axes)) / world_size()
+    shape = [1, -1] + [1] * (x.ndim - 2)
+    variance = all_reduce((precise - mean.view(shape)).square().mean(axes)) / world_size()
+    if layer.track_running_stats:
+        with torch.no_grad():
+            layer.num_batches_tracked += 1
+            momentum = layer.momentum if layer.momentum is not None else 1 / float(layer.num_batches_tracked)
+            layer.running_mean.lerp_(mean.to(layer.running_mean.dtype), momentum)
+            layer.running_var.lerp_((variance * count / max(1, count - 1)).to(layer.running_var.dtype), momentum)
+    normalized = (precise - mean.view(shape)) * torch.rsqrt(variance.view(shape) + layer.eps)
+    if layer.weight is not None:
+        normalized = normalized * layer.weight.view(shape) + layer.bias.view(shape)
+    result: torch.Tensor = normalized.to(x.dtype)
+    return result
+
+
+@contextmanager
+def frozen_statistics(model: nn.Module) -> Iterator[None]:
+    """Running statistics stay as they are: for a forward pass that repeats an earlier one."""
+    layers = _layers(model)
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
