@@ -38,7 +38,8 @@ from acula_edge.benchmark.paired import measure_pairs
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import write_json
 from acula_edge.frontend.filterbank import mel_filterbank
-from acula_edge.frontend.graph import GraphLogMel, normalize_power
+from acula_edge.frontend.forms import graph_frontend
+from acula_edge.frontend.levels import log_mel_level
 from acula_edge.frontend.reference import log_mel
 from acula_edge.frontend.spec import OPERA, FrontendSpec
 
@@ -69,7 +70,7 @@ class PlainLogMel(nn.Module):
             wave[:, None], self.kernels, stride=self.spec.hop_length, padding=self.spec.n_fft // 2
         ).chunk(2, dim=1)
         power = real * real + imag * imag
-        return normalize_power(power.transpose(1, 2) @ self.filters, self.spec)
+        return log_mel_level(power.transpose(1, 2) @ self.filters, self.spec)
 
 
 def engine(module: nn.Module, samples: int, path: Path) -> Callable[[Array], Array]:
@@ -92,7 +93,7 @@ def engine(module: nn.Module, samples: int, path: Path) -> Callable[[Array], Arr
 def compare(name: str, spec: FrontendSpec, samples: int, plan: Plan, folder: Path) -> list[dict[str, Any]]:
     """One row for each form that the graph is compared with."""
     wave = (0.1 * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
-    graph = engine(GraphLogMel(spec, samples), samples, folder / "graph.onnx")
+    graph = engine(graph_frontend(spec, samples), samples, folder / "graph.onnx")
     others: dict[str, Callable[[Array], Array]] = {
         "plain": engine(PlainLogMel(spec), samples, folder / "plain.onnx"),
         "numpy": lambda wave: log_mel(wave, spec),

@@ -35,7 +35,9 @@ LIGHT_MODULES = (
     "acula_edge.run",
 )  # fmt: skip
 # The torch forms of the front end live beside the NumPy one.
-TORCH_MODULES = ("acula_edge.frontend.forms", "acula_edge.frontend.graph", "acula_edge.frontend.torch_mel")
+TORCH_MODULES = tuple(
+    f"acula_edge.frontend.{name}" for name in ("forms", "framing", "graph", "levels", "torch_mel", "waveform")
+)
 
 
 def light_modules() -> list[str]:

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
-from acula_edge.frontend.graph import GraphLogMel
+from acula_edge.frontend.graph import GraphMelPower
+from acula_edge.frontend.levels import LEVELS
 from acula_edge.frontend.spec import FrontendSpec
-from acula_edge.frontend.torch_mel import LogMel
+from acula_edge.frontend.torch_mel import MelPower
+from acula_edge.frontend.waveform import Waveform
+
+
+class Spectrogram(nn.Module):
+    """Mel power in one of its forms, and the level that the encoder reads.
+
+    Shape: wave [B, T] -> [B, F, M].
+    """
+
+    def __init__(self, spec: FrontendSpec, power: nn.Module) -> None:
+        super().__init__()
+        self.spec = spec
+        self.power = power
+        self.level = LEVELS[spec.kind]
+
+    def forward(self, wave: torch.Tensor) -> torch.Tensor:
+        """Shape: wave [B, T] -> [B, F, M]."""
+        return self.level(self.power(wave), self.spec)
 
 
 def make_frontend(spec: FrontendSpec) -> nn.Module:
-    """The front end for training and evaluation, on any device.
+    """The front end for training and evaluation, on any device; it raises InputError on clips that are too short.
 
     Shape of the module: wave [B, T] -> mel [B, F, M].
     """
-    return LogMel(spec)
+    return Waveform(spec) if spec.kind == "waveform" else Spectrogram(spec, MelPower(spec))
 
 
 def graph_frontend(spec: FrontendSpec, samples: int) -> nn.Module:
@@ -23,6 +43,8 @@ def graph_frontend(spec: FrontendSpec, samples: int) -> nn.Module:
     Shape of the module: wave [B, T] -> mel [B, F, M].
 
     Raises:
-        InputError: `samples` is not positive.
+        InputError: `samples` is not positive, or too few for the front end.
     """
-    return GraphLogMel(spec, samples).eval()
+    if spec.kind == "waveform":
+        return Waveform(spec).eval()
+    return Spectrogram(spec, GraphMelPower(spec, samples)).eval()

@@ -1,4 +1,7 @@
-"""The front end in NumPy and double precision: slow, plain, and what the other two forms are held to."""
+"""OPERA's kind of front end in NumPy and double precision: slow, plain, and what the torch forms are held to.
+
+The other kinds are held to the libraries that they come from (tests/frontend).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.audio.resample import resample
-from acula_edge.errors import AudioError
+from acula_edge.errors import AudioError, InputError
 from acula_edge.frontend.filterbank import mel_filterbank
 from acula_edge.frontend.spec import OPERA, SILENT_SPAN_DB, FrontendSpec
 
@@ -21,7 +24,15 @@ def log_mel(wave: NDArray[np.float32], spec: FrontendSpec = OPERA) -> NDArray[np
 
     Raises:
         AudioError: not one dimension, no samples, integers, NaN or infinity.
+        InputError: the specification is of another kind.
     """
+    if spec.kind != "log-mel":
+        raise InputError(
+            "the NumPy front end has one kind",
+            given=spec.kind,
+            allowed="log-mel",
+            remedy="use acula_edge.frontend.forms.make_frontend",
+        )
     return _normalize(mel_power(wave, spec), spec)
 
 

@@ -1,48 +1,47 @@
-"""The front end in torchaudio: batched, on any device, for training and evaluation."""
+"""Mel power spectra by Fourier transforms: batched, on any device, for training and evaluation."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
-from torchaudio.functional import spectrogram
 
 from acula_edge.frontend.filterbank import mel_filterbank
-from acula_edge.frontend.graph import normalize_power
-from acula_edge.frontend.spec import OPERA, FrontendSpec
+from acula_edge.frontend.framing import emphasize, pad_ends
+from acula_edge.frontend.spec import FrontendSpec
 
 
-class LogMel(nn.Module):
-    """Log-mel spectrograms of a batch, each clip normalized by itself.
+class MelPower(nn.Module):
+    """Mel power spectra of a batch of clips of any length.
 
     The transform runs in double precision wherever the device has it: below loud rumble under the band, as body
     sounds have, single precision is off by more than 1e-4. Results are float32, also under autocast. There are no
     parameters, and nothing goes into a state dict.
 
-    Shape: wave [B, T] -> [B, F, M] in [0, 1].
+    Shape: wave [B, T] -> [B, F, M].
+
+    Raises:
+        InputError: the clips are too short to be framed.
     """
 
     filters: torch.Tensor
 
-    def __init__(self, spec: FrontendSpec = OPERA) -> None:
+    def __init__(self, spec: FrontendSpec) -> None:
         super().__init__()
         self.spec = spec
         self.register_buffer("filters", torch.from_numpy(mel_filterbank(spec)).float(), persistent=False)
 
     def forward(self, wave: torch.Tensor) -> torch.Tensor:
         """Shape: wave [B, T] -> [B, F, M]."""
+        spec = self.spec
+        spec.check_samples(wave.shape[-1])
         precision = torch.float32 if wave.device.type == "mps" else torch.float64
-        window = torch.hann_window(self.spec.n_fft, periodic=True, dtype=precision, device=wave.device)
+        kaldi = spec.kind == "kaldi-fbank"
+        window = torch.hann_window(spec.n_fft, periodic=not kaldi, dtype=precision, device=wave.device)
+        length = (spec.frames(wave.shape[-1]) - 1) * spec.hop_length + spec.n_fft
+        frames = pad_ends(wave.to(precision), spec, length).unfold(-1, spec.n_fft, spec.hop_length)
+        if kaldi:
+            frames, window = emphasize(frames - frames.mean(-1, keepdim=True), -1), window[1:]
+        spectrum = torch.fft.rfft(frames * window, n=spec.transform_length)
+        power = spectrum.real.square() + spectrum.imag.square()
         with torch.autocast(wave.device.type, enabled=False):
-            power = spectrogram(
-                wave.to(precision),
-                pad=0,
-                window=window,
-                n_fft=self.spec.n_fft,
-                hop_length=self.spec.hop_length,
-                win_length=self.spec.n_fft,
-                power=2.0,
-                normalized=False,
-                center=True,
-                pad_mode="constant",
-            )
-            return normalize_power(power.float().transpose(1, 2) @ self.filters.float(), self.spec)
+            return power.float() @ self.filters.float()

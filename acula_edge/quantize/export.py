@@ -116,8 +116,8 @@ def export_float(
     check_heads(heads, embedding_dim)
     whole = EncoderWithHeads(network, heads, embedding_dim).eval()
 
-    front = tidy(_to_onnx(listener, wave, ["waveform"], ["mel"]), "frontend", f"log-mel spectrogram: {spec.to_dict()}")
-    back = tidy(_to_onnx(whole, mel, ["mel"], ["embedding", "scores"]), "encoder", "log-mel -> embedding, task scores")
+    front = tidy(_to_onnx(listener, wave, ["waveform"], ["mel"]), "frontend", f"front end: {spec.to_dict()}")
+    back = tidy(_to_onnx(whole, mel, ["mel"], ["embedding", "scores"]), "encoder", "mel -> embedding, task scores")
     save_graph(front, folder / FRONTEND_FILE)
     save_graph(back, folder / ENCODER_FILE)
     merge_files(folder / FRONTEND_FILE, folder / ENCODER_FILE, folder / MODEL_FILE)

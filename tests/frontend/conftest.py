@@ -11,7 +11,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from acula_edge.frontend.graph import GraphLogMel
+from acula_edge.frontend.forms import graph_frontend
 from acula_edge.frontend.spec import OPERA, FrontendSpec
 
 Form = Callable[[np.ndarray], np.ndarray]
@@ -38,7 +38,7 @@ class Exported:
 def export(spec: FrontendSpec, samples: int, path: Path) -> Exported:
     """Export the graph form; `run` takes [T] and gives [F, M]."""
     program = torch.onnx.export(
-        GraphLogMel(spec, samples).eval(),
+        graph_frontend(spec, samples),
         (torch.zeros(1, samples),),
         dynamo=True,
         opset_version=18,

@@ -12,8 +12,8 @@ import torch
 from acula_edge.audio.decode import read_audio
 from acula_edge.audio.resample import resample
 from acula_edge.audio.segment import cut_windows, recording_windows
+from acula_edge.frontend.forms import make_frontend
 from acula_edge.frontend.reference import log_mel
-from acula_edge.frontend.torch_mel import LogMel
 
 TOLERANCE = 1e-4
 RATES_HZ = (2000, 4000, 8000, 16000, 44100)
@@ -46,7 +46,7 @@ def check(exported: Any, windows: np.ndarray) -> None:
     """All forms of the front end on windows [N, T]."""
     expected = np.stack([log_mel(window, exported.spec) for window in windows])
     graph = np.stack([exported.run(window) for window in windows])
-    trained = LogMel(exported.spec)(torch.from_numpy(windows)).numpy()
+    trained = make_frontend(exported.spec)(torch.from_numpy(windows)).numpy()
     assert expected.shape == graph.shape == trained.shape
     assert trained.dtype == graph.dtype == np.float32
     np.testing.assert_allclose(graph, expected, atol=TOLERANCE)
@@ -72,7 +72,7 @@ def test_forms_agree_on_silence(exported: Any) -> None:
     for wave in (silence, silence + np.float32(1e-9)):
         assert not log_mel(wave, exported.spec).any()
         assert not exported.run(wave).any()
-        assert not LogMel(exported.spec)(torch.from_numpy(wave[None])).numpy().any()
+        assert not make_frontend(exported.spec)(torch.from_numpy(wave[None])).numpy().any()
 
 
 def test_forms_differ_little_on_their_worst_sound(exported: Any) -> None:
@@ -106,13 +106,13 @@ def test_a_batch_is_normalized_clip_by_clip(exported: Any) -> None:
     rate = exported.spec.sample_rate_hz
     batch = np.stack([sound(kind, rate)[: exported.samples] for kind in ("noise", "silence", "heart")])
     batch[0] *= 1e-3
-    together = LogMel(exported.spec)(torch.from_numpy(batch)).numpy()
+    together = make_frontend(exported.spec)(torch.from_numpy(batch)).numpy()
     for mel, wave in zip(together, batch, strict=True):
         np.testing.assert_allclose(mel, log_mel(wave, exported.spec), atol=TOLERANCE)
 
 
 def test_the_training_form_ignores_autocast_and_keeps_no_state(exported: Any) -> None:
-    frontend = LogMel(exported.spec)
+    frontend = make_frontend(exported.spec)
     wave = torch.from_numpy(sound("heart", exported.spec.sample_rate_hz)[None])
     expected = frontend(wave)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -1,0 +1,56 @@
+"""From mel power to what an encoder reads: the logarithm and scaling of each kind of front end.
+
+Shape of all: power [B, F, M] or [B, M, F] -> the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from acula_edge.frontend.spec import SILENT_SPAN_DB, FrontendSpec
+
+
+def log_mel_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:
+    """Decibels below each clip's maximum, floored, and scaled to [0, 1].
+
+    Dividing by the maximum before the logarithm keeps full precision, and makes silence exactly 0 dB.
+    """
+    log_per_db = math.log(10) / 10
+    highest = power.amax((-2, -1), keepdim=True).clamp_min(spec.amin)
+    floor = (spec.amin / highest).clamp_min(10 ** (-spec.top_db / 10))
+    level = torch.log(torch.maximum(power / highest, floor))
+    lowest = level.amin((-2, -1), keepdim=True)
+    heard = (lowest < -SILENT_SPAN_DB * log_per_db).to(level.dtype)
+    if spec.normalization == "minmax":
+        scaled = level / (-lowest).clamp_min(SILENT_SPAN_DB * log_per_db)
+    else:
+        scaled = level / (spec.top_db * log_per_db)
+    return (1 + scaled) * heard
+
+
+def kaldi_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:
+    """Natural logarithm, brought to the mean and deviation of a whole corpus."""
+    return (torch.log(power.clamp_min(spec.amin)) - spec.mean) / spec.deviation
+
+
+def clap_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:
+    """Absolute decibels."""
+    return torch.log(power.clamp_min(spec.amin)) * (10 / math.log(10))
+
+
+def whisper_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:
+    """Base-10 logarithm, floored below each clip's maximum; silence (every power below `amin`) is -1.5."""
+    level = torch.log(power.clamp_min(spec.amin)) / math.log(10)
+    level = torch.maximum(level, level.amax((-2, -1), keepdim=True) - spec.top_db / 10)
+    return (level + 4) / 4
+
+
+LEVELS: dict[str, Callable[[torch.Tensor, FrontendSpec], torch.Tensor]] = {
+    "log-mel": log_mel_level,
+    "kaldi-fbank": kaldi_level,
+    "clap": clap_level,
+    "whisper": whisper_level,
+}
