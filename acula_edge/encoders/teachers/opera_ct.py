@@ -87,7 +87,7 @@ class OperaCT(AudioEncoder):
     def _embed(self, bands: torch.Tensor) -> torch.Tensor:
         """Shape: [B, 64, F] with F at most 1024 -> [B, 768]."""
         if bands.shape[2] < FRAMES:
-            bands = bands @ stretching(bands.shape[2], bands.device).to(bands.dtype)
+            bands = bands @ torch.from_numpy(stretching(bands.shape[2])).to(bands)
         return self.backbone(input_features=bands.transpose(1, 2)[:, None], return_dict=True).pooler_output
 
 
@@ -101,7 +101,7 @@ def crop_starts(frames: int) -> range:
 
 
 @lru_cache(maxsize=32)
-def stretching(frames: int, device: torch.device) -> torch.Tensor:
+def stretching(frames: int) -> np.ndarray:
     """Bicubic interpolation to 1024 frames, end points aligned, as a constant matrix.
 
     Equal to ``functional.interpolate(mode="bicubic", align_corners=True)`` along time, but a matrix product is all
@@ -115,9 +115,7 @@ def stretching(frames: int, device: torch.device) -> torch.Tensor:
     for tap in (-1, 0, 1, 2):
         source = np.clip(left + tap, 0, frames - 1).astype(int)
         np.add.at(matrix, (source, np.arange(FRAMES)), _cubic(np.abs(position - left - tap)))
-    # A tensor made in inference mode could not be used in a later training step.
-    with torch.inference_mode(False):
-        return torch.from_numpy(matrix.astype(np.float32)).to(device)
+    return matrix.astype(np.float32)
 
 
 def _cubic(distance: np.ndarray) -> np.ndarray:
