@@ -5,7 +5,7 @@ here imports torch or costs anything, and every function behaves as in a group o
 through accelerate's ``PartialState``: NCCL where there are CUDA GPUs, one per process, else Gloo.
 
 A process that is killed cannot tell the others. Both launchers then end the whole group; so must whatever else starts
-one (``srun --kill-on-bad-exit``). Failures that Python sees inside :func:`main_first` reach the others by themselves.
+one (``srun --kill-on-bad-exit``). Exceptions inside :func:`main_first` and :func:`together` reach the others here.
 """
 
 from __future__ import annotations
@@ -117,3 +117,25 @@ def main_first() -> Iterator[None]:
         if problem:
             raise AculaEdgeError(f"process {rank()} stops because the main one failed", given=problem.splitlines()[0])
         yield
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+    """All processes run the body and wait for each other; none goes on where one has failed.
+
+    Raises:
+        AculaEdgeError: in those whose body succeeded while another's failed.
+    """
+    if world_size() == 1:
+        yield
+        return
+    try:
+        yield
+    except Exception as error:
+        with contextlib.suppress(RuntimeError):
+            gather_objects(str(error) or type(error).__name__)
+        raise
+    problems = {number: problem for number, problem in enumerate(gather_objects("")) if problem}
+    if problems:
+        failed, problem = min(problems.items())
+        raise AculaEdgeError(f"process {rank()} stops because number {failed} failed", given=problem.splitlines()[0])

