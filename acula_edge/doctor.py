@@ -188,7 +188,7 @@ def _registry(module: str, attribute: str) -> Callable[[], list[str]]:
 
 
 def _language_teachers() -> list[str]:
-    return [importlib.import_module("acula_edge.language.teacher").EMBEDDED]
+    return [importlib.import_module("acula_edge.language.loading").EMBEDDED]
 
 
 _REGISTERED: dict[str, Callable[[], list[str]]] = {

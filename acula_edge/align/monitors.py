@@ -61,9 +61,12 @@ def probe_r2(embeddings: np.ndarray, targets: np.ndarray, subjects: np.ndarray, 
     rows = np.random.default_rng(0).permutation(len(embeddings))[:PROBED]
     x = embeddings[rows].astype(np.float64)
     y = targets[rows].astype(np.float64)
-    x, y = (x - x.mean(0)) / (x.std(0) + 1e-8), y - y.mean(0)
+    x = (x - x.mean(0)) / (x.std(0) + 1e-8)
+    y = y - y.mean(0)
     gram = x @ x.T
-    inverse = np.linalg.inv(gram + ridge * max(float(np.trace(gram)) / len(x), 1e-12) * np.eye(len(x)))
+    diagonal = max(float(np.trace(gram)) / len(x), 1e-12)
+    # An intercept that is all but free: centered by everyone, the others' targets would tell the left-out person's.
+    inverse = np.linalg.inv(gram + 1e3 * diagonal + ridge * diagonal * np.eye(len(x)))
     weights = inverse @ y
     residual = np.zeros_like(y)
     for subject in np.unique(subjects[rows]):

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from acula_edge.processes import is_main
+
 # A pipe has no width; rows are not folded there.
 _PIPE_WIDTH = 1000
 
@@ -22,7 +24,13 @@ def _print(table: Table) -> None:
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():
-        click.echo(line.rstrip())
+        _echo(line.rstrip())
+
+
+def _echo(text: str, err: bool = False) -> None:
+    """Of several processes only the main one speaks."""
+    if is_main():
+        click.echo(text, err=err)
 
 
 def print_table(
@@ -49,17 +57,17 @@ def print_facts(facts: Mapping[str, object], *, title: str | None = None) -> Non
 
 def print_json(value: Any) -> None:
     """Print JSON on stdout, and nothing else; paths become text, NaN is refused."""
-    click.echo(json.dumps(value, indent=2, allow_nan=False, default=str))
+    _echo(json.dumps(value, indent=2, allow_nan=False, default=str))
 
 
 def print_line(text: str = "") -> None:
     """Print one line on stdout."""
-    click.echo(text)
+    _echo(text)
 
 
 def note(text: str) -> None:
     """Say something that is not a result, on stderr."""
-    click.echo(text, err=True)
+    _echo(text, err=True)
 
 
 def _shown(value: object) -> str:

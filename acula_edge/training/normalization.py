@@ -75,7 +75,7 @@ class _Synchronized:
 
 def _normalize(layer: Any, x: torch.Tensor) -> torch.Tensor:
     axes = [axis for axis in range(x.ndim) if axis != 1]
-    precise = x.float()
+    precise = x if x.dtype == torch.float64 else x.float()
     count = x.numel() // x.shape[1] * world_size()
     mean = all_reduce(precise.mean(axes)) / world_size()
     shape = [1, -1] + [1] * (x.ndim - 2)
