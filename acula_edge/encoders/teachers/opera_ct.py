@@ -41,6 +41,7 @@ class OperaCT(AudioEncoder):
         if self.frontend.n_mels != _BANDS:
             raise InputError(f"{config.encoder} takes {_BANDS} mel bands", given=self.frontend.n_mels, allowed=[_BANDS])
         self.norm = nn.BatchNorm1d(_BANDS)
+        self.stretch = Stretch()
         self.backbone = ClapAudioModel(
             ClapAudioConfig(
                 num_mel_bins=_BANDS,
@@ -57,7 +58,7 @@ class OperaCT(AudioEncoder):
                 drop_path_rate=options["drop_path_rate"],
             )
         )
-        # Normalization comes before the stretching, which transformers does not get to do: it has to be outside.
+        # As published, normalization comes before the stretching; both are done before the backbone here.
         self.backbone.audio_encoder.set_submodule("batch_norm", nn.Identity())
         _initialize(self.backbone)
         self.projection: nn.Linear | None = None
@@ -86,15 +87,23 @@ class OperaCT(AudioEncoder):
 
     def _embed(self, bands: torch.Tensor) -> torch.Tensor:
         """Shape: [B, 64, F] with F at most 1024 -> [B, 768]."""
-        if bands.shape[2] < FRAMES:
-            bands = bands @ torch.from_numpy(stretching(bands.shape[2])).to(bands)
-        return self.backbone(input_features=bands.transpose(1, 2)[:, None], return_dict=True).pooler_output
+        features = self.stretch(bands).transpose(1, 2)[:, None]
+        return self.backbone(input_features=features, return_dict=True).pooler_output
+
+
+class Stretch(nn.Module):
+    """Bicubic interpolation to 1024 frames; a module so that exported graphs call its one node by name."""
+
+    def forward(self, bands: torch.Tensor) -> torch.Tensor:
+        """Shape: [B, 64, F] -> [B, 64, 1024]."""
+        frames = bands.shape[2]
+        return bands if frames == FRAMES else bands @ torch.from_numpy(stretching(frames)).to(bands)
 
 
 def crop_starts(frames: int) -> range:
     """First frames of the crops of a clip of more than 1024 frames.
 
-    As published, crops start at 0, 512, ... below frames - 1025, so that up to 512 frames at the end are not heard.
+    As published, crops start at 0, 512, ... below frames - 1025, so that up to 513 frames at the end are not heard.
     The published rule leaves 1025 frames without any crop and crashes; here such a clip has one, as 1026 have.
     """
     return range(0, max(1, frames - FRAMES - 1), _CROP_HOP)
@@ -102,7 +111,7 @@ def crop_starts(frames: int) -> range:
 
 @lru_cache(maxsize=32)
 def stretching(frames: int) -> np.ndarray:
-    """Bicubic interpolation to 1024 frames, end points aligned, as a constant matrix.
+    """Matrix that interpolates to 1024 frames, end points aligned.
 
     Equal to ``functional.interpolate(mode="bicubic", align_corners=True)`` along time, but a matrix product is all
     that every engine needs to know.
