@@ -15,6 +15,7 @@ from acula_edge.cli.options import DEFAULT_RUN, data_option, set_option
     "acula-edge train",
     "acula-edge train recipes/auscultation.yaml --data circor=/data/circor --data kauh=/data/kauh",
     "acula-edge train --set align.epochs=4 --set seed=1 --out runs/short",
+    "acula-edge train opera-gt --data circor=/data/circor --set encoder.checkpoint=encoder-operaGT.ckpt",
     "acula-edge train --out runs/short --resume",
 )
 @click.argument("recipe", required=False)
@@ -28,16 +29,29 @@ from acula_edge.cli.options import DEFAULT_RUN, data_option, set_option
     metavar="RUN",
     help="Folder of the run.",
 )
+@click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Stop after N optimizer steps (align.max_steps).")
 @click.option("--resume", is_flag=True, help="Go on where this run was interrupted.")
-def command(recipe: str | None, data: dict[str, Path], overrides: tuple[str, ...], out: Path, resume: bool) -> None:
+def command(
+    recipe: str | None,
+    data: dict[str, Path],
+    overrides: tuple[str, ...],
+    out: Path,
+    max_steps: int | None,
+    resume: bool,
+) -> None:
     """Align an encoder with reports written from the recordings' metadata.
 
     RECIPE is a YAML file or the name of a recipe that ships with acula-edge. Without it, acula-edge.yaml in this
     folder is used, else the phantom recipe, which makes its own recordings and needs no download.
+
+    On several GPUs: accelerate launch --multi_gpu -m acula_edge train ..., or torchrun --nproc-per-node N in its place;
+    the batch of the recipe is shared among the processes, and the result is that of one.
     """
     from acula_edge import pipeline
     from acula_edge.cli.console import note, print_line
 
+    if max_steps is not None:
+        overrides = (*overrides, f"align.max_steps={max_steps}")
     run = pipeline.train(recipe=recipe, data=data, overrides=overrides, out=out, resume=resume)
     print_line(str(run.path))
     note(f"next: acula-edge export --int8{_argument(run.path)}")
