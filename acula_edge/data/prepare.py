@@ -16,8 +16,9 @@ from acula_edge.data.splits import assign_splits, find_leaks
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import ManifestError
 from acula_edge.files import read_json, sha256_file, sha256_json, write_json, write_jsonl
+from acula_edge.processes import is_main, main_first
 from acula_edge.progress import notify, track
-from acula_edge.recipe import DataConfig, Recipe
+from acula_edge.recipe import DataConfig, Recipe, frontend_of
 from acula_edge.run import Run
 
 SCHEMA = "acula-edge/listing/1"
@@ -30,17 +31,26 @@ def prepare(recipe: Recipe, run: Run) -> WaveStore:
 
     What takes part is decided once per run: later calls with the same sources and split read it from the run's
     cache. Leaves ``RUN/recordings.jsonl``, ``RUN/set_aside.jsonl`` and counts under the stage ``data`` of the run's
-    manifest.
+    manifest. Of several processes the main one does all this, and the others open what it left.
 
     Raises:
         ManifestError: a source has no folder or contradicts itself, a person or a file's content is on two sides of
             the split, or nothing can be decoded.
+        ArtifactError: another process than the main one does not see the run's cache.
     """
-    listed = list_recordings(recipe.data, run)
-    store = WaveStore.build(
-        listed.recordings, recipe.frontend.sample_rate_hz, run.store_dir, _Ticks("decoding", len(listed.recordings))
-    )
-    set_aside = [*listed.set_aside, *store.set_aside]
+    with main_first():
+        listed = list_recordings(recipe.data, run)
+        sample_rate_hz = frontend_of(recipe).sample_rate_hz
+        if not is_main():
+            return WaveStore.open(listed.recordings, sample_rate_hz, run.store_dir)
+        ticks = _Ticks("decoding", len(listed.recordings))
+        store = WaveStore.build(listed.recordings, sample_rate_hz, run.store_dir, ticks)
+        _record(run, store, [*listed.set_aside, *store.set_aside])
+        return store
+
+
+def _record(run: Run, store: WaveStore, set_aside: Sequence[SetAside]) -> None:
+    """Leave in the run what takes part and what does not."""
     if not store.recordings:
         raise ManifestError(
             "none of the recordings can be decoded",
@@ -60,7 +70,6 @@ def prepare(recipe: Recipe, run: Run) -> WaveStore:
         run.record("data", **facts)
         if set_aside:
             notify("%d recordings are set aside; reasons are in %s", len(set_aside), run.set_aside_path)
-    return store
 
 
 def count(recordings: Sequence[Recording], set_aside: Sequence[SetAside] = ()) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from acula_edge.files import sha256_file
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.recipe import DataConfig, Recipe, Source, SplitConfig
 from acula_edge.run import Run
+from tests.group import run_together
 
 RATE = 8000
 
@@ -218,6 +219,39 @@ def test_another_source_keeps_the_first_one_s_split(recipe: Recipe, run: Run) ->
     assert all(Path(one.path).is_relative_to(run.store_dir.absolute()) for one in generated)
     listed = list_recordings(with_sources(recipe, phantom=phantom, **recipe.data.sources).data, run)
     assert listed.recordings == both.recordings, "from the cache, with paths as they were"
+
+
+def test_of_two_processes_one_decodes(recipe: Recipe, run: Run, tmp_path: Path) -> None:
+    code = f"""
+from acula_edge import processes
+from acula_edge.data import decoding, prepare
+from acula_edge.run import Run
+original, decoded = decoding.decode, []
+decoding.decode = lambda *given: decoded.append(1) or original(*given)
+run = Run({str(run.path)!r})
+store = prepare.prepare(run.recipe, run)
+print(len(decoded), len(store), store.key, round(float(abs(store[7]).sum()), 3))
+"""
+    ended = run_together(code)
+    assert [one.returncode for one in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    (first, *found), (second, *other) = (one.stdout.split() for one in ended)
+    assert (first, second) == ("20", "0") and found == other and found[0] == "20"
+    alone = prepare(recipe, Run.create(tmp_path / "alone", recipe))
+    assert found[1] == alone.key and run.recordings() == alone.recordings
+    assert run.manifest["stages"]["data"]["recordings"] == 20
+
+
+def test_no_process_waits_for_data_that_are_refused(recipe: Recipe, tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", with_sources(recipe))
+    code = f"""
+from acula_edge.data.prepare import prepare
+from acula_edge.run import Run
+run = Run({str(run.path)!r})
+prepare(run.recipe, run)
+"""
+    first, second = run_together(code)
+    assert first.returncode and "ManifestError" in first.stderr and "names no recordings" in first.stderr
+    assert second.returncode and "stops because the main one failed" in second.stderr
 
 
 def test_counts_add_up(recipe: Recipe, run: Run) -> None:

@@ -14,8 +14,8 @@ import soundfile
 from acula_edge.audio.decode import read_audio
 from acula_edge.audio.resample import resample
 from acula_edge.data.manifest import Recording
-from acula_edge.data.store import WaveStore, store_key
-from acula_edge.errors import InputError
+from acula_edge.data.store import SHARD_BYTES, WaveStore, store_key
+from acula_edge.errors import ArtifactError, InputError
 
 RATE = 8000
 HALF_STEP = 0.5 / 32768
@@ -33,6 +33,13 @@ def recordings(tmp_path, write_sound) -> list[Recording]:
         recording(write_sound(tmp_path / "in" / f"r{seed}.wav", seed, 0.25 + 0.05 * seed, rate))
         for seed, rate in enumerate(rates)
     ]
+
+
+@pytest.fixture(params=[SHARD_BYTES, 14000, 1], ids=["one shard", "two shards", "a shard each"])
+def shard_bytes(request) -> int:
+    """Sizes of a shard; of the five recordings' 4000 to 7200 bytes, with the second set aside."""
+    size: int = request.param
+    return size
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -68,11 +75,38 @@ def test_waves_are_copies(recordings: list[Recording], tmp_path: Path) -> None:
 
 def test_a_store_is_made_once(recordings: list[Recording], tmp_path: Path) -> None:
     first = WaveStore.build(recordings, RATE, tmp_path / "cache")
-    stamp = first.path.stat().st_mtime_ns
-    again = WaveStore.build(recordings, RATE, tmp_path / "cache")
-    assert again.key == first.key and first.path.stat().st_mtime_ns == stamp
-    assert sorted(files(tmp_path / "cache")) == sorted(f"waves-{first.key[:16]}.{end}" for end in ("i16", "json"))
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
+    assert {path.name for path in stamps} == {f"waves-{first.key[:16]}{end}" for end in ("-00000.i16", ".json")}
+    again = WaveStore.build(recordings, RATE, tmp_path / "cache", shard_bytes=1)
+    assert again.key == first.key, "the size of a shard is no reason to decode anew"
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()} == stamps
     assert all(np.array_equal(again[index], first[index]) for index in range(5))
+
+
+def test_no_recording_lies_in_two_shards(recordings: list[Recording], tmp_path: Path) -> None:
+    one = WaveStore.build(recordings, RATE, tmp_path / "one")
+    for shard_bytes, sizes in [(10**6, [28000]), (14800, [14400, 13600]), (11600, [8800, 5600, 6400, 7200]),
+                               (1, [4000, 4800, 5600, 6400, 7200])]:  # fmt: skip
+        store = WaveStore.build(recordings, RATE, tmp_path / f"{shard_bytes}", shard_bytes=shard_bytes)
+        assert [path.stat().st_size for path in store.shards] == sizes
+        assert sorted(files(tmp_path / f"{shard_bytes}")) == sorted(path.name for path in [*store.shards, store.path])
+        assert b"".join(path.read_bytes() for path in store.shards) == one.shards[0].read_bytes()
+        assert all(np.array_equal(store[index], one[index]) for index in range(5))
+
+
+def test_a_finished_store_is_opened_without_decoding(recordings: list[Recording], tmp_path: Path, monkeypatch) -> None:
+    with pytest.raises(ArtifactError, match="there is no finished"):
+        WaveStore.open(recordings, RATE, tmp_path / "cache")
+    built = WaveStore.build(recordings, RATE, tmp_path / "cache", shard_bytes=14000)
+    monkeypatch.setattr("acula_edge.data.decoding.read_audio", None)
+    opened = WaveStore.open(recordings, RATE, tmp_path / "cache")
+    assert (opened.key, opened.recordings, opened.shards) == (built.key, built.recordings, built.shards)
+    assert all(np.array_equal(opened[index], built[index]) for index in range(5))
+    with pytest.raises(ArtifactError):
+        WaveStore.open(recordings[1:], RATE, tmp_path / "cache")
+    built.shards[1].unlink()
+    with pytest.raises(ArtifactError):
+        WaveStore.open(recordings, RATE, tmp_path / "cache")
 
 
 def test_the_key_follows_what_is_decoded(recordings: list[Recording], write_sound) -> None:
@@ -88,8 +122,8 @@ def test_the_key_follows_what_is_decoded(recordings: list[Recording], write_soun
 
 
 def test_a_store_goes_to_another_process(recordings: list[Recording], tmp_path: Path) -> None:
-    store = WaveStore.build(recordings, RATE, tmp_path / "cache")
-    assert len(store[0]) == 2000, "mapped"
+    store = WaveStore.build(recordings, RATE, tmp_path / "cache", shard_bytes=14000)
+    assert len(store[0]) == 2000 and len(store[4]) == 3600, "mapped"
     sent = pickle.dumps(store)
     assert len(sent) < 4000, "samples do not travel"
     assert np.array_equal(pickle.loads(sent)[3], store[3])
@@ -177,103 +211,146 @@ def test_samples_beyond_full_scale_are_limited_and_named(tmp_path: Path, write_s
     assert WaveStore.build([quiet, recording(tmp_path / "loud.wav")], RATE, tmp_path / "cache").clipped == ["d/loud"]
 
 
-def build_and_break_off(recordings: list[Recording], folder: Path, after: int) -> tuple[Path, Path]:
-    """Build, interrupted as by Ctrl-C after some recordings; the samples and the journal that are left."""
+def build_and_break_off(
+    recordings: list[Recording], folder: Path, after: int, shard_bytes: int
+) -> tuple[list[Path], Path]:
+    """Build, interrupted as by Ctrl-C after some recordings; the shards and the journal that are left."""
 
     def interrupt(done: int, total: int) -> None:
         if done == after:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        WaveStore.build(recordings, RATE, folder, interrupt)
-    (part,), (journal,) = folder.glob("*.i16.part"), folder.glob("*.journal")
-    return part, journal
+        WaveStore.build(recordings, RATE, folder, interrupt, shard_bytes)
+    (journal,) = folder.glob("*.journal")
+    parts = sorted(folder.glob("*.i16.part"))
+    assert len(parts) + 1 == len(list(folder.iterdir()))
+    return parts, journal
 
 
-def recordings_done(recordings: list[Recording], folder: Path) -> list[int]:
+def recordings_done(recordings: list[Recording], folder: Path, shard_bytes: int) -> list[int]:
     """How many were done when each further one was: starts above 1 where a build went on."""
     seen: list[int] = []
-    WaveStore.build(recordings, RATE, folder, lambda done, total: seen.append(done))
+    WaveStore.build(recordings, RATE, folder, lambda done, total: seen.append(done), shard_bytes)
     return seen
 
 
 @pytest.fixture
-def whole(recordings, tmp_path) -> dict[str, bytes]:
+def whole(recordings, shard_bytes, tmp_path) -> dict[str, bytes]:
     """Files of a store that was built in one go, one of its recordings set aside."""
     Path(recordings[1].path).write_bytes(b"")
-    WaveStore.build(recordings, RATE, tmp_path / "whole")
+    store = WaveStore.build(recordings, RATE, tmp_path / "whole", shard_bytes=shard_bytes)
+    assert len(store.shards) == {SHARD_BYTES: 1, 14000: 2, 1: 4}[shard_bytes]
     return files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("after", [1, 2, 3, 5])
-def test_an_interrupted_build_goes_on(recordings, whole, tmp_path: Path, after: int) -> None:
-    build_and_break_off(recordings, tmp_path / "cache", after)
-    assert recordings_done(recordings, tmp_path / "cache") == list(range(after + 1, 6))
+@pytest.mark.parametrize("after", [1, 2, 3, 4, 5])
+def test_an_interrupted_build_goes_on(recordings, whole, shard_bytes, tmp_path: Path, after: int) -> None:
+    build_and_break_off(recordings, tmp_path / "cache", after, shard_bytes)
+    assert recordings_done(recordings, tmp_path / "cache", shard_bytes) == list(range(after + 1, 6))
+    assert files(tmp_path / "cache") == whole
+
+
+def test_a_build_goes_on_after_a_first_recording_that_is_set_aside(recordings, tmp_path: Path) -> None:
+    Path(recordings[0].path).write_bytes(b"")
+    build_and_break_off(recordings, tmp_path / "cache", 1, SHARD_BYTES)
+    assert recordings_done(recordings, tmp_path / "cache", SHARD_BYTES) == [2, 3, 4, 5]
+
+
+def test_a_build_goes_on_with_shards_of_another_size(recordings, whole, shard_bytes, tmp_path: Path) -> None:
+    build_and_break_off(recordings, tmp_path / "cache", 4, 9000)
+    recordings_done(recordings, tmp_path / "cache", shard_bytes)
+    assert files(tmp_path / "cache") == whole
+
+
+@pytest.mark.parametrize("renamed", [1, 2, 3, 4])
+def test_a_build_broken_off_while_its_shards_are_renamed_goes_on(
+    recordings, whole, shard_bytes, tmp_path: Path, renamed: int
+) -> None:
+    parts, _ = build_and_break_off(recordings, tmp_path / "cache", 5, shard_bytes)
+    for part in parts[:renamed]:
+        part.rename(part.with_suffix(""))
+    assert recordings_done(recordings, tmp_path / "cache", shard_bytes) == []
     assert files(tmp_path / "cache") == whole
 
 
 @pytest.mark.parametrize(
     "tail",
-    [b"[33", b"\0\0\0", b"\xff\xfe", b"[1]\n[2]\n", b"7\n", b'[0, 100, 0, ""]\n', b'[4800, 900000, 0, ""]\n'],
-)
-def test_a_torn_journal_costs_no_more_than_what_it_does_not_say(recordings, whole, tmp_path: Path, tail: bytes) -> None:
-    _, journal = build_and_break_off(recordings, tmp_path / "cache", 3)
+    [b"[33", b"\0\0\0", b"\xff\xfe", b"[1]\n[2]\n", b"7\n", b'[0, 0, 100, 0, ""]\n', b'[0, 4800, 900000, 0, ""]\n',
+     b'[1, 0, 100, 0, ""]\n', b'[7, 0, 100, 0, ""]\n', b'[0, 4800, "x", 0, ""]\n'],
+)  # fmt: skip
+def test_a_torn_journal_costs_no_more_than_what_it_does_not_say(
+    recordings, whole, shard_bytes, tmp_path: Path, tail: bytes
+) -> None:
+    _, journal = build_and_break_off(recordings, tmp_path / "cache", 3, shard_bytes)
     journal.write_bytes(journal.read_bytes() + tail)
-    assert recordings_done(recordings, tmp_path / "cache") == [4, 5]
+    assert recordings_done(recordings, tmp_path / "cache", shard_bytes) == [4, 5]
     assert files(tmp_path / "cache") == whole
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3000, 10**9])
-def test_samples_that_did_not_reach_the_disk_are_decoded_again(recordings, whole, tmp_path: Path, lost: int) -> None:
-    part, _ = build_and_break_off(recordings, tmp_path / "cache", 4)
-    data = part.read_bytes()
-    part.write_bytes(data[: max(0, len(data) - lost)])
-    recordings_done(recordings, tmp_path / "cache")
+@pytest.mark.parametrize("shard", [0, -1])
+def test_samples_that_did_not_reach_the_disk_are_decoded_again(
+    recordings, whole, shard_bytes, tmp_path: Path, shard: int, lost: int
+) -> None:
+    parts, _ = build_and_break_off(recordings, tmp_path / "cache", 4, shard_bytes)
+    data = parts[shard].read_bytes()
+    parts[shard].write_bytes(data[: max(0, len(data) - lost)])
+    recordings_done(recordings, tmp_path / "cache", shard_bytes)
     assert files(tmp_path / "cache") == whole
 
 
-def test_half_a_recording_beyond_the_journal_is_overwritten(recordings, whole, tmp_path: Path) -> None:
-    part, _ = build_and_break_off(recordings, tmp_path / "cache", 3)
-    part.write_bytes(part.read_bytes() + b"\x01" * 999)
-    assert recordings_done(recordings, tmp_path / "cache") == [4, 5]
+def test_half_a_recording_beyond_the_journal_is_overwritten(recordings, whole, shard_bytes, tmp_path: Path) -> None:
+    parts, _ = build_and_break_off(recordings, tmp_path / "cache", 3, shard_bytes)
+    parts[-1].write_bytes(parts[-1].read_bytes() + b"\x01" * 999)
+    begun = parts[-1].with_name(parts[-1].name.replace(f"-{len(parts) - 1:05}", f"-{len(parts):05}"))
+    begun.write_bytes(b"\x01" * 999)
+    assert recordings_done(recordings, tmp_path / "cache", shard_bytes) == [4, 5]
     assert files(tmp_path / "cache") == whole
 
 
 @pytest.mark.parametrize("gone", ["part", "journal"])
-def test_either_file_of_an_interrupted_build_may_be_missing(recordings, whole, tmp_path: Path, gone: str) -> None:
-    part, journal = build_and_break_off(recordings, tmp_path / "cache", 3)
-    (part if gone == "part" else journal).unlink()
-    assert recordings_done(recordings, tmp_path / "cache") == [1, 2, 3, 4, 5]
+def test_either_file_of_an_interrupted_build_may_be_missing(
+    recordings, whole, shard_bytes, tmp_path: Path, gone: str
+) -> None:
+    parts, journal = build_and_break_off(recordings, tmp_path / "cache", 3, shard_bytes)
+    (parts[0] if gone == "part" else journal).unlink()
+    assert recordings_done(recordings, tmp_path / "cache", shard_bytes) == [1, 2, 3, 4, 5]
     assert files(tmp_path / "cache") == whole
 
 
 @pytest.mark.parametrize("damage", ["missing", "torn", "another schema", "another key", "fewer places"])
-def test_without_a_usable_index_a_store_is_made_again(recordings, whole, tmp_path: Path, damage: str) -> None:
-    store = WaveStore.build(recordings, RATE, tmp_path / "cache")
-    index = store.path.with_suffix(".json")
-    text = index.read_text()
+def test_without_a_usable_index_a_store_is_made_again(
+    recordings, whole, shard_bytes, tmp_path: Path, damage: str
+) -> None:
+    store = WaveStore.build(recordings, RATE, tmp_path / "cache", shard_bytes=shard_bytes)
+    text = store.path.read_text()
     if damage == "missing":
-        index.unlink()
+        store.path.unlink()
     else:
         changed = {
             "torn": text[:50],
-            "another schema": text.replace("waves/1", "waves/0"),
+            "another schema": text.replace("waves/2", "waves/1"),
             "another key": text.replace(store.key, store.key[:16] + "0" * 48),
             "fewer places": text.replace('"places": [', '"places": [], "former": [', 1),
         }
-        index.write_text(changed[damage])
-    WaveStore.build(recordings, RATE, tmp_path / "cache")
+        assert changed[damage] != text
+        store.path.write_text(changed[damage])
+    WaveStore.build(recordings, RATE, tmp_path / "cache", shard_bytes=shard_bytes)
     assert files(tmp_path / "cache") == whole
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "long"])
-def test_without_whole_samples_a_store_is_made_again(recordings, whole, tmp_path: Path, damage: str) -> None:
-    path = WaveStore.build(recordings, RATE, tmp_path / "cache").path
+@pytest.mark.parametrize("shard", [0, -1])
+def test_without_whole_samples_a_store_is_made_again(
+    recordings, whole, shard_bytes, tmp_path: Path, shard: int, damage: str
+) -> None:
+    path = WaveStore.build(recordings, RATE, tmp_path / "cache", shard_bytes=shard_bytes).shards[shard]
     data = path.read_bytes()
     path.unlink()
     if damage != "missing":
         path.write_bytes(data[:-2] if damage == "short" else data + b"\x00\x00")
-    WaveStore.build(recordings, RATE, tmp_path / "cache")
+    WaveStore.build(recordings, RATE, tmp_path / "cache", shard_bytes=shard_bytes)
     assert files(tmp_path / "cache") == whole
 
 

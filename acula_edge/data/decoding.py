@@ -1,0 +1,67 @@
+"""From a recording's file to 16-bit samples at one rate, several files at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.audio.decode import read_audio
+from acula_edge.audio.resample import resample
+from acula_edge.data.manifest import Recording
+from acula_edge.errors import AudioError
+
+MIN_DURATION_S = 0.2
+FULL_SCALE = 32768
+
+Decoded = tuple[NDArray[np.int16], int]
+
+
+def decode(recording: Recording, sample_rate_hz: int) -> Decoded:
+    """Samples [T] as 16-bit integers at the rate asked for, and how many were beyond full scale.
+
+    Raises:
+        AudioError: not decodable, not finite, or shorter than 0.2 s.
+    """
+    audio = read_audio(Path(recording.path))
+    duration_s = len(audio.wave) / audio.sample_rate_hz
+    if duration_s < MIN_DURATION_S:
+        raise AudioError(f"too short: {duration_s:.3f} s of at least {MIN_DURATION_S} s")
+    try:
+        wave = resample(audio.wave, audio.sample_rate_hz, sample_rate_hz)
+    except (RuntimeError, ValueError) as error:
+        raise AudioError(
+            f"cannot be resampled from {audio.sample_rate_hz} to {sample_rate_hz} Hz", given=str(error)
+        ) from error
+    clipped = int(np.count_nonzero(np.abs(wave) > 1))
+    scaled = np.round(wave * np.float32(FULL_SCALE))
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"), clipped
+
+
+def decode_all(recordings: Sequence[Recording], sample_rate_hz: int) -> Iterator[Decoded | AudioError]:
+    """Outcome of each recording in order; a few are decoded ahead, so that the disk and the cores work together."""
+
+    def attempt(recording: Recording) -> Decoded | AudioError:
+        try:
+            return decode(recording, sample_rate_hz)
+        except AudioError as error:
+            return error
+
+    workers = min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[Decoded | AudioError]] = deque()
+        try:
+            for recording in recordings:
+                ahead.append(pool.submit(attempt, recording))
+                if len(ahead) > 2 * workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
