@@ -66,7 +66,7 @@ class AudioEncoder(PreTrainedModel):
     base_model_prefix = ""
     embedding_dim: int
     published_frontend: ClassVar[FrontendSpec] = OPERA
-    min_frames: ClassVar[int] = 1
+    min_frames: int = 1
     channels_last: ClassVar[bool] = False
     self_supervised: ClassVar[str] = ""
 

@@ -1,4 +1,4 @@
-"""What masked autoencoders over spectrograms share: patches, random masking, reconstruction error (SPEC 1.5)."""
+"""What masked autoencoders over spectrograms share: patches, positions, masking, reconstruction error (SPEC 1.5)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,21 @@ def patchify(mel: torch.Tensor, side: int) -> torch.Tensor:
     """
     grid = mel.unflatten(2, (-1, side)).unflatten(1, (-1, side))
     return grid.transpose(2, 3).flatten(3).flatten(1, 2)
+
+
+def grid_positions(rows: int, columns: int, width: int) -> torch.Tensor:
+    """Fixed position table of a grid of tokens, row by row: sines and cosines of the column, then of the row.
+
+    Row 0 of the table, the class token's, is zero.
+
+    Shape: [1, 1 + rows * columns, width].
+    """
+    position = torch.arange(rows * columns, dtype=torch.float64)
+    count = width // 4
+    frequency = 10000.0 ** (-torch.arange(count, dtype=torch.float64) / count)
+    angles = [place[:, None] * frequency for place in (position % columns, position // columns)]
+    table = torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1)
+    return torch.cat([torch.zeros(1, width, dtype=torch.float64), table]).float()[None]
 
 
 def keep_smallest(noise: torch.Tensor, keep: int) -> tuple[torch.Tensor, torch.Tensor]:

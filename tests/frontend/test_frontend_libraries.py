@@ -19,9 +19,8 @@ from acula_edge.frontend.forms import graph_frontend, make_frontend
 from acula_edge.frontend.published import AST, AUDIOMAE, CLAP, CLAP_FUSED, WAVEFORM, WHISPER
 from acula_edge.frontend.reference import log_mel
 from acula_edge.frontend.spec import OPERA, FrontendSpec
-
-from .conftest import Exported, export
-from .test_frontend_graph import EVERYWHERE
+from tests.frontend.conftest import Exported, export
+from tests.frontend.test_frontend_graph import EVERYWHERE
 
 TOLERANCE = 1e-4
 

@@ -9,7 +9,7 @@ import torch
 from timm.layers.mlp import Mlp
 from torch import nn
 
-from acula_edge.encoders.masked import take
+from acula_edge.encoders.masked import grid_positions, take
 
 POSITIONS = 1024
 NORM_EPS = 1e-6
@@ -27,12 +27,7 @@ def position_table(width: int) -> torch.Tensor:
 
     Shape: [1, 1 + 1024, width].
     """
-    position = torch.arange(POSITIONS, dtype=torch.float64)
-    count = width // 4
-    frequency = 10000.0 ** (-torch.arange(count, dtype=torch.float64) / count)
-    angles = [place[:, None] * frequency for place in (position % 64, position // 64)]
-    rows = torch.cat([wave for angle in angles for wave in (angle.sin(), angle.cos())], dim=1)
-    return torch.cat([torch.zeros(1, width, dtype=torch.float64), rows]).float()[None]
+    return grid_positions(POSITIONS // 64, 64, width)
 
 
 def initialize_linear(module: nn.Module) -> None:
