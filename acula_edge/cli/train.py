@@ -29,7 +29,7 @@ from acula_edge.cli.options import DEFAULT_RUN, data_option, set_option
     metavar="RUN",
     help="Folder of the run.",
 )
-@click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Stop after N optimizer steps (align.max_steps).")
+@click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Stop after N optimizer steps.")
 @click.option("--resume", is_flag=True, help="Go on where this run was interrupted.")
 def command(
     recipe: str | None,

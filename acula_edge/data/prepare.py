@@ -49,6 +49,25 @@ def prepare(recipe: Recipe, run: Run) -> WaveStore:
         return store
 
 
+def at_rate(store: WaveStore, run: Run, sample_rate_hz: int) -> WaveStore:
+    """The same recordings in the same order at another rate, decoded once more from the files; `store` at its own rate.
+
+    Raises:
+        ManifestError: a recording that could be decoded at one rate cannot be at the other.
+    """
+    if sample_rate_hz == store.sample_rate_hz:
+        return store
+    with main_first():
+        if is_main():
+            ticks = _Ticks(f"decoding at {sample_rate_hz} Hz", len(store))
+            WaveStore.build(store.recordings, sample_rate_hz, run.store_dir, ticks)
+    other = WaveStore.open(store.recordings, sample_rate_hz, run.store_dir)
+    if other.set_aside:
+        first = other.set_aside[0]
+        raise ManifestError(f"{first.path} cannot be decoded at {sample_rate_hz} Hz", given=first.reason)
+    return other
+
+
 def _record(run: Run, store: WaveStore, set_aside: Sequence[SetAside]) -> None:
     """Leave in the run what takes part and what does not."""
     if not store.recordings:

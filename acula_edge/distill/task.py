@@ -14,6 +14,7 @@ from torch.nn import functional
 from acula_edge.align.augmentation import MaskDraws, draw_masks, mask_spectrogram
 from acula_edge.align.objectives import debiased_cka
 from acula_edge.align.pairs import Pairs, Waves
+from acula_edge.audio.resample import resample
 from acula_edge.distill.degradation import Degradation, degrade, draw_degradation
 from acula_edge.distill.teaching import Lessons, Reduction, windows_of
 from acula_edge.encoders.students import Student
@@ -40,7 +41,7 @@ class DistillationTask(nn.Module):
 
     Args:
         student: trained in place.
-        store: waveforms at the student's rate.
+        store: waveforms at the teacher's rate; the student gets them at its own.
         train, val: windows with the teacher's embeddings.
         reduction: from the teacher's space to the student's.
         pairs: report targets of training recordings, for CKA to the reports; None leaves the term out.
@@ -108,12 +109,17 @@ class DistillationTask(nn.Module):
         """The student starts from nothing that is worth keeping."""
 
     def _windows(self, lessons: Lessons, items: np.ndarray) -> torch.Tensor:
-        rate = self.student.frontend.sample_rate_hz
-        rows = [
+        """The windows that the teacher heard, at the student's rate: [n, T]."""
+        own = self.student.frontend
+        rate = self.waves.store.sample_rate_hz
+        windows = [
             windows_of(self.waves.store, int(lessons.row[item]), self.data, rate)[int(lessons.number[item])]
             for item in items
         ]
-        return torch.from_numpy(np.stack(rows))
+        if rate != own.sample_rate_hz:
+            samples = own.samples(self.data.window_s)
+            windows = [np.resize(resample(window, rate, own.sample_rate_hz), samples) for window in windows]
+        return torch.from_numpy(np.stack(windows))
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -11,7 +11,7 @@ from acula_edge.data.prepare import prepare
 from acula_edge.distill.task import DistillationTask
 from acula_edge.distill.teaching import collect_lessons, fit_reduction
 from acula_edge.encoders import load_encoder, make_student
-from acula_edge.errors import ArtifactError, InputError
+from acula_edge.errors import ArtifactError
 from acula_edge.files import sha256_file
 from acula_edge.processes import is_main, main_first, start, wait_for_all
 from acula_edge.recipe import DistillConfig
@@ -25,7 +25,6 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
 
     Raises:
         ArtifactError: the run has no aligned encoder yet.
-        InputError: teacher and student front ends are at different rates (one store serves both).
     """
     if not (run.encoder_dir / "model.safetensors").is_file():
         raise ArtifactError(
@@ -37,12 +36,6 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
     store = prepare(recipe, run)
     teacher = load_encoder(run.encoder_dir)
     frontend = config.frontend or teacher.frontend
-    if frontend.sample_rate_hz != teacher.frontend.sample_rate_hz:
-        raise InputError(
-            "the student's front end must have the teacher's sample rate",
-            given=frontend.sample_rate_hz,
-            allowed=f"{teacher.frontend.sample_rate_hz} Hz",
-        )
     splits = [recording.split for recording in store.recordings]
     rows = [index for index, split in enumerate(splits) if split in ("train", "val")]
     teacher_sha256 = sha256_file(run.encoder_dir / "model.safetensors")

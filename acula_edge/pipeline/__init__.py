@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability
-from acula_edge.files import read_json, write_json
+from acula_edge.files import write_json
 from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
 
@@ -230,8 +230,7 @@ def _float_teacher(bundle: Path) -> dict[str, Any]:
         return {}
     from acula_edge.pipeline.evaluation import teacher_callable
 
-    samples = read_json(bundle / "bundle.json")["input"]["samples"]
-    return {"float teacher, PyTorch": teacher_callable(Run.open(folder), samples)}
+    return {"float teacher, PyTorch": teacher_callable(Run.open(folder))}
 
 
 def _installed(package: str) -> bool:

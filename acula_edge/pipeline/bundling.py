@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from acula_edge.data.prepare import prepare
+from acula_edge.data.prepare import at_rate, prepare
 from acula_edge.encoders import load_encoder
 from acula_edge.files import sha256_file
 from acula_edge.pipeline.evaluation import encoder_embeddings, select_tasks
@@ -20,7 +20,7 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool) -> 
     store = prepare(recipe, run)
     source = run.encoder_dir if student is None else run.student_dir(student)
     network = load_encoder(source).deployable()
-    embeddings = encoder_embeddings(network, store, recipe)
+    embeddings = encoder_embeddings(network, at_rate(store, run, network.frontend.sample_rate_hz), recipe)
     tasks = select_tasks(recipe.verify.tasks, store)
     heads = fit_heads(embeddings, store.recordings, tasks, recipe.seed)
     origin = {

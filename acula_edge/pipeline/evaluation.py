@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from acula_edge.data.prepare import prepare
+from acula_edge.data.prepare import at_rate, prepare
 from acula_edge.data.store import WaveStore
 from acula_edge.distill.teaching import collect_lessons
 from acula_edge.encoders import load_encoder
@@ -73,8 +73,9 @@ def teacher_embeddings(run: Run, store: WaveStore) -> np.ndarray:
 
 
 def model_embeddings(run: Run, model: Path, store: WaveStore) -> np.ndarray:
-    """An ONNX model's embedding of every recording, [R, D], kept under the model's hash."""
+    """The embedding of every recording by a bundle's ONNX model, [R, D], kept under the model's hash."""
     recipe = run.recipe
+    store = at_rate(store, run, read_json(model.parent / "bundle.json")["input"]["sample_rate_hz"])
     key = sha256_json([sha256_file(model), store.key, recipe.data])
     file = run.store_dir / f"embeddings-{key[:16]}.npy"
     if file.is_file():
@@ -120,10 +121,11 @@ def _embed_with_progress(
     return result
 
 
-def teacher_callable(run: Run, samples: int) -> Callable[[], None]:
+def teacher_callable(run: Run) -> Callable[[], None]:
     """One call of the float teacher in PyTorch, waveform to embedding, one thread; for the benchmark."""
     encoder = load_encoder(run.encoder_dir)
     frontend = make_frontend(encoder.frontend)
+    samples = encoder.frontend.samples(run.recipe.data.window_s)
     wave = torch.from_numpy(np.random.default_rng(0).standard_normal((1, samples)).astype(np.float32) * 0.1)
     threads = run.recipe.benchmark.threads
 

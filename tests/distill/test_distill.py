@@ -129,3 +129,17 @@ def test_a_student_takes_clips_whose_frames_fill_no_whole_patch():
     assert student.patch == 2
     with torch.no_grad():
         assert student.embed_mel(torch.rand(2, 251, 64)).shape == (2, 16)
+
+
+def test_a_student_at_another_rate_hears_the_teachers_windows():
+    store = Tones(4)
+    lessons = Lessons(np.arange(4), np.zeros(4, int), np.eye(4, dtype=np.float32))
+    slow = FrontendSpec(sample_rate_hz=2000, n_fft=128, hop_length=64, n_mels=64, fmin_hz=25, fmax_hz=1000)
+    student = make_student("tiny", frontend=slow, embedding_dim=4)
+    task = DistillationTask(
+        student, store, lessons, lessons, fit_reduction(lessons.embedding, 4), None, DistillConfig(), DATA
+    )
+    windows = task._windows(lessons, np.array([0, 2])).numpy()
+    assert windows.shape == (2, 5120)
+    heard = np.abs(np.fft.rfft(windows[1] * np.hanning(5120)))
+    assert np.argmax(heard) * 2000 / 5120 == pytest.approx(100 + 37 * 2, abs=4)  # the pitch that the store has
