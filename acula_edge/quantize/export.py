@@ -152,6 +152,8 @@ def _deployable(encoder: Any) -> nn.Module:
 
 
 def _to_onnx(module: nn.Module, example: torch.Tensor, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
+    # The exporter calls values after operators, and torch has one named "embedding": no output may be called so yet.
+    unlike = [f"{name}/output" for name in outputs]
     with _quiet(), torch.no_grad():
         try:
             program = torch.onnx.export(
@@ -160,7 +162,7 @@ def _to_onnx(module: nn.Module, example: torch.Tensor, inputs: list[str], output
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=inputs,
-                output_names=outputs,
+                output_names=unlike,
                 external_data=False,
                 verbose=False,
             )
@@ -177,7 +179,17 @@ def _to_onnx(module: nn.Module, example: torch.Tensor, inputs: list[str], output
             "the exporter used operators outside the ONNX standard", given=version, allowed=f"opset {OPSET}"
         )
     model.ir_version = IR_VERSION
+    _rename(model, {name: f"{name}/value" for name in outputs})
+    _rename(model, dict(zip(unlike, outputs, strict=True)))
     return model
+
+
+def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for value in [*model.graph.output, *model.graph.initializer]:
+        value.name = names.get(value.name, value.name)
 
 
 @contextmanager

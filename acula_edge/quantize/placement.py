@@ -34,8 +34,9 @@ class Placement:
 def place(model: onnx.ModelProto, profile: Profile, keep_float: Sequence[str] = ()) -> Placement:
     """Choose nodes: weighted ones with constant weights, and between them whatever runs on integers as well.
 
-    Heads always stay in float, and so does the stem: the first convolution (few channels, and sensitive), with any
-    depthwise convolutions behind it that make the map smaller, since the step to integers costs by the map's size.
+    Heads always stay in float, and so does the stem: the first convolution (few channels, and sensitive), with what
+    leads to it (resizing the spectrogram, for instance) and any depthwise convolutions behind it that make the map
+    smaller, since the step to integers costs by the map's size.
 
     Raises:
         InputError: a pattern that matches no node, or nothing left to quantize.
@@ -98,7 +99,7 @@ def _stem(model: onnx.ModelProto) -> set[str]:
     node = next((node for node in model.graph.node if node.op_type == "Conv" and node.input[1] in constants), None)
     if node is None or (known[node.input[1]][1] or 0) * attribute(node, "group", 1) > FEW_CHANNELS:
         return set()
-    stem = {node.name}
+    stem = {node.name, *_before(model, node)}
     while True:
         following = read_by[node.output[0]]
         if len(following) == 1 and following[0].op_type in ("Relu", "Clip"):
@@ -110,6 +111,17 @@ def _stem(model: onnx.ModelProto) -> set[str]:
         if not depthwise or max(attribute(node, "strides", [1])) < 2:
             return stem
         stem.add(node.name)
+
+
+def _before(model: onnx.ModelProto, node: onnx.NodeProto) -> set[str]:
+    """Names of the nodes that `node` depends on."""
+    made_by, names, open_inputs = producers(model), set[str](), list(node.input)
+    while open_inputs:
+        source = made_by.get(open_inputs.pop())
+        if source is not None and source.name not in names:
+            names.add(source.name)
+            open_inputs.extend(source.input)
+    return names
 
 
 def _carriers(

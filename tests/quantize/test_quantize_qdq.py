@@ -258,3 +258,26 @@ def test_profiles_without_that_limit_use_all_of_eight_bits(
     weights = stored_weights(folder / "encoder.int8.onnx")
     assert all((np.abs(values).reshape(len(values), -1).max(axis=1) == 127).all() for values in weights)
     assert max(largest_sum(values) for values in weights) > 128
+
+
+def test_what_leads_to_the_first_convolution_stays_in_float(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    weights = {
+        "stretch": generator.standard_normal((8, 16)), "patches": generator.standard_normal((6, 1, 2, 2)),
+        "mix": generator.standard_normal((6, 6, 1, 1)),
+    }  # fmt: skip
+    nodes = [
+        onnx.helper.make_node("MatMul", ["mel", "stretch"], ["wide"], name="stretch"),
+        onnx.helper.make_node("Conv", ["wide", "patches"], ["tokens"], name="patches", strides=[2, 2]),
+        onnx.helper.make_node("Conv", ["tokens", "mix"], ["embedding"], name="mix"),
+    ]
+    graph = onnx.helper.make_graph(
+        nodes, "encoder",
+        [onnx.helper.make_tensor_value_info("mel", onnx.TensorProto.FLOAT, [1, 1, 8, 8])],
+        [onnx.helper.make_tensor_value_info("embedding", onnx.TensorProto.FLOAT, [1, 6, 4, 8])],
+        [numpy_helper.from_array(values.astype(np.float32), name) for name, values in weights.items()],
+    )  # fmt: skip
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    placement = place(model, profiles["cpu_x86"])
+    assert placement.quantized == ["mix"]
+    assert {entry["node"] for entry in placement.kept} == {"stretch", "patches"}
