@@ -76,6 +76,8 @@ def _metrics() -> list[Json]:
                 "learning_rate": 1e-3 * fade,
                 "seconds": 31.5,
                 "effective_rank": 9.0 + 12 * fade,
+                "val_probe_r2": 0.3 - 0.5 * fade,
+                "cka_to_start": 0.4 + 0.6 * fade,
             }
         )
     for epoch in range(1, 9):

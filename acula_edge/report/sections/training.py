@@ -16,15 +16,16 @@ _ALIGN_FIGURES = (
     ("loss", "Training loss", False),
     ("val_cka", "Validation CKA", True),
     ("val_recall_at_10", "Report found among the first 10 (validation)", True),
-    ("val_recall_at_1", "Report found first (validation)", True),
-    ("val_mrr", "Mean reciprocal rank (validation)", True),
+    ("val_probe_r2", "Report's variance that a linear probe reads in new persons (validation)", False),
     ("effective_rank", "Effective rank of embeddings", False),
+    ("cka_to_start", "Linear CKA to the starting encoder (validation)", True),
+    ("val_mrr", "Mean reciprocal rank (validation)", True),
 )
 _DISTILL_FIGURES = (
     ("loss", "Training loss", False),
     ("val_cosine", "Cosine to the teacher (validation)", True),
 )
-_MAX_ALIGN_CHARTS = 4
+_MAX_ALIGN_CHARTS = 6
 
 
 def training_section(evidence: Evidence) -> Section:
