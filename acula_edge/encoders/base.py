@@ -55,7 +55,7 @@ class AudioEncoder(PreTrainedModel):
     Attributes:
         embedding_dim: width D of the embedding.
         published_frontend: the front end that the public weights were trained with.
-        min_frames: fewest frames that the network can take.
+        min_frames, max_frames: fewest and most frames that the network can take; None for any number.
         channels_last: train with channels next to each other in memory. Depthwise convolutions gain a third of their
             time; torch 2.14 crashes on strided 1x1 convolutions of few channels, so it is not for every network.
         self_supervised: name of the objective that this architecture was made for; "" for none.
@@ -67,6 +67,7 @@ class AudioEncoder(PreTrainedModel):
     embedding_dim: int
     published_frontend: ClassVar[FrontendSpec] = OPERA
     min_frames: int = 1
+    max_frames: int | None = None
     channels_last: ClassVar[bool] = False
     self_supervised: ClassVar[str] = ""
 
@@ -94,13 +95,20 @@ class AudioEncoder(PreTrainedModel):
         return self.embed_mel(mel)
 
     def check_frames(self, frames: int) -> None:
-        """Refuse clips that are shorter than the network's receptive layout allows."""
+        """Refuse clips that are shorter or longer than the network's receptive layout allows."""
         if frames < self.min_frames:
             raise InputError(
                 f"the clip is too short for {self.config.encoder}",
                 given=f"{frames} frames",
                 allowed=f"at least {self.min_frames} frames",
                 remedy="repeat-pad it (acula_edge.audio.segment.repeat_pad)",
+            )
+        if self.max_frames is not None and frames > self.max_frames:
+            raise InputError(
+                f"the clip is too long for {self.config.encoder}",
+                given=f"{frames} frames",
+                allowed=f"at most {self.max_frames} frames",
+                remedy="cut it into windows (data.window_s) and average their embeddings",
             )
 
     @torch.no_grad()

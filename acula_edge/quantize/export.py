@@ -195,15 +195,17 @@ def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter's own chatter says nothing to a user of this program."""
-    logger = logging.getLogger("torch.onnx")
-    former = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    former = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(former)
+        for logger, level in zip(loggers, former, strict=True):
+            logger.setLevel(level)
 
 
 def _torch_embeddings(network: nn.Module, frontend: nn.Module, windows: NDArray[np.float32]) -> NDArray[np.float32]:

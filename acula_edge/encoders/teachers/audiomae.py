@@ -59,6 +59,7 @@ class AudioMAE(AudioEncoder):
                 "audiomae cannot pad to this length", given=frames, allowed="multiples of 16 up to 1024, or null"
             )
         self.embedding_dim = width
+        self.max_frames = frames or _MAX_FRAMES
         self.columns = self.frontend.n_mels // _SIDE
         norm: Any = partial(nn.LayerNorm, eps=_NORM_EPS)
         self.patch_embed = PatchEmbed(img_size=None, patch_size=_SIDE, in_chans=1, embed_dim=width)
@@ -71,17 +72,6 @@ class AudioMAE(AudioEncoder):
         initialize_linear(self)
         nn.init.xavier_uniform_(self.patch_embed.proj.weight.flatten(1))
         nn.init.normal_(self.cls_token, std=0.02)
-
-    def check_frames(self, frames: int) -> None:
-        super().check_frames(frames)
-        longest = self.options["frames"] or _MAX_FRAMES
-        if frames > longest:
-            raise InputError(
-                f"the clip is too long for {self.config.encoder}",
-                given=f"{frames} frames",
-                allowed=f"at most {longest} frames",
-                remedy="cut it into windows (data.window_s) and average their embeddings",
-            )
 
     def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
         tokens = self._encode(self._tokens(self._padded(mel)))
