@@ -18,7 +18,7 @@ from torch import nn
 from acula_edge.errors import InputError
 from acula_edge.files import atomic_folder, atomic_path
 from acula_edge.run import Run
-from acula_edge.training import Optimization, fit
+from acula_edge.training import Assignment, Optimization, fit
 from tests.pipeline.conftest import acula_edge, leftovers, snapshot, write_recipe
 
 _PR_CAPBSET_DROP = 24
@@ -99,8 +99,14 @@ def test_a_training_state_that_does_not_fit_is_an_error_a_user_can_mend(tmp_path
             super().__init__()
             self.weight = nn.Parameter(torch.zeros(100_000))
 
-        def forward(self, items: np.ndarray, generator: np.random.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        def load(self, assignment: Assignment) -> None:
+            return None
+
+        def forward(self, assignment: Assignment, loaded: None) -> tuple[torch.Tensor, dict[str, float]]:
             return self.weight.sum(), {}
+
+        def begin(self) -> None:
+            return None
 
         def validate(self) -> dict[str, float]:
             return {}

@@ -1,0 +1,84 @@
+"""Quantization, and what an artifact must show before it leaves the house."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from acula_edge.bounds import Bounded
+
+
+@dataclass(frozen=True)
+class QuantizeConfig(Bounded):
+    """Static INT8 quantization.
+
+    Attributes:
+        profile: what the artifact is for; decides the form of the QDQ graph.
+        calibration: name of a definition in ``calibration/``.
+        calibration_windows: windows taken, from training subjects only.
+        method: how ranges are found.
+        keep_float: name patterns of nodes that stay in float.
+    """
+
+    at_least: ClassVar = {"calibration_windows": 1}
+
+    profile: Literal["cpu_x86", "cpu_arm", "tensorrt"] = "cpu_x86"
+    calibration: str = "default"
+    calibration_windows: int = 200
+    method: Literal["minmax", "percentile", "entropy"] = "minmax"
+    keep_float: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """What an INT8 artifact must show before `export` succeeds. Written into the run before anything is measured.
+
+    Attributes:
+        max_mean_drop: largest mean AUROC loss of INT8 against its float student.
+        max_task_drop: largest loss on any task.
+        min_cosine: smallest mean cosine between INT8 and float student embeddings.
+        refuse_inferior: refuse when any task's verdict is ``inferior``.
+        refuse_inconclusive: refuse also when any verdict is ``inconclusive``.
+    """
+
+    max_mean_drop: float = 0.01
+    max_task_drop: float = 0.03
+    min_cosine: float = 0.97
+    refuse_inferior: bool = True
+    refuse_inconclusive: bool = False
+
+
+@dataclass(frozen=True)
+class VerifyConfig(Bounded):
+    """Evaluation of artifacts on tasks (DESIGN section 5).
+
+    Attributes:
+        tasks: task ids, or ``["all"]`` for every task that the data can answer.
+        margin_auroc_student, margin_auroc_teacher: non-inferiority margins of INT8 against each.
+        margin_mae_relative: equivalence margin for regression, as a share of the float MAE.
+        bootstrap: resamples over subjects.
+        alpha: one-sided level.
+    """
+
+    at_least: ClassVar = {"bootstrap": 1}
+    above: ClassVar = {"margin_auroc_student": 0, "margin_auroc_teacher": 0, "margin_mae_relative": 0, "alpha": 0}
+    below: ClassVar = {"alpha": 0.5}
+
+    tasks: list[str] = field(default_factory=lambda: ["all"])
+    margin_auroc_student: float = 0.01
+    margin_auroc_teacher: float = 0.02
+    margin_mae_relative: float = 0.02
+    bootstrap: int = 2000
+    alpha: float = 0.05
+    seed: int = 0
+    gate: GateConfig = field(default_factory=GateConfig)
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig(Bounded):
+    """How long latency is measured: ``quick`` is 5 loops of 2 s, ``full`` 5 loops of 10 s, ``smoke`` 2 of 0.2 s."""
+
+    at_least: ClassVar = {"threads": 1}
+
+    mode: Literal["smoke", "quick", "full"] = "quick"
+    threads: int = 1

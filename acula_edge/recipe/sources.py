@@ -1,0 +1,126 @@
+"""Which recordings, how they are split, and what a report says: everything before training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from acula_edge.bounds import Bounded
+from acula_edge.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class Source:
+    """One corpus: which reader understands it and where it lies.
+
+    Attributes:
+        reader: name of a registered reader.
+        root: its folder; given by ``--data NAME=DIR`` where the recipe leaves it open.
+        options: keyword arguments of the reader (the phantom generator's size, for instance).
+    """
+
+    reader: str = ""
+    root: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Subject-disjoint split: persons are dealt to `folds`; fold number `fold` is the test set.
+
+    Attributes:
+        folds: number of folds over persons.
+        fold: the one held out for testing.
+        val_fraction: share of the remaining persons kept for validation.
+        seed: of the dealing; equal seeds give equal splits.
+    """
+
+    folds: int = 5
+    fold: int = 0
+    val_fraction: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folds < 2 or not 0 <= self.fold < self.folds:
+            raise RecipeError(
+                "data.split.fold must be one of the folds", given=self.fold, allowed=f"0..{self.folds - 1}"
+            )
+        if not 0 <= self.val_fraction < 0.5:
+            raise RecipeError("data.split.val_fraction out of range", given=self.val_fraction, allowed="0 to below 0.5")
+
+
+@dataclass(frozen=True)
+class DataConfig(Bounded):
+    """Corpora, their split, and the window that every stage sees.
+
+    Attributes:
+        window_s: length of the window that a model embeds.
+        hop_s: hop between windows of a recording at evaluation.
+        trim_top_db: leading and trailing parts this far below the loudest are cut; null keeps everything.
+    """
+
+    above: ClassVar = {"window_s": 0, "hop_s": 0, "trim_top_db": 0}
+
+    sources: dict[str, Source] = field(default_factory=dict)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    window_s: float = 8.16
+    hop_s: float = 4.08
+    trim_top_db: float | None = 60.0
+
+
+@dataclass(frozen=True)
+class LanguageConfig(Bounded):
+    """The frozen language model that reads the reports.
+
+    Attributes:
+        model: Hugging Face id, a folder, or ``"minilm"`` for the embedded one. Of a multimodal model (MedGemma) only
+            the language model is loaded. Weights must be safetensors; remote code is never run.
+        revision: commit or tag of a Hugging Face id.
+        layer: which hidden state: 0 is the token embeddings, n the n-th layer, -1 the last, after the final norm.
+        pooling: ``"mean"`` over a report's own tokens, its ``"last"`` token, or its first, ``"cls"`` (encoders only).
+        normalize: scale each vector to length 1; null does so for ``"last"`` and ``"cls"``.
+        max_length: tokens kept.
+        lowercase: whether reports are lower-cased first.
+        precision: the model runs in; ``"auto"`` is bfloat16 on CUDA and float32 on the CPU.
+        batch_size: reports at a time; halved by itself where the GPU's memory does not suffice.
+        storage: numbers of the cache; ``"float16"`` halves it (100,000 reports of MedGemma-4B: 0.5 GB instead of 1).
+    """
+
+    at_least: ClassVar = {"max_length": 1, "batch_size": 1}
+
+    model: str = "minilm"
+    revision: str | None = None
+    layer: int = -1
+    pooling: Literal["mean", "last", "cls"] = "mean"
+    normalize: bool | None = None
+    max_length: int = 128
+    lowercase: bool = False
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    batch_size: int = 64
+    storage: Literal["float32", "float16"] = "float32"
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether vectors are scaled to length 1."""
+        return self.pooling != "mean" if self.normalize is None else self.normalize
+
+
+@dataclass(frozen=True)
+class ReportsConfig(Bounded):
+    """Clinical reports written from metadata.
+
+    Attributes:
+        writer: name of the writer.
+        variants: phrasings per recording; their embeddings are averaged, which leaves facts and drops phrasing.
+        demographics: whether age band and sex may enter a report.
+        shuffle: give every recording another recording's report of the same data set (a negative control).
+        seed: equal seeds give equal reports.
+    """
+
+    at_least: ClassVar = {"variants": 1}
+
+    writer: str = "template"
+    variants: int = 8
+    demographics: bool = False
+    shuffle: bool = False
+    seed: int = 0
