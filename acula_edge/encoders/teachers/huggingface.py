@@ -98,9 +98,9 @@ class HuggingFace(AudioEncoder):
     def deployable(self) -> AudioEncoder:
         """A copy in evaluation mode; the convolution of positions has one weight, not norm and direction apart."""
         merged = copy.deepcopy(self).eval()
-        for module in merged.modules():
-            if parametrize.is_parametrized(module, "weight"):
-                parametrize.remove_parametrizations(module, "weight")
+        for name, module in list(merged.named_modules()):
+            if isinstance(module, nn.Conv1d) and parametrize.is_parametrized(module, "weight"):
+                merged.set_submodule(name, _plain(module))
         return merged
 
     @classmethod
@@ -178,6 +178,26 @@ def _cut(backbone: nn.Module, options: dict[str, Any]) -> nn.Module:
     if layer < depth and behind:
         encoder.layer_norm = nn.Identity()
     return backbone
+
+
+def _plain(conv: nn.Conv1d) -> nn.Conv1d:
+    """A convolution with the weight that a parametrized one computes.
+
+    ``remove_parametrizations`` would break the original along with its copy: the two share a class.
+    """
+    plain = nn.Conv1d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size[0],
+        stride=conv.stride[0],
+        padding=conv.padding[0],
+        dilation=conv.dilation[0],
+        groups=conv.groups,
+        bias=conv.bias is not None,
+    )
+    state = {"weight": conv.weight} if conv.bias is None else {"weight": conv.weight, "bias": conv.bias}
+    plain.load_state_dict(state)
+    return plain
 
 
 def _receptive_field(model: PretrainedConfig) -> int:
