@@ -175,7 +175,7 @@ def test_a_shown_recipe_is_the_same_recipe(invoke: Invoke, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("override", "meant"),
     [
-        ("encoder.name=opera-ec", "opera-ce"),
+        ("encoder.name=mobilnet", "mobilenet"),
         ("distill.student=bsae", "base"),
         ("align.objectives={infonec: 1.0}", "infonce"),
         ("verify.tasks=[C11]", "C1"),
