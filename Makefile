@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
     "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
 
+TEST_PROCESSES ?= 2
+
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.acula-edge-installed
 
@@ -34,7 +36,7 @@ demo: install
 	$(BIN)/acula-edge demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 lint: install
 	$(BIN)/ruff check .

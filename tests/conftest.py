@@ -7,6 +7,16 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: two test processes with two threads each would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one room share what is costly to make, so one process takes them all."""
+    for item in items:
+        rooms = item.path.relative_to(Path(__file__).parent).parts[:-1]
+        item.add_marker(pytest.mark.xdist_group("/".join(rooms) or item.path.name))
+
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
