@@ -4,6 +4,9 @@ A launcher tells every process its number in ``RANK`` and how many there are in 
 here imports torch or costs anything, and every function behaves as in a group of one. With them the processes meet
 through accelerate's ``PartialState``: NCCL where there are CUDA GPUs, one per process, else Gloo.
 
+Without GPUs start them with ``torchrun``: ``accelerate launch`` starts several there through MPI only, whose variables
+are not read.
+
 A process that is killed cannot tell the others. Both launchers then end the whole group; so must whatever else starts
 one (``srun --kill-on-bad-exit``). Exceptions inside :func:`main_first` and :func:`together` reach the others here.
 """

@@ -18,10 +18,11 @@ def test_alone_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (processes.rank(), processes.world_size(), processes.is_main()) == (0, 1, True)
     processes.wait_for_all()
     assert processes.broadcast_object("value") == "value" and processes.gather_objects("value") == ["value"]
-    with processes.main_first():
-        pass
-    with pytest.raises(ZeroDivisionError), processes.main_first():
-        raise ZeroDivisionError
+    for context in (processes.main_first, processes.together):
+        with context():
+            pass
+        with pytest.raises(ZeroDivisionError), context():
+            raise ZeroDivisionError
     assert processes._state is None
 
 
@@ -71,6 +72,23 @@ processes.wait_for_all()
     for number, ended in enumerate(run_together(code)):
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.splitlines() == ["True", f"{number} 2 {number == 0}", "{'from': 0} [0, 10]"]
+
+
+def test_nobody_goes_on_where_one_has_failed() -> None:
+    code = """
+from acula_edge.errors import InputError
+from acula_edge.processes import rank, together
+with together():
+    pass
+with together():
+    if rank() == 1:
+        raise InputError("the disk is full")
+print("went on")
+"""
+    first, second = run_together(code)
+    assert first.returncode and "process 0 stops because number 1 failed" in first.stderr
+    assert second.returncode and "InputError: the disk is full" in second.stderr
+    assert (first.stdout, second.stdout) == ("", "")
 
 
 def test_nobody_waits_for_a_main_process_that_failed() -> None:
