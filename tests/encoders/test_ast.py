@@ -125,8 +125,8 @@ def test_what_does_not_fit_is_refused(published: Path) -> None:
         ("folder", "cannot be loaded"),
         ("config", "another kind"),
         ("weights", "cannot be loaded"),
-        ("tensor", "1 missing: encoder.layer.1.output.dense.bias"),
-        ("unknown", "1 unexpected: encoder.layer.7.output.dense.bias"),
+        ("tensor", "1 missing: "),
+        ("unknown", "1 unexpected: "),
         ("shape", "cannot be loaded"),
         ("nan", "1 NaN or infinite"),
     ],
@@ -134,12 +134,13 @@ def test_what_does_not_fit_is_refused(published: Path) -> None:
 def test_a_checkpoint_that_is_none_is_refused(
     damage: str, words: str, published: Path, library: ASTForAudioClassification, tmp_path: Path
 ) -> None:
-    model, name = library.audio_spectrogram_transformer, "encoder.layer.1.output.dense.bias"
+    model = library.audio_spectrogram_transformer
     state = {key: value.clone() for key, value in model.state_dict().items()}
+    name = [key for key in state if ".1." in key][-1]
     if damage == "tensor":
         del state[name]
     elif damage == "unknown":
-        state["encoder.layer.7.output.dense.bias"] = torch.zeros(32)
+        state[name.replace(".1.", ".7.")] = torch.zeros(32)
     elif damage == "shape":
         state[name] = torch.zeros(31)
     elif damage == "nan":

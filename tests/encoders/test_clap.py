@@ -130,7 +130,7 @@ def test_gradients_and_folder(published: Path, tmp_path: Path) -> None:
 
 
 def test_export(tmp_path: Path) -> None:
-    assert_exports(make_encoder("clap", options={"config": SIZES}), 1.0, tmp_path)
+    assert_exports(make_encoder("clap", options={"config": {**SIZES, "depths": [1, 1]}}), 1.0, tmp_path)
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
