@@ -20,7 +20,7 @@ from acula_edge.encoders.base import make_encoder
 from acula_edge.encoders.checkpoints import load_public_head
 from acula_edge.errors import InputError, ManifestError
 from acula_edge.files import atomic_folder, sha256_file
-from acula_edge.language import embed_reports
+from acula_edge.language import embed_recordings
 from acula_edge.processes import is_main, start, wait_for_all
 from acula_edge.progress import notify
 from acula_edge.recipe import AlignConfig, Recipe, frontend_of
@@ -151,10 +151,7 @@ def _report_vectors(run: Run, recordings: list[Recording], recipe: Recipe) -> np
     reports = [write_reports(recording, recipe.reports) for recording in recordings]
     if is_main():
         write_corpus(recordings, recipe.reports, run.text_dir / "reports.jsonl")
-    flat = [text for variants in reports for text in variants]
-    vectors = embed_reports(flat, recipe.language, run.text_dir, resolve_device(recipe.align.device))
-    bounds = np.cumsum([0, *(len(variants) for variants in reports)])
-    return np.stack([vectors[start:end].mean(0) for start, end in zip(bounds[:-1], bounds[1:], strict=True)])
+    return embed_recordings(reports, recipe.language, run.text_dir, resolve_device(recipe.align.device))
 
 
 def _shuffled_within(names: list[str], training: np.ndarray, seed: int) -> np.ndarray:
