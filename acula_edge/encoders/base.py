@@ -84,9 +84,9 @@ class AudioEncoder(PreTrainedModel):
         """Backbones initialize themselves."""
 
     def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
-        """Embed log-mel spectrograms.
+        """Embed spectrograms, or whatever the encoder's front end makes.
 
-        Shape: mel [B, F, M] in [0, 1] -> [B, D].
+        Shape: mel [B, F, M] -> [B, D].
         """
         raise TypeError(f"{type(self).__name__} does not say how it embeds")
 
@@ -218,7 +218,10 @@ def load_encoder(name: str | Path, checkpoint: str | Path | None = None) -> Audi
 
     Args:
         name: ``"opera-ce"``, a folder with config.json and model.safetensors, or a run's folder.
-        checkpoint: a public checkpoint file, with a registered name.
+        checkpoint: a public checkpoint, with a registered name; see :func:`make_encoder`.
+
+    Raises:
+        ArtifactError: there is no such encoder, or its folder lacks weights.
     """
     folder = Path(name)
     if (folder / "encoder" / "config.json").is_file():
@@ -231,5 +234,13 @@ def load_encoder(name: str | Path, checkpoint: str | Path | None = None) -> Audi
             allowed=[*teachers.names(), "a run's folder", "a folder with config.json and model.safetensors"],
         )
     kind = encoder_class(read_json(folder / "config.json").get("encoder", ""))
-    encoder = kind.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    encoder, report = kind.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+    )
+    strange = sorted([*report["missing_keys"], *report["unexpected_keys"]])
+    if strange:
+        # transformers would go on with random values.
+        raise ArtifactError(
+            f"{folder} does not hold all of the encoder, or something else", given=f"{len(strange)}: {strange[0]}, ..."
+        )
     return encoder.eval()

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import ASTConfig, ASTFeatureExtractor, ASTForAudioClassification
 
-from acula_edge.encoders import make_encoder
+from acula_edge.encoders import load_encoder, make_encoder
 from acula_edge.encoders.base import frontend_for
 from acula_edge.encoders.teachers.ast import cut_positions
 from acula_edge.errors import ArtifactError, InputError
@@ -97,6 +97,15 @@ def test_gradients_folder_and_export(published: Path, tmp_path: Path) -> None:
     saved = (tmp_path / "encoder" / "config.json").read_text()
     assert json.loads(saved)["options"]["config"]["hidden_size"] == 32 and str(published) not in saved
     assert_exports(encoder, 1.0, tmp_path / "export")
+
+
+def test_a_saved_folder_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    encoder = make_encoder("ast", options={"frames": 64, "config": SIZES})
+    state = encoder.state_dict()
+    del state["backbone.layernorm.bias"]
+    encoder.save_pretrained(tmp_path, state_dict=state)
+    with pytest.raises(ArtifactError, match="backbone.layernorm.bias"):
+        load_encoder(tmp_path)
 
 
 def test_without_a_checkpoint_the_sizes_are_options() -> None:
