@@ -242,3 +242,14 @@ def test_monitors_say_one_where_nothing_has_moved():
     assert figures["cka_to_start"] == pytest.approx(1, abs=1e-5)
     assert figures["probe_drift"] == 0
     assert monitors.compare(np.ones((40, 8)) + 1e-6 * embeddings, pairs)["effective_rank"] < 9
+
+
+def test_half_precision_trains_and_leaves_full_precision_weights(tmp_path):
+    task = make_task(batch_size=16, micro_batch=8, self_supervised={"cola": 0.1, "preserve": 0.1})
+    rows = []
+    settings = Optimization(
+        epochs=2, batch_size=16, learning_rate=1e-3, weight_decay=0.0, device="cpu", precision="bf16", ema_decay=0.5
+    )
+    fit(task, settings, tmp_path, log=lambda **row: rows.append(row))
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert {value.dtype for value in task.encoder.state_dict().values()} == {torch.float32}
