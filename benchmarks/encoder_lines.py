@@ -102,7 +102,7 @@ def run_line(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "data.split.val_fraction=0.15", "data.sources.phantom.reader=phantom",
         f"data.sources.phantom.options.subjects={options.subjects}",
         f"align.batch_size={options.batch}", "align.micro_batch=null", "align.epochs=1000", "align.precision=fp32",
-        f"align.max_steps={options.steps}", "align.learning_rate=1.0e-4", "align.patience=null", "align.save_every_s=0",
+        f"align.max_steps={options.steps}", "align.learning_rate=1.0e-4", "align.patience=null", "align.save_every_s=20",
         "quantize.calibration_windows=16", "benchmark.mode=smoke", "verify.bootstrap=200", *line.settings,
     ]  # fmt: skip
     train = ["train", line.recipe, *(part for text in settings for part in ("--set", text)), "--out", str(run)]
@@ -153,8 +153,8 @@ def main() -> None:
     parser.add_argument("--encoders", default=",".join(LINES))
     parser.add_argument("--out", type=Path, default=Path("runs/lines"))
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--subjects", type=int, default=40, help="persons of the phantom corpus")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--subjects", type=int, default=24, help="persons of the phantom corpus")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
     found = {}

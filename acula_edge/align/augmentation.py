@@ -32,7 +32,7 @@ class MaskDraws:
 
     Attributes:
         places: [B, 4 * times] in [0, 1): width and start of every band, then of every stretch of frames.
-        level: [B] gains of the whole spectrogram.
+        level: [B] between 0.9 and 1.1.
     """
 
     places: torch.Tensor
@@ -49,11 +49,22 @@ def draw_masks(generators: Sequence[np.random.Generator], times: int = 2) -> Mas
     return MaskDraws(torch.from_numpy(places), torch.from_numpy(level))
 
 
-def mask_spectrogram(mel: torch.Tensor, draws: MaskDraws, *, bands: int = 8, frames: int = 24) -> torch.Tensor:
-    """Replace random bands and frames by the clip's mean, and vary the level (SpecAugment, Park et al. 2019).
+def vary_gain(wave: torch.Tensor, draws: MaskDraws) -> torch.Tensor:
+    """Make clips up to 6 dB louder or softer; for front ends that keep the level, where others are scaled instead.
+
+    Shape: wave [B, T] -> [B, T].
+    """
+    return wave * 10 ** (3 * (draws.level[:, None] - 1))
+
+
+def mask_spectrogram(
+    mel: torch.Tensor, draws: MaskDraws, *, bands: int = 8, frames: int = 24, scale: bool = True
+) -> torch.Tensor:
+    """Replace random bands and frames by the clip's mean (SpecAugment, Park et al. 2019), and scale values in [0, 1].
 
     Args:
         bands, frames: widest mask along each axis.
+        scale: multiply by the drawn level, as in OPERA's training (SPEC section 1.7.4).
 
     Shape: mel [B, F, M] -> [B, F, M].
     """
@@ -63,7 +74,8 @@ def mask_spectrogram(mel: torch.Tensor, draws: MaskDraws, *, bands: int = 8, fra
         | _stretches(frames_draws, mel.shape[1], frames)[:, :, None]
     )
     mean = mel.mean((1, 2), keepdim=True)
-    return torch.where(masked, mean, mel) * draws.level[:, None, None]
+    mel = torch.where(masked, mean, mel)
+    return mel * draws.level[:, None, None] if scale else mel
 
 
 def _stretches(draws: torch.Tensor, length: int, widest: int) -> torch.Tensor:

@@ -17,7 +17,14 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from acula_edge.align.augmentation import MaskDraws, draw_masks, first_crop, mask_spectrogram, random_crop
+from acula_edge.align.augmentation import (
+    MaskDraws,
+    draw_masks,
+    first_crop,
+    mask_spectrogram,
+    random_crop,
+    vary_gain,
+)
 from acula_edge.align.monitors import Monitors
 from acula_edge.align.objectives import Batch, objectives
 from acula_edge.align.pairs import Pairs, Waves
@@ -154,8 +161,13 @@ class AlignmentTask(nn.Module):
 
     @torch.no_grad()
     def _spectrograms(self, crops: Crops, device: torch.device) -> torch.Tensor:
-        mel = self.frontend(crops.wave.to(device, non_blocking=True))
-        return mel if crops.masks is None else mask_spectrogram(mel, crops.masks.to(device))
+        wave = crops.wave.to(device, non_blocking=True)
+        if crops.masks is None:
+            return self.frontend(wave)
+        masks, spec = crops.masks.to(device), self.encoder.frontend
+        if spec.keeps_level:
+            wave = vary_gain(wave, masks)
+        return mask_spectrogram(self.frontend(wave), masks, scale=spec.kind == "log-mel")
 
     def _listen_in_parts(
         self, mel: torch.Tensor, noise: dict[str, torch.Tensor]

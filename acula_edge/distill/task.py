@@ -102,7 +102,8 @@ class DistillationTask(nn.Module):
             wave = degrade(wave, windows.degradation.to(device))
         mel = self.frontend(wave)
         if windows.masks is not None:
-            mel = mask_spectrogram(mel, windows.masks.to(device), bands=4, frames=12)
+            scale = self.student.frontend.kind == "log-mel"
+            mel = mask_spectrogram(mel, windows.masks.to(device), bands=4, frames=12, scale=scale)
         return mel
 
     def begin(self) -> None:

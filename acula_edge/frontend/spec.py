@@ -109,6 +109,11 @@ class FrontendSpec:
         return round(seconds * self.sample_rate_hz)
 
     @property
+    def keeps_level(self) -> bool:
+        """Whether a louder clip looks different."""
+        return self.kind in ("kaldi-fbank", "clap") or (self.kind == "waveform" and not self.standardize)
+
+    @property
     def transform_length(self) -> int:
         """Length of the Fourier transform in samples: Kaldi's is the next power of 2 of the window's."""
         return 1 << (self.n_fft - 1).bit_length() if self.kind == "kaldi-fbank" else self.n_fft

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from acula_edge.align.augmentation import draw_masks, first_crop, mask_spectrogram
+from acula_edge.align.augmentation import draw_masks, first_crop, mask_spectrogram, vary_gain
 from acula_edge.align.monitors import Monitors, probe_r2
 from acula_edge.align.pairs import Pairs
 from acula_edge.align.task import AlignmentTask
@@ -194,8 +194,16 @@ def test_masks_belong_to_the_clip_and_cover_part_of_it():
     level = masked / mel
     share = (level - level.median()).abs().gt(0.3).float().mean()
     assert 0.02 < float(share) < 0.6
+    unscaled = mask_spectrogram(mel, draws, scale=False)
+    torch.testing.assert_close(unscaled * draws.level[:, None, None], masked)
     narrow = mask_spectrogram(torch.rand(2, 5, 1), draw_masks([np.random.default_rng(i) for i in range(2)]))
     assert bool(torch.isfinite(narrow).all())
+
+
+def test_gain_varies_where_a_front_end_keeps_the_level():
+    draws = draw_masks([np.random.default_rng(clip) for clip in range(64)])
+    gains_db = 20 * torch.log10(vary_gain(torch.ones(64, 1), draws))
+    assert -6 <= float(gains_db.min()) < -4 and 4 < float(gains_db.max()) <= 6
 
 
 def test_the_published_crop_is_the_beginning_with_zeros_behind():
