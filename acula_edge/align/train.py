@@ -10,17 +10,18 @@ import numpy as np
 import torch
 
 from acula_edge.align.pairs import Pairs
+from acula_edge.align.self_supervised import self_supervised
 from acula_edge.align.task import AlignmentTask
 from acula_edge.align.text_target import fact_groups, fit_text_target
 from acula_edge.data.manifest import Recording
 from acula_edge.data.prepare import prepare
 from acula_edge.data.reports import write_corpus, write_reports
 from acula_edge.data.store import WaveStore
-from acula_edge.encoders.base import make_encoder
+from acula_edge.encoders.base import AudioEncoder, make_encoder
 from acula_edge.encoders.checkpoints import load_public_head
 from acula_edge.errors import InputError, ManifestError
 from acula_edge.files import atomic_folder, sha256_file
-from acula_edge.language import embed_recordings
+from acula_edge.language import check_language_model, embed_recordings
 from acula_edge.processes import is_main, start, wait_for_all
 from acula_edge.progress import notify
 from acula_edge.recipe import AlignConfig, Recipe, frontend_of
@@ -38,7 +39,6 @@ def align(run: Run, *, resume: bool = False) -> None:
     recipe = run.recipe
     config = recipe.align
     start(cpu=resolve_device(config.device).type == "cpu")
-    store = prepare(recipe, run)
     torch.manual_seed(recipe.seed)
     encoder = make_encoder(
         recipe.encoder.name,
@@ -46,6 +46,8 @@ def align(run: Run, *, resume: bool = False) -> None:
         checkpoint=recipe.encoder.checkpoint,
         options=recipe.encoder.options,
     )
+    check_beforehand(encoder, recipe, run)
+    store = prepare(recipe, run)
     facts: dict[str, Any] = {"objectives": config.objectives, "self_supervised": config.self_supervised}
     folder = run.checkpoints_dir / "align"
     if config.objectives or config.self_supervised:
@@ -74,6 +76,23 @@ def align(run: Run, *, resume: bool = False) -> None:
         run.record("align", sha256=sha256_file(run.encoder_dir / "model.safetensors"), **facts)
         forget(folder)
     wait_for_all()
+
+
+def check_beforehand(encoder: AudioEncoder, recipe: Recipe, run: Run) -> None:
+    """Refuse what would fail only after hours of decoding: clips of a wrong length, a missing language model.
+
+    Raises:
+        InputError: as the encoder, its self-supervised objective or the language model say it.
+    """
+    config, spec = recipe.align, encoder.frontend
+    frames = spec.frames(spec.samples(config.crop_s or recipe.data.window_s))
+    encoder.check_frames(frames)
+    encoder.check_frames(spec.frames(spec.samples(recipe.data.window_s)))
+    with torch.random.fork_rng(devices=[]):  # weights that come later must not depend on this
+        for name in config.self_supervised:
+            self_supervised[name](encoder).draws(encoder, frames)
+    if config.objectives and not run.text_dir.is_dir():
+        check_language_model(recipe.language)
 
 
 def load_public_heads(task: AlignmentTask, checkpoint: str) -> None:

@@ -53,6 +53,19 @@ def resolve_dtype(precision: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
+def check_language_model(config: LanguageConfig) -> None:
+    """Look for a model's configuration, without its weights.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    try:
+        with _quiet():
+            AutoConfig.from_pretrained(locate_model(config.model), revision=config.revision, trust_remote_code=False)
+    except _UNUSABLE as error:
+        raise _unusable(config.model, error) from error
+
+
 def load_language_model(config: LanguageConfig, device: torch.device) -> tuple[Any, Any]:
     """Tokenizer and frozen model, whose forward pass takes token ids and attention mask and gives hidden states.
 
@@ -88,12 +101,7 @@ def load_language_model(config: LanguageConfig, device: torch.device) -> tuple[A
                 model, names = load_text_model(source, config.revision, text or architecture, dtype)
                 missing = _that_matter(names)
     except (*_UNUSABLE, SafetensorError) as error:
-        raise InputError(
-            f"the language model {config.model!r} cannot be loaded",
-            given=f"{type(error).__name__}: {error}".splitlines()[0],
-            allowed="a folder with safetensors weights, a Hugging Face id that this machine can reach, or 'minilm'",
-            remedy="for a gated model: hf auth login; for no network: --set language.model=minilm",
-        ) from error
+        raise _unusable(config.model, error) from error
     if missing:
         # transformers would go on with random values.
         raise InputError(
@@ -104,6 +112,15 @@ def load_language_model(config: LanguageConfig, device: torch.device) -> tuple[A
         model = model.get_encoder()
     model.config.use_cache = False
     return tokenizer, model.to(device).eval().requires_grad_(False)
+
+
+def _unusable(model: str, error: Exception) -> InputError:
+    return InputError(
+        f"the language model {model!r} cannot be loaded",
+        given=f"{type(error).__name__}: {error}".splitlines()[0],
+        allowed="a folder with safetensors weights, a Hugging Face id that this machine can reach, or 'minilm'",
+        remedy="for a gated model: hf auth login; for no network: --set language.model=minilm",
+    )
 
 
 def _that_matter(missing: Iterable[str]) -> list[str]:

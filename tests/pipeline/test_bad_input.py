@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import soundfile
 from click.testing import Result
 
 from acula_edge.run import Run
-from tests.pipeline.conftest import RECIPE, WholeLine, leftovers, snapshot, write_recipe
+from tests.pipeline.conftest import RECIPE, WholeLine, acula_edge, leftovers, snapshot, write_recipe
 
 Typed = Callable[..., Result]
 
@@ -248,3 +249,21 @@ def test_a_recording_that_cannot_be_read_does_not_keep_others_from_being_scored(
     assert result.exit_code == 2
     assert "empty.wav is an empty file" in result.stderr
     assert [json.loads(line)["audio"] for line in result.stdout.splitlines()] == ["good.wav"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["encoder.name=opera-gt", "frontend=null", "align.self_supervised={mae: 1.0}"], "multiples of 64|64, 128"),
+        (["language.model=/nowhere/at-all"], "no such folder"),
+        (["encoder.name=opera-ce", "encoder.checkpoint=/nowhere.ckpt"], "there is no checkpoint /nowhere.ckpt"),
+        (["encoder.name=opera-ce", "data.window_s=0.2", "align.crop_s=null"], "too short for opera-ce"),
+    ],
+)
+def test_what_would_fail_after_decoding_fails_before(tmp_path: Path, settings: list[str], said: str) -> None:
+    write_recipe(tmp_path)
+    words = [part for text in settings for part in ("--set", text)]
+    done = acula_edge("train", *words, "--out", "run", folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert re.search(said, done.stderr), done.stderr
+    assert not (tmp_path / "run" / "cache").exists()
