@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -90,10 +91,10 @@ class _Loop:
         self.task = task
         self.settings, self.description = settings, description
         self.log, self.log_step = log, log_step
-        self.accelerator = Accelerator(
-            mixed_precision="bf16" if settings.precision == "bf16" else "no",
-            cpu=resolve_device(settings.device).type == "cpu",
-        )
+        if world_size() == 1:
+            # Its state is one per process and keeps the first training's device; the next may want another.
+            AcceleratorState._reset_state(reset_partial_state=True)
+        self.accelerator = Accelerator(cpu=resolve_device(settings.device).type == "cpu")
         self.channels_last = getattr(task, "channels_last", False)
         if self.channels_last:
             task.to(memory_format=torch.channels_last)
@@ -126,12 +127,10 @@ class _Loop:
                 notify("%s continues after step %d of %d", self.description, self.position.step, self.total)
         figures: dict[str, Any] = {}
         while self.position.epoch < self.settings.epochs and self.position.step < self.total:
+            if self._out_of_patience():
+                break
             self._epoch()
             figures = self._close_epoch()
-            patience = self.settings.patience
-            if patience is not None and self.position.epoch - self.position.best_epoch >= patience:
-                notify("%s stops early: no better %s in %d epochs", self.description, self.task.best_figure, patience)
-                break
         if self.average is not None:
             self.task.load_state_dict(self.average.module.state_dict())
         if self.settings.keep_best:
@@ -141,6 +140,13 @@ class _Loop:
         self.task.eval()
         seconds = round(time.monotonic() - begun, 1)
         return {"epochs": self.position.epoch, "steps": self.position.step, "seconds": seconds, **figures}
+
+    def _out_of_patience(self) -> bool:
+        patience, position = self.settings.patience, self.position
+        if patience is None or position.epoch - position.best_epoch < patience:
+            return False
+        notify("%s stops early: no better %s in %d epochs", self.description, self.task.best_figure, patience)
+        return True
 
     def _order(self, epoch: int) -> list[Any]:
         return batch_order(self.task.items, self.settings.batch_size, self.settings.seed, epoch, world_size())
@@ -175,7 +181,7 @@ class _Loop:
             torch.manual_seed(assignment.seed)
             last = number == size - 1
             with nullcontext() if last else self.accelerator.no_sync(self.model):
-                with self.accelerator.autocast():
+                with torch.autocast(self.accelerator.device.type, torch.bfloat16, self.settings.precision == "bf16"):
                     loss, parts = self.model(assignment, loaded)
                 figures = {"loss": float(loss.detach()), **parts}
                 self._check(figures["loss"], "loss", seen)

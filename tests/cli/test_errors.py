@@ -138,7 +138,7 @@ def test_control_c_ends_the_process_with_130(tmp_path: Path) -> None:
     assert process.stdout.readline() == "training\n"
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "acula-edge train --resume" in stderr
     assert "Traceback" not in stderr
