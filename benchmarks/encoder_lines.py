@@ -6,8 +6,8 @@
 No public weights are needed: checkpoint files of the published layouts are made on the spot, with the published shapes
 and random contents (OPERA's by the recipe of the golden numbers, the others by their libraries). Training is on a small
 phantom corpus through the command line, killed with SIGKILL on the way and resumed; the encoder itself is exported,
-without a student. Losses are means of the first and the last whole epoch. What is seen here is that everything works and that
-files agree with one another; random weights say nothing about how well INT8 serves trained ones.
+without a student. Losses are means of the first and the last whole epoch. What is seen here is that everything works
+and that files agree with one another; random weights say nothing about how well INT8 serves trained ones.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def run_line(name: str, options: argparse.Namespace) -> dict[str, Any]:
         "data.split.val_fraction=0.15", "data.sources.phantom.reader=phantom",
         f"data.sources.phantom.options.subjects={options.subjects}",
         f"align.batch_size={options.batch}", "align.micro_batch=null", "align.epochs=1000", "align.precision=fp32",
-        f"align.max_steps={options.steps}", "align.learning_rate=1.0e-4", "align.patience=null", "align.save_every_s=20",
+        f"align.max_steps={options.steps}", "align.learning_rate=1.0e-4", "align.patience=null",
+        "align.save_every_s=20",
         "quantize.calibration_windows=16", "benchmark.mode=smoke", "verify.bootstrap=200", *line.settings,
     ]  # fmt: skip
     train = ["train", line.recipe, *(part for text in settings for part in ("--set", text)), "--out", str(run)]
