@@ -14,19 +14,20 @@ Same encoder, same batch, one optimizer step each, in turn (A B A B). Three ways
 * reports alone: regression and InfoNCE to the cached target, one pass, no self-supervision.
 
 ``--language medgemma-4b`` is a randomly initialized text model of MedGemma-4B's sizes, which costs what the gated
-weights cost; ``minilm`` is the embedded one; anything else is a folder or a Hugging Face id. Peak memory is of a
-process of its own per way: allocated on the GPU, resident on the CPU. Quote figures from an idle machine.
+weights cost (``--layers`` builds fewer of its 34, where there is no GPU for all); ``minilm`` is the embedded one;
+anything else is a folder or a Hugging Face id. Peak memory is of a process of its own per way: allocated on the GPU,
+resident on the CPU. Quote figures from an idle machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,14 +76,15 @@ class Noise:
 class Reader(nn.Module):
     """The frozen language model as the published training runs it."""
 
-    def __init__(self, name: str, device: torch.device) -> None:
+    def __init__(self, name: str, layers: int, device: torch.device) -> None:
         super().__init__()
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         if name == "medgemma-4b":
             from transformers import Gemma3TextConfig, Gemma3TextModel
 
             with torch.device(device):
-                self.model: Any = Gemma3TextModel(Gemma3TextConfig(**MEDGEMMA)).to(dtype)
+                sizes = {**MEDGEMMA, "num_hidden_layers": layers}
+                self.model: Any = Gemma3TextModel(Gemma3TextConfig(**sizes)).to(dtype)
             self.tokenize: Callable[[list[str]], dict[str, torch.Tensor]] = lambda reports: {
                 "input_ids": torch.randint(1, 1000, (len(reports), TOKENS)),
                 "attention_mask": torch.ones(len(reports), TOKENS, dtype=torch.long),
@@ -124,7 +126,7 @@ class Step:
         self.device = torch.device(options.device)
         self.precision = options.precision
         encoder = make_encoder(encoder_name)
-        self.reader = Reader(options.language, self.device) if way == "published" else None
+        self.reader = Reader(options.language, options.layers, self.device) if way == "published" else None
         own = {encoder.self_supervised: 1.0}
         if way == "reports alone":
             config, width = AlignConfig(augment=False, batch_size=options.batch), 16
@@ -200,10 +202,17 @@ def peak_memory(options: argparse.Namespace, encoder: str, way: str) -> float:
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
+def peak_resident_mb() -> float:
+    """Peak resident memory of this process; getrusage would count what its parent had when it was started."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 2**10
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoders", default="opera-gt,opera-ct,opera-ce")
     parser.add_argument("--language", default="minilm", help="medgemma-4b, minilm, a folder or a Hugging Face id")
+    parser.add_argument("--layers", type=int, default=34, help="layers of medgemma-4b that are built")
     parser.add_argument("--batch", type=int, default=4, help="clips per step; published are 24")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -219,12 +228,7 @@ def main() -> None:
         step()
         step()
         on_gpu = step.device.type == "cuda"
-        peak = (
-            torch.cuda.max_memory_allocated() / 2**20
-            if on_gpu
-            else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-        )
-        print(json.dumps(peak))
+        print(json.dumps(torch.cuda.max_memory_allocated() / 2**20 if on_gpu else peak_resident_mb()))
         return
     found = {encoder: measure(options, encoder) for encoder in options.encoders.split(",")}
     title = f"alignment step, batch {options.batch}, {options.language}, {options.device}, {options.precision}"
