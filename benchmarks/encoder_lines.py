@@ -103,7 +103,7 @@ def run_line(name: str, options: argparse.Namespace) -> dict[str, Any]:
         f"data.sources.phantom.options.subjects={options.subjects}",
         f"align.batch_size={options.batch}", "align.micro_batch=null", "align.epochs=1000", "align.precision=fp32",
         f"align.max_steps={options.steps}", "align.learning_rate=1.0e-4", "align.patience=null",
-        "align.save_every_s=20",
+        "align.save_every_s=600",
         "quantize.calibration_windows=16", "benchmark.mode=smoke", "verify.bootstrap=200", *line.settings,
     ]  # fmt: skip
     train = ["train", line.recipe, *(part for text in settings for part in ("--set", text)), "--out", str(run)]
