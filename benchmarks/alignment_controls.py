@@ -3,8 +3,9 @@
     python benchmarks/alignment_controls.py --data circor=DIR --data kauh=DIR --out runs/controls --jobs 2
 
 Conditions: random initialization, self-supervision alone (COLA), alignment, the same with reports shuffled among the
-recordings of each data set, and the published form (linear CKA, both heads trainable, plus COLA). ``deployed`` distills
-and quantizes the aligned encoder of every fold and measures the student, in float and in INT8.
+recordings of each data set, the published form (linear CKA, both heads trainable, plus COLA), the same with the
+released covariance loss, and single objectives on the recipe's fixed text target. ``deployed`` distills and quantizes
+the aligned encoder of every fold and measures the student, in float and in INT8. Without ``--conditions`` all run.
 
 Each fold's encoder and probe never saw that fold's persons. Test scores are standardized within fold and pooled;
 AUROC intervals are by bootstrap over persons. A (condition, fold) that is done is not done again.
@@ -58,6 +59,10 @@ DIFFERENCES = (
         for control in CONDITIONS
         if control not in ("aligned", "deployed")
     ),
+    *(
+        ((name, "teacher"), ("shuffled", "teacher"))
+        for name in ("released", "cka", "cka-debiased", "cka-debiased-within", "infonce", "siglip", "regression")
+    ),
     (("deployed", "student"), ("aligned", "teacher")),
     (("deployed", "int8"), ("deployed", "student")),
     (("deployed", "int8"), ("aligned", "teacher")),
@@ -94,7 +99,7 @@ def main() -> None:
 
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(start, jobs))
-    summarize(options.out, names)
+    summarize(options.out, names, {f"fold{fold}" for fold in options.folds.split(",")})
 
 
 def run_one(options: argparse.Namespace, condition: str, fold: int) -> None:
@@ -155,12 +160,13 @@ def run_one(options: argparse.Namespace, condition: str, fold: int) -> None:
     scores_file.write_text(json.dumps(rows))
 
 
-def summarize(out: Path, conditions: list[str]) -> None:
+def summarize(out: Path, conditions: list[str], folds: set[str]) -> None:
     """Print and keep the pooled out-of-fold figures, and the differences between conditions on the same persons."""
     pooled = {
-        (condition, model, task): parts
+        (condition, model, task): {fold: part for fold, part in parts.items() if fold in folds}
         for condition in conditions
         for (model, task), parts in sorted(read_folds(out / condition).items())
+        if parts.keys() & folds
     }
     rows, differences = [], []
     for (condition, model, task), parts in pooled.items():
