@@ -27,6 +27,16 @@ LABELS = {
     ("deployed", "student"): "float student of it",
     ("deployed", "int8"): "INT8 student",
 }
+OBJECTIVES = {
+    "random": "none (random initialization)",
+    "self-supervised": "COLA alone",
+    "released": "released covariance form + COLA, both heads trained",
+    "cka": "linear CKA",
+    "cka-debiased": "debiased CKA",
+    "infonce": "InfoNCE",
+    "aligned": "regression + InfoNCE (the recipe)",
+    "shuffled": "regression + InfoNCE, reports shuffled",
+}
 MODELS = ("float_teacher", "float_student", "int8")
 STAGES = {"frontend": "front end", "encoder": "encoder", "end_to_end": "waveform to scores"}
 
@@ -38,6 +48,7 @@ def main() -> None:
     parser.add_argument("--demo", type=Path, help="run of `acula-edge demo`")
     parser.add_argument("--run", type=Path, help="run on CirCor and KAUH, with its INT8 bundle")
     parser.add_argument("--controls", type=Path, help="controls.json of alignment_controls.py")
+    parser.add_argument("--objectives", type=Path, help="the same file, of single objectives")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     options = parser.parse_args()
     text = options.readme.read_text(encoding="utf-8")
@@ -50,6 +61,10 @@ def main() -> None:
         draw(controls, FIGURE)
         lines = [f"![AUROC of C1 with intervals]({FIGURE.relative_to(ROOT)})", "", *controls_table(controls)]
         text = fill(text, "auscultation", [*lines, "", *latency_table(bundle_of(options.run))])
+    if options.objectives:
+        objectives = json.loads(options.objectives.read_text(encoding="utf-8"))
+        (RESULTS / "objectives.json").write_text(json.dumps(objectives, indent=2) + "\n", encoding="utf-8")
+        text = fill(text, "objectives", objectives_table(objectives))
     options.readme.write_text(text, encoding="utf-8")
 
 
@@ -133,6 +148,28 @@ def controls_table(controls: Json) -> list[str]:
         change = interval(entry["delta"], entry["ci95"], signed=True)
         lines.append(f"* {entry['task']}: {first}, less {second}: {change} ({entry['folds']} folds)")
     return lines
+
+
+def objectives_table(objectives: Json) -> list[str]:
+    """AUROC of every objective on some folds, and what each gains over the shuffled control on the same persons."""
+    rows = {(row["condition"], row["task"]): row for row in objectives["rows"]}
+    gains = {(entry["first"][0], entry["second"][0], entry["task"]): entry for entry in objectives["differences"]}
+    lines = ["| objective | C1 | less shuffled | T10 | less shuffled |", "|---|---|---|---|---|"]
+    for condition, label in OBJECTIVES.items():
+        cells = []
+        for task in ("C1", "T10"):
+            row, gain = rows[condition, task], gains.get((condition, "shuffled", task))
+            cells.append(interval(row["auroc"], row["ci95"]))
+            cells.append(interval(gain["delta"], gain["ci95"], signed=True) if gain else "")
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    persons = {task: rows["aligned", task]["subjects"] for task in ("C1", "T10")}
+    folds = rows["aligned", "C1"]["folds"]
+    return [
+        *lines,
+        "",
+        f"AUROC of recordings over {folds} of the five folds, {persons['C1']} and {persons['T10']} persons, 95 % "
+        "intervals over persons. All but the released form are on the recipe's fixed text target.",
+    ]
 
 
 def interval(value: float, ci95: Sequence[float] | None, signed: bool = False) -> str:
