@@ -51,7 +51,7 @@ LINES = {
     "opera-ce": Line("opera-ce", 4.08),
     "opera-gt": Line("opera-gt", 2.04),
     "audiomae": Line("audiomae", 2.56, ("encoder.options={frames: 256}",)),
-    "ast": Line("ast", 2.56, ("encoder.options={frames: 256}",)),
+    "ast": Line("ast", 1.28, ("encoder.options={frames: 128}",)),
     "clap": Line("clap", 4.08),
     "hubert": Line("huggingface", 2.04),
     "whisper": Line("huggingface", 2.04),
@@ -98,7 +98,7 @@ def run_line(name: str, options: argparse.Namespace) -> dict[str, Any]:
     checkpoint = make_checkpoint(name, place / "public")
     run = place / "run"
     settings = [
-        f"encoder.checkpoint={checkpoint}", f"data.window_s={line.window_s}", f"data.hop_s={line.window_s}",
+        f"encoder.checkpoint={checkpoint}", f"data.window_s={line.window_s}", "data.hop_s=20",
         "data.split.val_fraction=0.15", "data.sources.phantom.reader=phantom",
         f"data.sources.phantom.options.subjects={options.subjects}",
         f"align.batch_size={options.batch}", "align.micro_batch=null", "align.epochs=1000", "align.precision=fp32",
