@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from acula_edge.files import atomic_folder, sha256_file
 from acula_edge.language import check_language_model, embed_recordings
 from acula_edge.processes import is_main, start, wait_for_all
 from acula_edge.progress import notify
-from acula_edge.recipe import AlignConfig, Recipe, frontend_of
+from acula_edge.recipe import Recipe, frontend_of
 from acula_edge.run import Run
 from acula_edge.training import Optimization, fit, forget, refresh_statistics, resolve_device
 from acula_edge.training.step_log import step_log
@@ -60,7 +59,7 @@ def align(run: Run, *, resume: bool = False) -> None:
             facts.update(
                 fit(
                     task,
-                    optimization(config, recipe.seed),
+                    Optimization.of(config, recipe.seed),
                     folder,
                     log=lambda **figures: run.log("align", **figures),
                     log_step=log_step,
@@ -107,13 +106,6 @@ def save_encoder(encoder: Any, folder: Path) -> None:
     """Write config.json and model.safetensors, whole or not at all."""
     with atomic_folder(folder) as temporary:
         encoder.cpu().eval().save_pretrained(temporary)
-
-
-def optimization(config: AlignConfig, seed: int) -> Optimization:
-    """The loop's settings of an alignment configuration."""
-    names = {field.name for field in dataclasses.fields(Optimization)}
-    shared = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name in names}
-    return Optimization(**shared, seed=seed)
 
 
 def read_pairs(run: Run, store: WaveStore) -> tuple[Pairs, Pairs, list[float]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 
 from acula_edge.align.train import read_pairs, save_encoder
@@ -14,7 +12,6 @@ from acula_edge.encoders import load_encoder, make_student
 from acula_edge.errors import ArtifactError
 from acula_edge.files import sha256_file
 from acula_edge.processes import is_main, main_first, start, wait_for_all
-from acula_edge.recipe import DistillConfig
 from acula_edge.run import Run
 from acula_edge.training import Optimization, fit, forget, refresh_statistics, resolve_device
 from acula_edge.training.step_log import step_log
@@ -56,7 +53,7 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
     with step_log(run, f"distill-{student}", config.tensorboard) as log_step:
         facts = fit(
             task,
-            optimization(config, recipe.seed),
+            Optimization.of(config, recipe.seed),
             folder,
             log=lambda **figures: run.log("distill", student=student, **figures),
             log_step=log_step,
@@ -78,10 +75,3 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
         )
         forget(folder)
     wait_for_all()
-
-
-def optimization(config: DistillConfig, seed: int) -> Optimization:
-    """The loop's settings of a distillation configuration."""
-    names = {field.name for field in dataclasses.fields(Optimization)}
-    shared = {field.name: getattr(config, field.name) for field in dataclasses.fields(config) if field.name in names}
-    return Optimization(**shared, seed=seed)

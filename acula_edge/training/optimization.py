@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -35,6 +35,12 @@ class Optimization:
     save_every_s: float = 600.0
     seed: int = 0
     keep_best: bool = False
+
+    @classmethod
+    def of(cls, config: Any, seed: int) -> Optimization:
+        """The settings among the values of a recipe's section (``align`` or ``distill``)."""
+        names = {field.name for field in fields(cls)} - {"seed"}
+        return cls(**{name: value for name, value in vars(config).items() if name in names}, seed=seed)
 
 
 def resolve_device(name: str) -> torch.device:
