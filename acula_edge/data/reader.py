@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import soundfile
 
@@ -36,21 +36,91 @@ class SetAside:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """What a reader found."""
+    """What a reader found.
+
+    Attributes:
+        recordings, set_aside: usable recordings, and the others with the reason.
+        warnings: what differs from the release and could change results, one sentence each; holds no metadata.
+        published: the partition that published figures rest on, by data set, where it was asked for and is known.
+    """
 
     recordings: list[Recording] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    published: dict[str, PublishedSplit] = field(default_factory=dict)
 
 
-class Reader(Protocol):
-    """A corpus's layout.
+@dataclass(frozen=True)
+class PublishedSplit:
+    """The partition that published figures of a data set rest on.
+
+    Attributes:
+        splits: ``Recording.key`` -> {task id, or ``"*"`` for every task: split}; recordings that are not named take
+            no part.
+        source: where it comes from, one phrase ("official challenge split", "rule of SPEC section 2.3").
+        exact: whether it is the source's own list, or reproduces it; False where a rule of the same kind stands in.
+        by_person: whether the source means to divide persons, and the partition is the same for all tasks; the clean
+            rule then keeps its test set.
+    """
+
+    splits: dict[str, dict[str, str]]
+    source: str
+    exact: bool
+    by_person: bool
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is known of a data set before it is on the disk (SPEC section 2.5).
+
+    Attributes:
+        name: of the reader, and ``Recording.dataset``.
+        title: as its authors call it.
+        sound: what is heard, in a few words.
+        licence: of the recordings.
+        access: how to get it: open, on request; where.
+        layout: files and folders that the reader looks for, one phrase each.
+        recordings, subjects: totals of the complete release; None where no source states them.
+        labels: metadata column -> {value: recordings} of the complete release, as far as known.
+        minutes: total duration; None where no source states it.
+        test_only: every task on it leaves one subject out, so all of its persons are tested and none may be trained
+            on.
+    """
+
+    name: str
+    title: str
+    sound: str
+    licence: str
+    access: str
+    layout: tuple[str, ...]
+    recordings: int | None = None
+    subjects: int | None = None
+    labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    minutes: float | None = None
+    test_only: bool = False
+
+
+class Reader:
+    """A corpus's layout; base class of readers.
 
     Attributes:
         makes_corpus: whether the reader makes its corpus itself when `root` does not hold it yet, so that a recipe
             needs to name no folder.
+        corpus: facts of the data set; None for a layout that holds any data (``manifest``).
     """
 
-    makes_corpus: bool
+    makes_corpus: bool = False
+    corpus: Corpus | None = None
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """The published partition of what :meth:`read` found, or None where it is not known or its lists are absent.
+
+        Raises:
+            ManifestError: a list is there and contradicts the recordings.
+        """
+        return None
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
         """List the recordings under `root`.
@@ -63,7 +133,7 @@ class Reader(Protocol):
             ManifestError: the folder does not hold this corpus, or contradicts itself.
             RecipeError: an option that the reader does not have.
         """
-        ...
+        raise NotImplementedError
 
 
 readers: Registry[Reader] = Registry("reader", package="acula_edge.data.readers")
@@ -93,25 +163,54 @@ def require_folder(root: Path, corpus: str) -> None:
         )
 
 
-def read_table(path: Path, needed: Iterable[str]) -> list[dict[str, str]]:
-    """Rows of a corpus's CSV table.
+def read_table(path: Path, needed: Iterable[str], delimiter: str = ",") -> list[dict[str, str]]:
+    """Rows of a corpus's table; columns are matched without regard to case and outer blanks.
+
+    Row n of the file (the header is row 1) is item n - 2.
+
+    Args:
+        needed: columns that must be there; returned rows have them spelled so.
 
     Raises:
         ManifestError: it cannot be read, lacks columns, or a row breaks off.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
+            table = csv.DictReader(file, delimiter=delimiter)
             rows = list(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ManifestError(f"the table {path} cannot be read", given=str(error)) from error
-    columns = table.fieldnames or ()
-    if missing := set(needed) - set(columns):
-        raise ManifestError(f"{path} lacks columns", given=sorted(columns), allowed=sorted(missing))
+    columns = list(table.fieldnames or ())
+    spelling = {name.strip().casefold(): name for name in needed}
+    renamed = {column: spelling.get(column.strip().casefold(), column) for column in columns}
+    if missing := set(needed) - set(renamed.values()):
+        raise ManifestError(f"{path} lacks columns", given=columns, allowed=f"needed as well: {', '.join(missing)}")
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise ManifestError(f"{path}, row {number}: has another number of cells than the header")
-    return rows
+    return [{renamed[key]: value for key, value in row.items()} for row in rows]
+
+
+def require_label(value: str | None, allowed: Mapping[str, Any], file: Path, row: int, column: str) -> Any:
+    """The label that a cell's text stands for; texts are matched without regard to case and outer blanks.
+
+    Args:
+        allowed: text -> label.
+        row: number in the file; the header is row 1.
+
+    Raises:
+        ManifestError: names file, row and column, not the text, which may be a slipped cell about the person.
+    """
+    labels = {text.casefold(): label for text, label in allowed.items()}
+    text = (value or "").strip().casefold()
+    if text not in labels:
+        raise ManifestError(
+            f"{file}, row {row}: the column {column!r} holds no known label",
+            given="an empty cell" if not text else "another text",
+            allowed=list(allowed),
+            remedy="mend the row; a label that is not known must not be guessed",
+        )
+    return labels[text]
 
 
 def read_header(path: Path) -> tuple[int, float]:

@@ -187,7 +187,7 @@ def _describe(item: TaskScores) -> dict[str, Any]:
         "id": task.id,
         "name": task.name,
         "dataset": task.dataset,
-        "set": task.set,
+        "set": "phantom" if item.synthetic else "real",
         "sound": task.sound,
         "metric": task.metric,
         "better": "higher" if task.metric == "auroc" else "lower",

@@ -33,6 +33,7 @@ class TaskScores:
         targets: [R].
         scores: model -> [R]; probability of class 1, or the estimate itself.
         thresholds: model -> threshold of the head that reads it; None for regression.
+        synthetic: whether any of the recordings is generated.
         uninformed: the answer that ignores the sound: 0.5, or the median of the training targets.
     """
 
@@ -43,6 +44,7 @@ class TaskScores:
     scores: dict[str, Array]
     thresholds: dict[str, float | None]
     uninformed: float
+    synthetic: bool = False
 
 
 def score_task(
@@ -75,6 +77,7 @@ def score_task(
             for name, (model, reader) in usable.items()
         },
         thresholds={name: own[reader].threshold for name, (_, reader) in usable.items()},
+        synthetic=any(recordings[position].synthetic for position in positions),
         uninformed=0.5 if task.kind == "binary" else float(np.median(train_targets)),
     )
 

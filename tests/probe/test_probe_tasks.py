@@ -60,7 +60,6 @@ def test_every_task_says_where_its_data_come_from() -> None:
     for name in tasks:
         task = tasks[name]
         assert task.id == name and task.licence and task.access and task.target_text and task.protocol
-        assert task.set == ("phantom" if task.dataset == "phantom" else "real")
     assert tasks["C1"].assumed and not tasks["T10"].assumed
 
 

@@ -100,7 +100,7 @@ def load(root: Path, config: PhantomConfig) -> list[Recording]:
     root = root.absolute()
     if not is_there(root, config):
         generate(root, config)
-    return [replace(r, path=str(root / r.path)) for r in read_manifest(root / "manifest.jsonl")]
+    return [replace(r, path=str(root / r.path), synthetic=True) for r in read_manifest(root / "manifest.jsonl")]
 
 
 def is_there(root: Path, config: PhantomConfig) -> bool:

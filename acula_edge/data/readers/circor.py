@@ -13,6 +13,7 @@ from typing import Any
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import (
     Groups,
+    Reader,
     ReadResult,
     SetAside,
     check_options,
@@ -45,10 +46,8 @@ _SEVERITY = ("Present", "Unknown", "Absent")
 Patient = dict[str, str | None]
 
 
-class CirCorReader:
+class CirCorReader(Reader):
     """One recording per site; the person is what "Additional ID" links, both campaigns together."""
-
-    makes_corpus = False
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`; there are no options."""

@@ -20,6 +20,7 @@ import soundfile
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import (
     Groups,
+    Reader,
     ReadResult,
     SetAside,
     check_options,
@@ -63,10 +64,8 @@ class _Entry:
     metadata: dict[str, Any]
 
 
-class KauhReader:
+class KauhReader(Reader):
     """Three files per patient, one for each filter of the stethoscope."""
-
-    makes_corpus = False
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`; there are no options."""

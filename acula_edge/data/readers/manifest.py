@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import ReadResult, SetAside, check_options, clean, column_name, read_header, readers
+from acula_edge.data.reader import Reader, ReadResult, SetAside, check_options, clean, column_name, read_header, readers
 from acula_edge.errors import AudioError, ManifestError, did_you_mean
 from acula_edge.extras import missing_package
 
@@ -29,10 +29,8 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 Row = dict[str, Any]
 
 
-class ManifestReader:
+class ManifestReader(Reader):
     """Reads a manifest file, or a folder that holds ``manifest.jsonl``, ``manifest.csv`` or ``manifest.parquet``."""
-
-    makes_corpus = False
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`; option ``dataset`` names rows that do not name their own."""

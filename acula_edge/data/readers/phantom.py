@@ -9,11 +9,11 @@ from typing import Any
 
 from acula_edge.data.phantom.corpus import load
 from acula_edge.data.phantom.plan import DATASET, PhantomConfig
-from acula_edge.data.reader import ReadResult, check_options, readers
+from acula_edge.data.reader import Reader, ReadResult, check_options, readers
 from acula_edge.errors import RecipeError
 
 
-class PhantomReader:
+class PhantomReader(Reader):
     """Options are the fields of :class:`acula_edge.data.phantom.plan.PhantomConfig`."""
 
     makes_corpus = True

@@ -20,10 +20,52 @@ from acula_edge.registry import Registry
 
 Target = Callable[[Recording], float | None]
 
-PROTOCOL = (
+CONVERGED = (
     "linear probe on the mean embedding of a recording's windows; standardized logistic or ridge regression, "
     "strength chosen by subject-grouped cross-validation on the training subjects; held-out subjects"
 )
+CONVERGED_LEAVING_ONE_OUT = (
+    "linear probe on the mean embedding of a recording's windows; standardized ridge regression on all other subjects, "
+    "strength chosen by subject-grouped cross-validation among them; every subject is held out once"
+)
+
+
+@dataclass(frozen=True)
+class PublishedProbe:
+    """Settings of the probe that published figures rest on (SPEC sections 2.1 and 2.2).
+
+    Attributes:
+        batch_size: recordings per step of Adam.
+        epochs: of training.
+        validate_every: epochs between two looks at the validation set; the first best look is kept.
+        patience: looks without improvement after which training stops; None for never.
+        val_fraction: regression only: share of the other subjects' units that are validation.
+        val_unit: regression only: what is drawn for validation.
+    """
+
+    batch_size: int
+    epochs: int = 64
+    validate_every: int = 1
+    patience: int | None = None
+    val_fraction: float = 0.0
+    val_unit: Literal["subject", "recording"] = "subject"
+
+
+@dataclass(frozen=True)
+class PublishedSplitFacts:
+    """How the published partition is made and how large it is; a user's copy is compared with it.
+
+    Attributes:
+        rule: one sentence.
+        train, val, test: recordings per class, in the order of the classes; empty where no class is counted.
+        leaks: what is known to be wrong with it, one phrase, or "".
+    """
+
+    rule: str
+    train: tuple[int, ...] = ()
+    val: tuple[int, ...] = ()
+    test: tuple[int, ...] = ()
+    leaks: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,11 +78,16 @@ class Task:
         sound: what is heard ("heart", "lung", "cough").
         target: recording -> 0 or 1, a number, or None where the recording does not take part.
         target_text: the same rule in words.
-        metric: ``auroc`` (higher is better) or ``mae`` (lower is better).
-        kind: ``binary`` or ``regression``.
-        labels: names of classes 0 and 1; empty for regression.
+        metric: ``auroc`` (higher is better; of more than two classes the mean over "this class or another") or
+            ``mae`` (lower is better).
+        kind: ``binary``, ``multiclass`` or ``regression``.
+        labels: names of the classes 0, 1, ...; empty for regression.
         unit: unit of a regression target.
-        protocol: how the answer is obtained.
+        evaluation: ``held-out`` tests on the test split; ``leave-one-subject-out`` on every subject of the test split
+            with a probe of all the others of it.
+        window: what published figures listened to: seconds to which a recording is padded at least, or window.
+        published_probe, published_split: the protocol that published figures rest on; None for a task of our own.
+        optional: not among the 18.
         margin: non-inferiority margin of its own (AUROC, or share of the float MAE); None takes the recipe's.
         licence, access: of the data.
         assumed: the sources do not settle this definition (SPEC section 2.4).
@@ -54,10 +101,14 @@ class Task:
     target: Target = field(compare=False)
     target_text: str
     metric: Literal["auroc", "mae"] = "auroc"
-    kind: Literal["binary", "regression"] = "binary"
+    kind: Literal["binary", "multiclass", "regression"] = "binary"
     labels: tuple[str, ...] = ()
     unit: str = ""
-    protocol: str = PROTOCOL
+    evaluation: Literal["held-out", "leave-one-subject-out"] = "held-out"
+    window: str = ""
+    published_probe: PublishedProbe | None = None
+    published_split: PublishedSplitFacts | None = None
+    optional: bool = False
     margin: float | None = None
     licence: str = ""
     access: str = ""
@@ -65,15 +116,16 @@ class Task:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if (self.kind == "binary") != (self.metric == "auroc"):
-            raise InputError(f"task {self.id}: binary goes with auroc, regression with mae", given=self.metric)
-        if self.kind == "binary" and len(self.labels) != 2:
-            raise InputError(f"task {self.id}: a binary task names its two classes", given=self.labels)
+        if (self.kind == "regression") != (self.metric == "mae"):
+            raise InputError(f"task {self.id}: classes go with auroc, regression with mae", given=self.metric)
+        allowed = {"binary": len(self.labels) == 2, "multiclass": len(self.labels) > 2, "regression": not self.labels}
+        if not allowed[self.kind]:
+            raise InputError(f"task {self.id}: a task names its classes; regression has none", given=self.labels)
 
     @property
-    def set(self) -> Literal["phantom", "real"]:
-        """Whether the recordings are synthetic."""
-        return "phantom" if self.dataset == "phantom" else "real"
+    def protocol(self) -> str:
+        """How the answer that verdicts rest on is obtained."""
+        return CONVERGED if self.evaluation == "held-out" else CONVERGED_LEAVING_ONE_OUT
 
     def value(self, recording: Recording) -> float | None:
         """Target of a recording, or None where it does not take part (another data set, no usable label)."""
@@ -86,7 +138,7 @@ class Task:
         """Positions in `recordings` that take part in `split`, and their targets."""
         positions, targets = [], []
         for position, recording in enumerate(recordings):
-            value = self.value(recording) if recording.split == split else None
+            value = self.value(recording) if recording.split_for(self.id) == split else None
             if value is not None:
                 positions.append(position)
                 targets.append(value)
