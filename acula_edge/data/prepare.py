@@ -6,24 +6,42 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.leaks import count_leaks, find_leaks
 from acula_edge.data.manifest import Recording, read_manifest, write_manifest
-from acula_edge.data.reader import ReadResult, SetAside, readers
-from acula_edge.data.splits import assign_splits, find_leaks
+from acula_edge.data.miniature import is_miniature
+from acula_edge.data.reader import PublishedSplit, Reader, ReadResult, SetAside, readers
+from acula_edge.data.splits import assign_splits
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import ManifestError
 from acula_edge.files import read_json, sha256_file, sha256_json, write_json, write_jsonl
 from acula_edge.processes import is_main, main_first
 from acula_edge.progress import notify, track
-from acula_edge.recipe import DataConfig, Recipe, frontend_of
+from acula_edge.recipe import DataConfig, Recipe, Source, frontend_of
 from acula_edge.run import Run
 
-SCHEMA = "acula-edge/listing/1"
+SCHEMA = "acula-edge/listing/2"
 SPLITS = ("train", "val", "test")
 _SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What takes part in a run.
+
+    Attributes:
+        recordings: with hashes and splits.
+        set_aside: what cannot be used, with the reason.
+        facts: ``partition`` {data set: {rule, source, exact}}, ``leaks`` [{dataset, task, sides, persons, ...}] (only
+            where a published partition is followed) and ``warnings`` [sentence], for the run's manifest.
+    """
+
+    recordings: list[Recording]
+    set_aside: list[SetAside]
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def prepare(recipe: Recipe, run: Run) -> WaveStore:
@@ -45,7 +63,7 @@ def prepare(recipe: Recipe, run: Run) -> WaveStore:
             return WaveStore.open(listed.recordings, sample_rate_hz, run.store_dir)
         ticks = _Ticks("decoding", len(listed.recordings))
         store = WaveStore.build(listed.recordings, sample_rate_hz, run.store_dir, ticks)
-        _record(run, store, [*listed.set_aside, *store.set_aside])
+        _record(run, store, [*listed.set_aside, *store.set_aside], listed.facts)
         return store
 
 
@@ -68,7 +86,7 @@ def at_rate(store: WaveStore, run: Run, sample_rate_hz: int) -> WaveStore:
     return other
 
 
-def _record(run: Run, store: WaveStore, set_aside: Sequence[SetAside]) -> None:
+def _record(run: Run, store: WaveStore, set_aside: Sequence[SetAside], listed: dict[str, Any]) -> None:
     """Leave in the run what takes part and what does not."""
     if not store.recordings:
         raise ManifestError(
@@ -83,6 +101,7 @@ def _record(run: Run, store: WaveStore, set_aside: Sequence[SetAside]) -> None:
         "sample_rate_hz": store.sample_rate_hz,
         "clipped": len(store.clipped),
         "waves": store.key,
+        **listed,
     }
     before = {key: value for key, value in run.manifest["stages"].get("data", {}).items() if key != "finished"}
     if facts != before:
@@ -109,7 +128,7 @@ def count(recordings: Sequence[Recording], set_aside: Sequence[SetAside] = ()) -
     }
 
 
-def list_recordings(data: DataConfig, run: Run) -> ReadResult:
+def list_recordings(data: DataConfig, run: Run) -> Listing:
     """Recordings of every source with hashes and splits, checked; from the run's cache where it holds them.
 
     Raises:
@@ -119,24 +138,43 @@ def list_recordings(data: DataConfig, run: Run) -> ReadResult:
     listing = run.store_dir / f"listing-{key[:16]}.jsonl"
     aside = listing.with_suffix(".set_aside.json")
     if listing.is_file() and aside.is_file():
-        kept = [SetAside(**entry) for entry in read_json(aside, schema=SCHEMA)["set_aside"]]
-        return ReadResult([_found_in(run, recording) for recording in read_manifest(listing)], kept)
+        kept = read_json(aside, schema=SCHEMA)
+        entries = [SetAside(**entry) for entry in kept["set_aside"]]
+        return Listing([_found_in(run, recording) for recording in read_manifest(listing)], entries, kept["facts"])
     found = read_sources(data, run)
     check_recordings(found.recordings)
     hashed = hash_recordings(found.recordings)
-    recordings = assign_splits(hashed.recordings, data.split)
-    leaks = find_leaks(recordings)
-    if leaks:
-        more = f", and {len(leaks) - _SHOWN} more" if len(leaks) > _SHOWN else ""
+    recordings = assign_splits(hashed.recordings, data.split, found.published)
+    facts = {
+        "partition": {
+            name: {"source": split.source, "exact": split.exact} for name, split in sorted(found.published.items())
+        },
+        "leaks": _judge_leaks(recordings, set(found.published) if data.split.rule == "published" else set()),
+        "warnings": found.warnings,
+    }
+    for warning in found.warnings:
+        notify("warning: %s", warning)
+    set_aside = [*found.set_aside, *hashed.set_aside]
+    rows = [entry.to_dict() for entry in set_aside]
+    write_json(aside, {"schema": SCHEMA, "set_aside": rows, "facts": facts})
+    write_manifest(listing, (_kept_in(run, recording) for recording in recordings))
+    return Listing(recordings, set_aside, facts)
+
+
+def _judge_leaks(recordings: Sequence[Recording], tolerated: set[str]) -> list[dict[str, Any]]:
+    """Counts of what is on two sides in data sets that are allowed to leak; refuses it anywhere else."""
+    refused = find_leaks([recording for recording in recordings if recording.dataset not in tolerated])
+    if refused:
+        more = f", and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
         raise ManifestError(
             "the same person or the same sound is on two sides of the split",
-            given="; ".join(leaks[:_SHOWN]) + more,
+            given="; ".join(refused[:_SHOWN]) + more,
             remedy="give equal files the same subject (or leave one out), and each subject one split",
         )
-    set_aside = [*found.set_aside, *hashed.set_aside]
-    write_json(aside, {"schema": SCHEMA, "set_aside": [entry.to_dict() for entry in set_aside]})
-    write_manifest(listing, (_kept_in(run, recording) for recording in recordings))
-    return ReadResult(recordings, set_aside)
+    leaks = count_leaks(recordings)
+    for leak in leaks:
+        notify("the published partition leaks: %s", leak)
+    return [leak.to_dict() for leak in leaks]
 
 
 def _kept_in(run: Run, recording: Recording) -> Recording:
@@ -172,19 +210,53 @@ def read_sources(data: DataConfig, run: Run) -> ReadResult:
                 f"the recipe does not say where the recordings of {name!r} are", remedy=f"say it: --data {name}=DIR"
             )
         found = reader.read(root, source.options)
-        result.recordings.extend(found.recordings)
+        generated = is_miniature(root)
+        result.recordings.extend(replace(r, synthetic=True) if generated else r for r in found.recordings)
         result.set_aside.extend(found.set_aside)
+        result.warnings.extend(found.warnings)
+        result.published.update(_published(reader, root, found.recordings, source, data.split.rule))
     return result
 
 
+def _published(
+    reader: Reader, root: Path, recordings: Sequence[Recording], source: Source, rule: str
+) -> dict[str, PublishedSplit]:
+    """The published partition of a source's data set, where the rule asks for it.
+
+    Raises:
+        ManifestError: it must be followed and is not there.
+    """
+    if rule == "folds" or reader.corpus is None or reader.makes_corpus:
+        return {}
+    partition = reader.published(root, recordings, source.options)
+    if partition is not None:
+        return {reader.corpus.name: partition}
+    if rule == "published":
+        raise ManifestError(
+            f"the published partition of {reader.corpus.name} is not there",
+            given=f"none of its lists under {root}",
+            allowed="; ".join(reader.corpus.layout),
+            remedy="put the lists there, or take --set data.split.rule=clean",
+        )
+    return {}
+
+
 def check_recordings(recordings: Sequence[Recording]) -> None:
-    """Raises ManifestError where an id or a file is listed twice, or a field is empty."""
+    """Raises ManifestError where an id or a file is listed twice, a person is of two data sets, or a field is empty."""
+    dataset_of: dict[str, Recording] = {}
     by_key: dict[str, str] = {}
     by_path: dict[str, str] = {}
     for recording in recordings:
         if not (recording.recording and recording.dataset and recording.subject and recording.path):
             raise ManifestError(f"the recording {recording.key} lacks an id, a data set, a subject or a path")
         path = os.path.realpath(recording.path)
+        other = dataset_of.setdefault(recording.subject, recording)
+        if other.dataset != recording.dataset:
+            raise ManifestError(
+                f"the subject id {recording.subject} is there in two data sets",
+                given=f"{other.key} ({other.path}) and {recording.key} ({recording.path})",
+                remedy="give different persons different ids; if it is one person, list both under one data set",
+            )
         if recording.key in by_key:
             raise ManifestError(
                 f"the recording id {recording.key} is there twice",

@@ -1,5 +1,8 @@
 """Who is trained on and who is held out: whole persons, balanced by stratum, equal for equal seeds.
 
+The published partitions of the data sets are followed where the recipe asks for them, and mended where they divide
+persons but leak a few (SPEC sections 2.3 and 6).
+
 Order comes from SHA-256 of the seed and the subject's id, not from a random generator, so that a person keeps their
 place whatever other data sets a run holds, on every machine and version.
 """
@@ -8,42 +11,97 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import PublishedSplit
 from acula_edge.errors import ManifestError
 from acula_edge.recipe import SplitConfig
 
+HELD_OUT_FIRST = ("test", "val", "train")
 
-def assign_splits(recordings: Sequence[Recording], config: SplitConfig) -> list[Recording]:
+
+def assign_splits(
+    recordings: Sequence[Recording], config: SplitConfig, published: Mapping[str, PublishedSplit] | None = None
+) -> list[Recording]:
     """Give every recording a split, in the order given.
 
-    Per data set, persons are dealt to ``config.folds`` folds, stratum by stratum; fold ``config.fold`` is the test
-    set, and of the others a share of ``config.val_fraction``, stratified too, is the validation set. A data set whose
-    recordings all come with a split keeps it.
+    Where persons are dealt (see :class:`acula_edge.recipe.SplitConfig` for the rules), they go to ``config.folds``
+    folds per data set, stratum by stratum; fold ``config.fold`` is the test set, and of the others a share of
+    ``config.val_fraction``, stratified too, is the validation set. A data set whose recordings all come with a split
+    keeps it.
+
+    Args:
+        published: partitions by data set, as the readers know them.
 
     Raises:
         ManifestError: some recordings of a data set come with a split and some without, or a data set has fewer
             persons than there are folds.
     """
+    published = published or {}
     by_dataset: dict[str, list[Recording]] = {}
     for recording in recordings:
         by_dataset.setdefault(recording.dataset, []).append(recording)
-    split_of: dict[str, str] = {}
+    result: dict[str, Recording] = {}
     for dataset, members in by_dataset.items():
+        partition = published.get(dataset)
         given = sum(bool(recording.split) for recording in members)
-        if given == len(members):
-            continue
-        if given:
+        if given not in (0, len(members)):
             raise ManifestError(
                 f"some recordings of {dataset} come with a split and some without",
                 given=f"{given} of {len(members)} with one",
                 remedy="fill the column split for all of them, or leave it out",
             )
-        split_of.update(deal_persons(dataset, members, config))
-    return [
-        recording if recording.split else recording.with_split(split_of[recording.subject]) for recording in recordings
-    ]
+        if given:
+            assigned = members
+        elif partition is not None and config.rule == "published":
+            assigned = follow(members, partition)
+        elif partition is not None and config.rule == "clean" and partition.by_person:
+            assigned = mend(members, partition, config)
+        else:
+            split_of = deal_persons(dataset, members, config)
+            assigned = [recording.with_split(split_of[recording.subject]) for recording in members]
+        result.update((recording.key, recording) for recording in assigned)
+    return [result[recording.key] for recording in recordings]
+
+
+def follow(recordings: Sequence[Recording], partition: PublishedSplit) -> list[Recording]:
+    """The published partition as it is; a recording that any task holds out is held out of the encoder's training."""
+    assigned = []
+    for recording in recordings:
+        splits = partition.splits.get(recording.key, {})
+        common = next((s for s in HELD_OUT_FIRST if s in splits.values()), "unused")
+        own = {task: split for task, split in splits.items() if task != "*"}
+        assigned.append(replace(recording, split=common, splits=own))
+    return assigned
+
+
+def mend(recordings: Sequence[Recording], partition: PublishedSplit, config: SplitConfig) -> list[Recording]:
+    """The published partition with every person on one side.
+
+    The test set stays. What else is there of its persons is used nowhere; persons in both training and validation
+    are dealt anew, in the published proportion; recordings that the partition does not name are trained on.
+    """
+    sides = {r.key: partition.splits.get(r.key, {}).get("*", "train") for r in recordings}
+    persons: dict[str, set[str]] = {}
+    for recording in recordings:
+        persons.setdefault(recording.subject, set()).add(sides[recording.key])
+    tested = {person for person, found in persons.items() if "test" in found}
+    rest = [recording for recording in recordings if recording.subject not in tested]
+    validated = {recording.subject for recording in rest if sides[recording.key] == "val"}
+    if any({"train", "val"} <= persons[person] for person in validated):
+        share = sum(sides[recording.key] == "val" for recording in rest) / len(rest)
+        validated = _deal_validation(_stratum_of_subjects(rest), min(share, 0.5), config.seed)
+    assigned = []
+    for recording in recordings:
+        side = sides[recording.key]
+        if recording.subject in tested:
+            side = side if side == "test" else "unused"
+        elif side != "unused":
+            side = "val" if recording.subject in validated else "train"
+        assigned.append(recording.with_split(side))
+    return assigned
 
 
 def deal_persons(dataset: str, recordings: Sequence[Recording], config: SplitConfig) -> dict[str, str]:
@@ -59,34 +117,16 @@ def deal_persons(dataset: str, recordings: Sequence[Recording], config: SplitCon
     dealt = _in_order(strata, f"{config.seed}/fold")
     # One count runs through all strata, so that folds differ by one person at most.
     test = {subject for place, subject in enumerate(dealt) if place % config.folds == config.fold}
-    rest = _in_order({s: stratum for s, stratum in strata.items() if s not in test}, f"{config.seed}/val")
-    taken = [int((place + 1) * config.val_fraction + 0.5) for place in range(len(rest))]
-    val = {s for place, s in enumerate(rest) if taken[place] > (taken[place - 1] if place else 0)}
+    val = _deal_validation(
+        {s: stratum for s, stratum in strata.items() if s not in test}, config.val_fraction, config.seed
+    )
     return {s: "test" if s in test else "val" if s in val else "train" for s in strata}
 
 
-def find_leaks(recordings: Sequence[Recording]) -> list[str]:
-    """Persons, and files with equal content, that are on more than one side. One sentence each; empty if clean."""
-    problems = []
-    sides: dict[str, set[str]] = {}
-    copies: dict[str, list[Recording]] = {}
-    for recording in recordings:
-        sides.setdefault(recording.subject, set()).add(recording.split)
-        if recording.sha256:
-            copies.setdefault(recording.sha256, []).append(recording)
-    for subject, splits in sides.items():
-        if len(splits) > 1:
-            problems.append(f"the person {subject} is in {_listing(splits)}")
-    for same in copies.values():
-        splits = {recording.split for recording in same}
-        if len(splits) > 1:
-            keys = ", ".join(recording.key for recording in same)
-            problems.append(f"equal files are in {_listing(splits)}: {keys}")
-    return problems
-
-
-def _listing(splits: set[str]) -> str:
-    return " and ".join(sorted(split or "no split" for split in splits))
+def _deal_validation(strata: dict[str, str], share: float, seed: int) -> set[str]:
+    rest = _in_order(strata, f"{seed}/val")
+    taken = [int((place + 1) * share + 0.5) for place in range(len(rest))]
+    return {s for place, s in enumerate(rest) if taken[place] > (taken[place - 1] if place else 0)}
 
 
 def _stratum_of_subjects(recordings: Sequence[Recording]) -> dict[str, str]:

@@ -26,19 +26,23 @@ class Source:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Subject-disjoint split: persons are dealt to `folds`; fold number `fold` is the test set.
+    """Who is trained on and who is held out.
 
     Attributes:
         folds: number of folds over persons.
         fold: the one held out for testing.
         val_fraction: share of the remaining persons kept for validation.
         seed: of the dealing; equal seeds give equal splits.
+        rule: ``clean``: by person; the published test set where the source divides persons, mended where it leaks,
+            and folds of persons elsewhere. ``published``: the published partition as it is, leaks and all, for
+            comparison with published figures. ``folds``: folds of persons everywhere.
     """
 
     folds: int = 5
     fold: int = 0
     val_fraction: float = 0.1
     seed: int = 0
+    rule: Literal["clean", "published", "folds"] = "clean"
 
     def __post_init__(self) -> None:
         if self.folds < 2 or not 0 <= self.fold < self.folds:

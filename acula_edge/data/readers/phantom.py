@@ -9,7 +9,7 @@ from typing import Any
 
 from acula_edge.data.phantom.corpus import load
 from acula_edge.data.phantom.plan import DATASET, PhantomConfig
-from acula_edge.data.reader import Reader, ReadResult, check_options, readers
+from acula_edge.data.reader import Corpus, Reader, ReadResult, check_options, readers
 from acula_edge.errors import RecipeError
 
 
@@ -17,6 +17,14 @@ class PhantomReader(Reader):
     """Options are the fields of :class:`acula_edge.data.phantom.plan.PhantomConfig`."""
 
     makes_corpus = True
+    corpus = Corpus(
+        name=DATASET,
+        title="Phantom corpus",
+        sound="heart, lung and cough",
+        licence="generated",
+        access="made by acula-edge on first use",
+        layout=("phantom.json", "manifest.jsonl", "audio/<recording>.wav"),
+    )
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`; generates the corpus where `root` does not hold it yet."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import Corpus, readers
 from acula_edge.errors import InputError
 from acula_edge.registry import Registry
 
@@ -89,7 +90,6 @@ class Task:
         published_probe, published_split: the protocol that published figures rest on; None for a task of our own.
         optional: not among the 18.
         margin: non-inferiority margin of its own (AUROC, or share of the float MAE); None takes the recipe's.
-        licence, access: of the data.
         assumed: the sources do not settle this definition (SPEC section 2.4).
         note: what a reader must know when comparing with published numbers.
     """
@@ -110,8 +110,6 @@ class Task:
     published_split: PublishedSplitFacts | None = None
     optional: bool = False
     margin: float | None = None
-    licence: str = ""
-    access: str = ""
     assumed: bool = False
     note: str = ""
 
@@ -126,6 +124,21 @@ class Task:
     def protocol(self) -> str:
         """How the answer that verdicts rest on is obtained."""
         return CONVERGED if self.evaluation == "held-out" else CONVERGED_LEAVING_ONE_OUT
+
+    @property
+    def corpus(self) -> Corpus | None:
+        """Facts of the data set; None for one without a reader of its own."""
+        return readers[self.dataset].corpus if self.dataset in readers else None
+
+    @property
+    def licence(self) -> str:
+        """Of the recordings; "" where it is not known."""
+        return self.corpus.licence if self.corpus else ""
+
+    @property
+    def access(self) -> str:
+        """How to get the recordings; "" where it is not known."""
+        return self.corpus.access if self.corpus else ""
 
     def value(self, recording: Recording) -> float | None:
         """Target of a recording, or None where it does not take part (another data set, no usable label)."""
@@ -190,10 +203,11 @@ def _matches(recording: Recording, where: Mapping[str, Any] | None) -> bool:
 
 
 def resolve_tasks(names: Sequence[str], recordings: Sequence[Recording]) -> list[Task]:
-    """Tasks by id or wildcard, in order of id.
+    """Tasks by id or wildcard, in order of number.
 
     Args:
-        names: ids or wildcards; ``all`` stands for every task whose data set is among `recordings`.
+        names: ids or wildcards; ``all`` stands for every task whose data set is among `recordings`, ``published`` for
+            the 18 of the paper, whether their data are there or not.
 
     Raises:
         InputError: an id that no task has.
@@ -203,7 +217,16 @@ def resolve_tasks(names: Sequence[str], recordings: Sequence[Recording]) -> list
     for name in names:
         if name == "all":
             found = [task for task in tasks.names() if tasks[task].dataset in present]
+        elif name == "published":
+            found = [task for task in tasks.names() if not tasks[task].optional]
         else:
             found = tasks.names(name) or [tasks[name].id]
         chosen.update((task, tasks[task]) for task in found)
-    return [chosen[name] for name in sorted(chosen)]
+    return [chosen[name] for name in sorted(chosen, key=place)]
+
+
+def place(name: str) -> tuple[str, int, str]:
+    """Sorts ids by letter and number: C1, P1, T2, T10."""
+    letters = name.rstrip("0123456789")
+    digits = name[len(letters) :]
+    return letters, int(digits or 0), name

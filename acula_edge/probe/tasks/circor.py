@@ -1,6 +1,6 @@
 """Heart murmurs in CirCor DigiScope (SPEC section 2.4)."""
 
-from acula_edge.probe.tasks import Task, labels, tasks
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels, tasks
 
 tasks.register(
     "C1",
@@ -12,8 +12,13 @@ tasks.register(
         target=labels("murmur", {"Present": 1, "Absent": 0}),
         target_text="murmur Present = 1, Absent = 0, Unknown dropped; every site inherits the patient's label",
         labels=("murmur absent", "murmur present"),
-        licence="ODC-By 1.0",
-        access="open, PhysioNet circor-heart-sound 1.0.3 (the 942 training patients)",
+        window="at least 8 s",
+        published_probe=PublishedProbe(batch_size=32),
+        published_split=PublishedSplitFacts(
+            "the official validation and test patients are not public: 60, 20 and 20 % of the 942 training patients, "
+            "stratified by murmur (assumed)",
+            leaks="children of both campaigns have two patient ids, which may be on two sides",
+        ),
         assumed=True,
         note="the paper's cardiac tasks are not readable; target, split and metric are assumed",
     ),
