@@ -68,11 +68,12 @@ def assign_splits(
 
 def follow(recordings: Sequence[Recording], partition: PublishedSplit) -> list[Recording]:
     """The published partition as it is; a recording that any task holds out is held out of the encoder's training."""
+    tasks = sorted({task for splits in partition.splits.values() for task in splits} - {"*"})
     assigned = []
     for recording in recordings:
         splits = partition.splits.get(recording.key, {})
         common = next((s for s in HELD_OUT_FIRST if s in splits.values()), "unused")
-        own = {task: split for task, split in splits.items() if task != "*"}
+        own = {task: splits.get(task, splits.get("*", "unused")) for task in tasks}
         assigned.append(replace(recording, split=common, splits=own))
     return assigned
 
