@@ -134,7 +134,7 @@ def list_recordings(data: DataConfig, run: Run) -> Listing:
     Raises:
         ManifestError: see :func:`prepare`.
     """
-    key = sha256_json([SCHEMA, asdict(data)["sources"], asdict(data.split)])
+    key = sha256_json([SCHEMA, asdict(data)["sources"], data.root, asdict(data.split)])
     listing = run.store_dir / f"listing-{key[:16]}.jsonl"
     aside = listing.with_suffix(".set_aside.json")
     if listing.is_file() and aside.is_file():
@@ -201,11 +201,13 @@ def read_sources(data: DataConfig, run: Run) -> ReadResult:
     result = ReadResult()
     for name, source in data.sources.items():
         reader = readers[source.reader or name]
-        if source.root is not None:
-            root = Path(source.root)
-        elif reader.makes_corpus:
+        root = source_folder(name, source, data.root)
+        if root is None and reader.makes_corpus:
             root = run.store_dir / name
-        else:
+        elif root is None and not source.required:
+            notify("the data set %s is not there; its tasks are not evaluated", name)
+            continue
+        elif root is None:
             raise ManifestError(
                 f"the recipe does not say where the recordings of {name!r} are", remedy=f"say it: --data {name}=DIR"
             )
@@ -215,7 +217,21 @@ def read_sources(data: DataConfig, run: Run) -> ReadResult:
         result.set_aside.extend(found.set_aside)
         result.warnings.extend(found.warnings)
         result.published.update(_published(reader, root, found.recordings, source, data.split.rule))
+    if not result.recordings:
+        raise ManifestError(
+            "none of the recipe's data sets is there",
+            given=f"{', '.join(data.sources)} under {data.root}" if data.root else ", ".join(data.sources),
+            remedy="say where they are: --data NAME=DIR, or --set data.root=DIR",
+        )
     return result
+
+
+def source_folder(name: str, source: Source, root: str | None) -> Path | None:
+    """Where a source lies: the folder it names, else the one of its name in `root` if there is one."""
+    if source.root is not None:
+        return Path(source.root)
+    found = Path(root) / name if root is not None else None
+    return found if found is not None and found.exists() else None
 
 
 def _published(

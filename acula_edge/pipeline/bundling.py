@@ -21,7 +21,7 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool) -> 
     source = run.encoder_dir if student is None else run.student_dir(student)
     network = load_encoder(source).deployable()
     embeddings = encoder_embeddings(network, at_rate(store, run, network.frontend.sample_rate_hz), recipe)
-    tasks = select_tasks(recipe.verify.tasks, store)
+    tasks = select_tasks([*recipe.verify.tasks, *recipe.verify.gate.require_tasks], store)
     heads = fit_heads(embeddings, store.recordings, tasks, recipe.seed)
     origin = {
         "recipe": recipe.name,

@@ -15,9 +15,10 @@ from acula_edge.distill.teaching import collect_lessons
 from acula_edge.encoders import load_encoder
 from acula_edge.engines.bundle_files import seal
 from acula_edge.engines.ort import OrtEngine
-from acula_edge.files import atomic_path, read_json, sha256_file, sha256_json, write_json
+from acula_edge.files import read_json, sha256_file, write_json
 from acula_edge.frontend.forms import make_frontend
-from acula_edge.probe.embeddings import embed_store
+from acula_edge.probe.embedding_cache import cached_embeddings
+from acula_edge.probe.embeddings import Waves, embed_store
 from acula_edge.probe.heads import fit_heads
 from acula_edge.probe.scores import write_scores
 from acula_edge.probe.tasks import Task, resolve_tasks
@@ -32,7 +33,7 @@ def verify_bundle(run: Run, bundle: Path, tasks: Sequence[str] | None = None) ->
     """Evaluate every model of a bundle on the run's test persons; writes verify.json and verify_scores.npz."""
     recipe = run.recipe
     store = prepare(recipe, run)
-    chosen = select_tasks(tasks or recipe.verify.tasks, store)
+    chosen = select_tasks(tasks or [*recipe.verify.tasks, *recipe.verify.gate.require_tasks], store)
     embeddings = {"float_teacher": teacher_embeddings(run, store)}
     for model, file in (("float_student", "model.onnx"), ("int8", "model.int8.onnx")):
         if (bundle / file).is_file():
@@ -69,27 +70,52 @@ def teacher_embeddings(run: Run, store: WaveStore) -> np.ndarray:
         lessons = collect_lessons(teacher, sha256, store, rows, recipe.data, run.store_dir, device)
         np.add.at(sums, lessons.row, lessons.embedding)
         np.add.at(counts, lessons.row, 1)
-    return (sums / counts[:, None]).astype(np.float32)
+    return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
 
 
 def model_embeddings(run: Run, model: Path, store: WaveStore) -> np.ndarray:
     """The embedding of every recording by a bundle's ONNX model, [R, D], kept under the model's hash."""
     recipe = run.recipe
     store = at_rate(store, run, read_json(model.parent / "bundle.json")["input"]["sample_rate_hz"])
-    key = sha256_json([sha256_file(model), store.key, recipe.data])
-    file = run.store_dir / f"embeddings-{key[:16]}.npy"
-    if file.is_file():
-        return np.load(file)  # type: ignore[no-any-return]
-    engine = OrtEngine(model, threads=1)
+    used = _used(store)
 
-    def embed(windows: np.ndarray) -> np.ndarray:
-        rows = [engine.run({"waveform": window[None]})["embedding"][0] for window in windows]
-        return np.stack(rows)
+    def embed(positions: list[int]) -> np.ndarray:
+        engine = OrtEngine(model, threads=1)
 
-    embedding = _embed_with_progress(embed, store, recipe, f"listening with {model.name}")
-    with atomic_path(file) as temporary:
-        np.save(temporary, embedding)
-    return embedding
+        def listen(windows: np.ndarray) -> np.ndarray:
+            return np.stack([engine.run({"waveform": window[None]})["embedding"][0] for window in windows])
+
+        chosen = _Chosen(store, [used[position] for position in positions])
+        return _embed_with_progress(listen, chosen, recipe, f"listening with {model.name}")
+
+    hashes = [store.recordings[row].sha256 for row in used]
+    return _spread(cached_embeddings(run.store_dir, sha256_file(model), recipe.data, hashes, embed), used, len(store))
+
+
+class _Chosen:
+    """Some waves of a store."""
+
+    def __init__(self, store: WaveStore, rows: list[int]) -> None:
+        self.sample_rate_hz = store.sample_rate_hz
+        self._store, self._rows = store, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self._store[self._rows[index]]
+
+
+def _used(store: WaveStore) -> list[int]:
+    """Rows that any split uses."""
+    return [row for row, recording in enumerate(store.recordings) if recording.split != "unused"]
+
+
+def _spread(embeddings: np.ndarray, rows: list[int], total: int) -> np.ndarray:
+    """[R, D] with zeros where a recording is used nowhere, and so was not listened to."""
+    result = np.zeros((total, embeddings.shape[1]), np.float32)
+    result[rows] = embeddings
+    return result
 
 
 def encoder_embeddings(encoder: Any, store: WaveStore, recipe: Recipe) -> np.ndarray:
@@ -101,11 +127,13 @@ def encoder_embeddings(encoder: Any, store: WaveStore, recipe: Recipe) -> np.nda
         mel = frontend(torch.from_numpy(np.ascontiguousarray(windows)))
         return encoder.embed_mel(mel).float().numpy()  # type: ignore[no-any-return]
 
-    return _embed_with_progress(embed, store, recipe, "listening with the student")
+    used = _used(store)
+    embeddings = _embed_with_progress(embed, _Chosen(store, used), recipe, "listening with the student")
+    return _spread(embeddings, used, len(store))
 
 
 def _embed_with_progress(
-    embed: Callable[[np.ndarray], np.ndarray], store: WaveStore, recipe: Recipe, description: str
+    embed: Callable[[np.ndarray], np.ndarray], store: Waves, recipe: Recipe, description: str
 ) -> np.ndarray:
     ticks = iter(track(range(len(store)), description))
     done = 0

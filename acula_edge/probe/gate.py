@@ -33,7 +33,8 @@ def judge(verify: Mapping[str, Any], config: GateConfig) -> dict[str, Any]:
         for verdict in ("inferior", "inconclusive")
     }
     criteria: dict[str, dict[str, Any]] = {
-        "evaluated": _criterion(1, len(compared), len(compared) >= 1),
+        "evaluated": _criterion(max(config.min_tasks, 1), len(compared), len(compared) >= max(config.min_tasks, 1)),
+        "require_tasks": _required(config.require_tasks, [task["id"] for task in compared], verify["summary"]),
         "max_mean_drop": _upper(config.max_mean_drop, None if mean is None else -mean),
         "max_task_drop": _upper(config.max_task_drop, None if worst is None else drops[worst], worst),
         "min_cosine": _criterion(
@@ -63,10 +64,23 @@ def _verdicts(refuse: bool, tasks: list[str]) -> dict[str, Any]:
     return _criterion(0, len(tasks), not tasks if refuse else None, ", ".join(tasks) or None)
 
 
+def _required(required: list[str], evaluated: list[str], summary: Mapping[str, Any]) -> dict[str, Any]:
+    """`where` says of every required task that is not evaluated why it is not."""
+    why = {missing["id"]: missing["reason"] for missing in summary.get("tasks_missing", ())}
+    absent = [f"{name} ({why.get(name, 'not among the tasks')})" for name in required if name not in evaluated]
+    return _criterion(
+        required, len(required) - len(absent), not absent if required else None, "; ".join(absent) or None
+    )
+
+
 def _reason(name: str, criterion: Mapping[str, Any]) -> str:
     limit, value, where = criterion["limit"], criterion["value"], criterion["where"]
     if name == "evaluated":
-        return "no task compares the INT8 model with its float student"
+        if not value:
+            return "no task compares the INT8 model with its float student"
+        return f"{value} tasks compare the INT8 model with its float student, {limit} needed"
+    if name == "require_tasks":
+        return f"required tasks are not evaluated: {where}"
     if name == "max_mean_drop":
         return f"mean AUROC falls by {value:.4f}, {limit:g} allowed"
     if name == "max_task_drop":

@@ -39,6 +39,8 @@ class GateConfig:
         min_cosine: smallest mean cosine between INT8 and float student embeddings.
         refuse_inferior: refuse when any task's verdict is ``inferior``.
         refuse_inconclusive: refuse also when any verdict is ``inconclusive``.
+        min_tasks: fewest tasks that must be evaluated.
+        require_tasks: tasks that must be evaluated; one whose data are absent refuses.
     """
 
     max_mean_drop: float = 0.01
@@ -46,6 +48,8 @@ class GateConfig:
     min_cosine: float = 0.97
     refuse_inferior: bool = True
     refuse_inconclusive: bool = False
+    min_tasks: int = 1
+    require_tasks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class VerifyConfig(Bounded):
     """Evaluation of artifacts on tasks (DESIGN section 5).
 
     Attributes:
-        tasks: task ids, or ``["all"]`` for every task that the data can answer.
+        tasks: task ids, ``["all"]`` for every task of the run's data sets, or ``["published"]`` for the 18 of the
+            paper, of which those without data are listed as not evaluated.
+        published_probe: also evaluate the probe of the published protocol, where a task has one.
         margin_auroc_student, margin_auroc_teacher: non-inferiority margins of INT8 against each.
         margin_mae_relative: equivalence margin for regression, as a share of the float MAE.
         bootstrap: resamples over subjects.
@@ -65,6 +71,7 @@ class VerifyConfig(Bounded):
     below: ClassVar = {"alpha": 0.5}
 
     tasks: list[str] = field(default_factory=lambda: ["all"])
+    published_probe: bool = True
     margin_auroc_student: float = 0.01
     margin_auroc_teacher: float = 0.02
     margin_mae_relative: float = 0.02

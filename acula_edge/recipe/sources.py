@@ -17,11 +17,13 @@ class Source:
         reader: name of a registered reader.
         root: its folder; given by ``--data NAME=DIR`` where the recipe leaves it open.
         options: keyword arguments of the reader (the phantom generator's size, for instance).
+        required: whether a run is refused where the corpus is not there; otherwise its tasks are not evaluated.
     """
 
     reader: str = ""
     root: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class DataConfig(Bounded):
     """Corpora, their split, and the window that every stage sees.
 
     Attributes:
+        root: folder in which a source without a folder of its own is looked for, under its name.
         window_s: length of the window that a model embeds.
         hop_s: hop between windows of a recording at evaluation.
         trim_top_db: leading and trailing parts this far below the loudest are cut; null keeps everything.
@@ -66,6 +69,7 @@ class DataConfig(Bounded):
     above: ClassVar = {"window_s": 0, "hop_s": 0, "trim_top_db": 0}
 
     sources: dict[str, Source] = field(default_factory=dict)
+    root: str | None = None
     split: SplitConfig = field(default_factory=SplitConfig)
     window_s: float = 8.16
     hop_s: float = 4.08

@@ -13,6 +13,7 @@ from acula_edge.report.numbers import (
     count,
     fixed,
     interval,
+    listing,
     percent,
     probability,
     signed,
@@ -33,6 +34,7 @@ from acula_edge.report.sections.vocabulary import (
 
 _CRITERIA = {
     "evaluated": "Tasks that compare INT8 with its float student, at least",
+    "require_tasks": "Required tasks that are evaluated",
     "max_mean_drop": "Mean loss of AUROC, at most",
     "max_task_drop": "Largest loss of AUROC on one task, at most",
     "min_cosine": "Mean cosine of INT8 and float embeddings, at least",
@@ -271,6 +273,8 @@ def _gate(verify: Json) -> list[Block]:
 
 
 def _plain(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return listing([str(item) for item in value]) or "none"
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return "not measured"
     return fixed(value, 4) if isinstance(value, float) or name.startswith("m") else count(value)
