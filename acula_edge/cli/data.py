@@ -1,8 +1,7 @@
-"""acula-edge data list|check|prepare"""
+"""acula-edge data list|check|prepare|phantom"""
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from acula_edge.cli.command import verb, verb_family
+from acula_edge.cli.data_list import list_tasks
 from acula_edge.cli.options import json_option, set_option
 
 if TYPE_CHECKING:
     from acula_edge.recipe import Recipe
+    from acula_edge.run import Run
 
 
 @verb_family(
     "data",
-    "acula-edge data list",
+    "acula-edge data list --under /data",
     "acula-edge data check circor --root /data/circor",
+    "acula-edge data phantom icbhi --out /tmp/icbhi",
 )
 def command() -> None:
-    """Corpora: which can be read, what is wrong with one, and its splits by person."""
+    """Corpora: the 18 tasks and their data, what is wrong with a copy, its splits by person, rehearsal copies."""
 
 
 def _corpus_options(function: Any) -> Any:
@@ -38,23 +40,6 @@ def _corpus_options(function: Any) -> Any:
     return root(recipe(set_option(function)))
 
 
-@verb("list", "acula-edge data list", "acula-edge data list --json")
-@json_option
-def list_readers(as_json: bool) -> None:
-    """List the corpora that can be read."""
-    from acula_edge.cli.console import print_json, print_table
-    from acula_edge.data.reader import readers
-
-    rows = []
-    for name in readers.names():
-        reader = readers[name]
-        rows.append({"dataset": name, "generated": reader.makes_corpus, "about": _about(type(reader))})
-    if as_json:
-        print_json(rows)
-    else:
-        print_table(["data set", "generated", "about"], [list(row.values()) for row in rows])
-
-
 @verb(
     "check",
     "acula-edge data check circor --root /data/circor",
@@ -66,10 +51,11 @@ def list_readers(as_json: bool) -> None:
 def check_corpus(
     dataset: str, root: Path | None, recipe: str | None, overrides: tuple[str, ...], as_json: bool
 ) -> None:
-    """Read a corpus, decode every recording, split by person; write nothing.
+    """Read a corpus, compare it with the complete release, decode every recording, split it; write nothing.
 
-    Contradictions (an id listed twice, a person on two sides of the split) are errors, exit code 2. Recordings that
-    cannot be used are listed with the reason; in a run they would be set aside.
+    Counts that differ from the release's are shown beside them. Contradictions (an id listed twice, a person on two
+    sides of the split) are errors, exit code 2. Recordings that cannot be used are listed with the reason; in a run
+    they would be set aside.
     """
     from acula_edge.cli.display import DISPLAY
     from acula_edge.data.prepare import prepare
@@ -81,7 +67,7 @@ def check_corpus(
     with tempfile.TemporaryDirectory(prefix="acula-edge-") as folder:
         run = Run.create(folder, resolved)
         prepare(resolved, run)
-        _print_facts(_facts(run), as_json)
+        _print_facts(_facts(run, resolved.data.sources[dataset].reader or dataset), as_json)
 
 
 @verb(
@@ -117,11 +103,46 @@ def prepare_corpus(
         raise InputError(f"{run.path} already holds a run of another recipe", remedy="choose another folder with --out")
     run = Run.create(run.path, resolved)
     prepare(resolved, run)
-    _print_facts(_facts(run), as_json)
+    _print_facts(_facts(run, resolved.data.sources[dataset].reader or dataset), as_json)
     note(f"manifest: {run.recordings_path}")
 
 
-for _verb in (list_readers, check_corpus, prepare_corpus):
+@verb(
+    "phantom",
+    "acula-edge data phantom icbhi --out /tmp/releases/icbhi",
+    "acula-edge data phantom all --out /tmp/releases --subjects 40",
+)
+@click.argument("dataset")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="DIR", help="Folder to make."
+)
+@click.option("--subjects", type=int, default=None, help="About how many persons; default 60.")
+@click.option("--duration", "duration_s", type=float, default=None, help="Mean length of a recording; default 4 s.")
+@click.option("--seed", type=int, default=None, help="Equal seeds give equal files; default 0.")
+def make_miniature(dataset: str, out: Path, subjects: int | None, duration_s: float | None, seed: int | None) -> None:
+    """Make a miniature release of DATASET: its folders, file names and tables, with generated sound.
+
+    The reader of the data set reads it like the real one, and every report says that it is generated. "all" makes
+    one of each, in folders of their names.
+    """
+    from acula_edge.cli.console import print_line
+    from acula_edge.data.miniature import MiniatureConfig, miniatures, write_miniature
+    from acula_edge.progress import track
+
+    given = {"subjects": subjects, "duration_s": duration_s, "seed": seed}
+    config = MiniatureConfig(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+    if dataset != "all":
+        write_miniature(dataset, out, config)
+        print_line(
+            f"{out}: generated sound in the layout of {dataset}; see acula-edge data check {dataset} --root {out}"
+        )
+        return
+    for name in track(miniatures.names(), "making miniature releases"):
+        write_miniature(name, out / name, config)
+    print_line(f"{out}: {', '.join(miniatures.names())}; see acula-edge data list --under {out}")
+
+
+for _verb in (list_tasks, check_corpus, prepare_corpus, make_miniature):
     command.add_command(_verb)
 
 
@@ -139,16 +160,26 @@ def _recipe_of_one_corpus(dataset: str, root: Path | None, recipe: str | None, o
     return replace(base, name=dataset, data=replace(base.data, sources={dataset: source}))
 
 
-def _facts(run: Any) -> dict[str, Any]:
+def _facts(run: Run, reader: str) -> dict[str, Any]:
     import json
+
+    from acula_edge.data.catalogue import compare_with_release
+    from acula_edge.data.reader import readers
 
     counts = {key: value for key, value in run.manifest["stages"]["data"].items() if key not in ("finished", "waves")}
     lines = run.set_aside_path.read_text(encoding="utf-8").splitlines()
-    return {**counts, "set_aside_recordings": [json.loads(line) for line in lines]}
+    corpus = readers[reader].corpus
+    compared = compare_with_release(corpus, run.recordings()) if corpus is not None else []
+    return {
+        **counts,
+        "against_release": [vars(row) for row in compared],
+        "set_aside_recordings": [json.loads(line) for line in lines],
+    }
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
-    from acula_edge.cli.console import print_json, print_line, print_table
+    from acula_edge.cli.console import note, print_json, print_line, print_table
+    from acula_edge.data.leaks import Leak
 
     if as_json:
         print_json(facts)
@@ -159,15 +190,21 @@ def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
         rows += [["", split, c["recordings"], c["subjects"], c["hours"]] for split, c in counts["splits"].items()]
     columns = ["recordings", "subjects", "hours"]
     print_table(["data set", "split", *columns], rows, numeric=columns)
+    compared = [[row["what"], row["expected"], row["found"]] for row in facts["against_release"]]
+    if compared:
+        print_line()
+        columns = ["release", "here"]
+        print_table(["", *columns], compared, title="Against the complete release", numeric=columns)
+    for name, partition in facts.get("partition", {}).items():
+        kind = "the source's own" if partition["exact"] else "a stand-in of the same kind"
+        print_line(f"published partition of {name}: {partition['source']} ({kind})")
+    for leak in facts.get("leaks", ()):
+        print_line(f"leak: {Leak(**{**leak, 'sides': tuple(leak['sides'])})}")
+    for warning in facts.get("warnings", ()):
+        note(f"warning: {warning}")
     aside = facts["set_aside_recordings"]
     if aside:
         print_line()
         print_table(
             ["set aside", "file", "reason"], [[entry["recording"], entry["path"], entry["reason"]] for entry in aside]
         )
-
-
-def _about(kind: type) -> str:
-    """First sentence of the module that holds a reader."""
-    text = " ".join((sys.modules[kind.__module__].__doc__ or "").split())
-    return text.partition(". ")[0].removesuffix(".").replace("``", "")

@@ -17,7 +17,11 @@ from acula_edge.cli.options import DEFAULT_RUN, json_option
     "acula-edge verify runs/latest --json",
 )
 @click.argument("target", type=click.Path(path_type=Path), default=DEFAULT_RUN, metavar="[RUN|BUNDLE]")
-@click.option("--tasks", metavar="ID,ID|all", help="Tasks to evaluate instead of the recipe's; see acula-edge doctor.")
+@click.option(
+    "--tasks",
+    metavar="ID,ID|all|published",
+    help="Tasks to evaluate instead of the recipe's; see acula-edge data list.",
+)
 @json_option
 def command(target: Path, tasks: str | None, as_json: bool) -> None:
     """Say, task by task and with intervals over subjects, whether INT8 is as good as float."""

@@ -190,12 +190,6 @@ def test_a_recipe_that_names_what_does_not_exist(invoke: Invoke, override: str, 
     assert f"did you mean '{meant}'?" in result.stderr
 
 
-def test_data_list_names_every_reader(invoke: Invoke) -> None:
-    rows = json.loads(invoke("data", "list", "--json").stdout)
-    assert {"circor", "kauh", "manifest", "phantom"} == {row["dataset"] for row in rows}
-    assert all(row["about"] for row in rows)
-
-
 def test_data_check_counts_and_writes_nothing(invoke: Invoke, corpus: Path) -> None:
     before = sorted(corpus.rglob("*"))
     result = invoke("data", "check", "manifest", "--root", corpus / "manifest.csv", "--json")
