@@ -27,6 +27,7 @@ class Corpus:
         recordings, hours: by split.
         subjects: ids of persons by split.
         rates_hz: sample rates found.
+        is_phantom: whether the sounds are generated.
     """
 
     name: str
@@ -34,11 +35,7 @@ class Corpus:
     hours: dict[str, float] = field(default_factory=dict)
     subjects: dict[str, set[str]] = field(default_factory=dict)
     rates_hz: set[int] = field(default_factory=set)
-
-    @property
-    def is_phantom(self) -> bool:
-        """Whether the sounds are generated."""
-        return self.name == "phantom"
+    is_phantom: bool = False
 
     @property
     def persons(self) -> int:
@@ -47,6 +44,7 @@ class Corpus:
 
     def add(self, recording: Recording) -> None:
         """Count one recording."""
+        self.is_phantom = self.is_phantom or recording.synthetic or recording.dataset == "phantom"
         self.recordings[recording.split] += 1
         self.hours[recording.split] = self.hours.get(recording.split, 0.0) + recording.duration_s / 3600
         self.subjects.setdefault(recording.split, set()).add(recording.subject)
@@ -63,7 +61,8 @@ def count_recordings(path: Path) -> tuple[list[Corpus], int]:
     sides: dict[str, set[str]] = {}
     for recording in read_manifest(path) if path.is_file() else ():
         corpora.setdefault(recording.dataset, Corpus(recording.dataset)).add(recording)
-        sides.setdefault(recording.subject, set()).add(recording.split)
+        if recording.split in SPLITS:
+            sides.setdefault(recording.subject, set()).add(recording.split)
     return [corpora[name] for name in sorted(corpora)], sum(len(splits) > 1 for splits in sides.values())
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from acula_edge.data.leaks import Leak
 from acula_edge.report.corpus import SPLITS, Corpus
-from acula_edge.report.document import Block, Cell, Column, Facts, Notice, Section, Table, Text
-from acula_edge.report.evidence import Evidence
+from acula_edge.report.document import Block, Bullets, Cell, Column, Facts, Heading, Notice, Section, Table, Text
+from acula_edge.report.evidence import Evidence, Json
 from acula_edge.report.numbers import MISSING, count, fixed, listing, percent
 from acula_edge.report.sections.quantization import calibration_words
 
@@ -35,6 +36,7 @@ def data_section(evidence: Evidence) -> Section:
     if evidence.shared_subjects:
         persons = count(evidence.shared_subjects, "person")
         blocks.append(Notice(f"{persons} found in more than one split: figures on test persons are too good.", "bad"))
+    blocks.extend(_warnings(evidence))
     blocks.extend(_set_aside(evidence))
     return Section("data", "What was trained on what", blocks)
 
@@ -100,15 +102,42 @@ def _people(persons: int, recordings: int) -> Cell:
 
 def _rule(evidence: Evidence) -> str:
     split = evidence.recipe.data.split
-    dealt = (
+    folds = (
         f"Persons, not recordings, are dealt to {split.folds} folds (seed {split.seed}); fold {split.fold} is the test "
-        f"set and {percent(split.val_fraction, 0)} of the other persons are validation. Persons of validation and test "
-        "never enter alignment, and no report of theirs is a training target; distillation, calibration and task heads "
-        "use training persons only."
+        f"set and {percent(split.val_fraction, 0)} of the other persons are validation."
+    )
+    partitions: dict[str, Json] = evidence.stage("data").get("partition") or {}
+    followed = listing([f"{name} ({facts.get('source')})" for name, facts in partitions.items()])
+    if partitions and split.rule == "published":
+        dealt = f"Published partitions, as they are: {followed}. Elsewhere: {folds[0].lower()}{folds[1:]}"
+    elif partitions and split.rule == "clean":
+        dealt = (
+            f"{folds} Where a published partition divides persons its test set is kept, without the persons of it "
+            f"that are elsewhere too; known here: {followed}."
+        )
+    else:
+        dealt = folds
+    dealt += (
+        " Recordings of validation and test never enter alignment, and no report of theirs is a training target; "
+        "distillation, calibration and task heads use training recordings only."
     )
     if evidence.shared_subjects:
         return dealt
     return f"{dealt} Counted again for this report: no person is in more than one split."
+
+
+def _warnings(evidence: Evidence) -> list[Block]:
+    """What the published partitions leak, and what differs from the releases."""
+    facts = evidence.stage("data")
+    blocks: list[Block] = []
+    leaks = [str(Leak(**{**leak, "sides": tuple(leak["sides"])})) for leak in facts.get("leaks") or ()]
+    if leaks:
+        text = "Published partitions leak, so figures of their tasks are too good and only serve comparison: "
+        blocks.append(Notice(f"{text}{'; '.join(leaks)}.", "bad"))
+    if facts.get("warnings"):
+        blocks.append(Heading("Differences from the complete releases"))
+        blocks.append(Bullets([str(warning) for warning in facts["warnings"]]))
+    return blocks
 
 
 def _set_aside(evidence: Evidence) -> list[Block]:

@@ -39,6 +39,11 @@ def _of_data(evidence: Evidence) -> Iterator[str]:
             "stethoscopes, places and populations were not tested."
         )
     split = evidence.recipe.data.split
+    if split.rule == "published":
+        yield (
+            "Figures belong to the published partitions, some of which have persons on both sides (see the data): they "
+            "are there for comparison with published ones, not as evidence."
+        )
     yield (
         f"Figures belong to fold {split.fold} of {split.folds}: one split of the persons. Another split gives other "
         "figures, and the intervals do not cover training again."
