@@ -29,6 +29,7 @@ from acula_edge.align.monitors import Monitors
 from acula_edge.align.objectives import Batch, objectives
 from acula_edge.align.pairs import Pairs, Waves
 from acula_edge.align.self_supervised import self_supervised
+from acula_edge.align.text_space import Layer
 from acula_edge.encoders.base import AudioEncoder
 from acula_edge.frontend.forms import make_frontend
 from acula_edge.recipe import AlignConfig
@@ -256,6 +257,13 @@ class AlignmentTask(nn.Module):
 def _projection(width: int, out: int) -> nn.Module:
     """The published head (SPEC section 1.2)."""
     return nn.Sequential(nn.Linear(width, 1024), nn.ReLU(), nn.Dropout(0.2), nn.Linear(1024, out))
+
+
+def affine_layers(head: nn.Module) -> list[Layer]:
+    """The linear layers of a head, in order, as NumPy arrays."""
+    linear = [module for module in head.modules() if isinstance(module, nn.Linear)]
+    arrays = [(layer.weight.detach().cpu().numpy().T, layer.bias.detach().cpu().numpy()) for layer in linear]
+    return [(weight.copy(), bias.copy()) for weight, bias in arrays]
 
 
 def _middle(wave: np.ndarray, samples: int) -> np.ndarray:

@@ -9,18 +9,17 @@ import numpy as np
 import torch
 
 from acula_edge.align.pairs import Pairs
+from acula_edge.align.reports import ReportVectors, read_reports
 from acula_edge.align.self_supervised import self_supervised
-from acula_edge.align.task import AlignmentTask
-from acula_edge.align.text_target import fact_groups, fit_text_target
-from acula_edge.data.manifest import Recording
+from acula_edge.align.task import AlignmentTask, affine_layers
+from acula_edge.align.text_space import Layer, TextSpace, make_text_space, save_text_space
+from acula_edge.align.text_target import fact_groups
 from acula_edge.data.prepare import prepare
-from acula_edge.data.reports import write_corpus, write_reports
 from acula_edge.data.store import WaveStore
 from acula_edge.encoders.base import AudioEncoder, make_encoder
 from acula_edge.encoders.checkpoints import load_public_head
-from acula_edge.errors import InputError, ManifestError
 from acula_edge.files import atomic_folder, sha256_file
-from acula_edge.language import check_language_model, embed_recordings
+from acula_edge.language import check_language_model
 from acula_edge.processes import is_main, start, wait_for_all
 from acula_edge.progress import notify
 from acula_edge.recipe import Recipe, frontend_of
@@ -49,8 +48,10 @@ def align(run: Run, *, resume: bool = False) -> None:
     store = prepare(recipe, run)
     facts: dict[str, Any] = {"objectives": config.objectives, "self_supervised": config.self_supervised}
     folder = run.checkpoints_dir / "align"
+    space: TextSpace | None = None
     if config.objectives or config.self_supervised:
-        train, val, spectrum = read_pairs(run, store)
+        train, val, reports = read_pairs(run, store)
+        spectrum = [round(float(value), 4) for value in reports.target.spectrum]
         facts.update(pairs_train=len(train), pairs_val=len(val), text_spectrum=spectrum)
         task = AlignmentTask(encoder, store, train, val, config, frontend_of(recipe).samples(recipe.data.window_s))
         if recipe.encoder.checkpoint is not None:
@@ -70,8 +71,9 @@ def align(run: Run, *, resume: bool = False) -> None:
         encoder = task.encoder
         if is_main():
             refresh_statistics(encoder, task.clean_batches())
+            space = aligned_space(task, reports)
     if is_main():
-        save_encoder(encoder, run.encoder_dir)
+        save_encoder(encoder, run.encoder_dir, space)
         run.record("align", sha256=sha256_file(run.encoder_dir / "model.safetensors"), **facts)
         forget(folder)
     wait_for_all()
@@ -102,74 +104,48 @@ def load_public_heads(task: AlignmentTask, checkpoint: str) -> None:
             notify("the head of %s starts from the public weights as well", name)
 
 
-def save_encoder(encoder: Any, folder: Path) -> None:
-    """Write config.json and model.safetensors, whole or not at all."""
+def save_encoder(encoder: Any, folder: Path, space: TextSpace | None = None) -> None:
+    """Write config.json, model.safetensors and the space that the encoder was aligned to, whole or not at all."""
     with atomic_folder(folder) as temporary:
         encoder.cpu().eval().save_pretrained(temporary)
+        if space is not None:
+            save_text_space(temporary, space)
 
 
-def read_pairs(run: Run, store: WaveStore) -> tuple[Pairs, Pairs, list[float]]:
+def read_pairs(run: Run, store: WaveStore) -> tuple[Pairs, Pairs, ReportVectors]:
     """Reports of training and validation recordings, as targets. Test recordings are never read.
 
     Returns:
-        Training pairs, validation pairs, and the spectrum of the text target.
+        Training pairs, validation pairs, and the vectors that the targets were made of.
     """
-    recipe = run.recipe
-    rows = [index for index, r in enumerate(store.recordings) if r.split in ("train", "val")]
-    recordings = [store.recordings[index] for index in rows]
-    training = np.array([r.split == "train" for r in recordings])
-    if training.sum() < 8:
-        raise ManifestError(
-            "there are too few training recordings to align on", given=int(training.sum()), allowed="at least 8"
-        )
-    vectors = _report_vectors(run, recordings, recipe)
-    names = [r.dataset for r in recordings]
+    config = run.recipe.align
+    reports = read_reports(run, store)
+    names = reports.datasets
     numbers = {name: index for index, name in enumerate(sorted(set(names)))}
     dataset = np.array([numbers[name] for name in names])
-    unseen = {name for name, is_train in zip(names, training, strict=True) if not is_train} - {
-        name for name, is_train in zip(names, training, strict=True) if is_train
-    }
-    if unseen:
-        raise InputError(f"no training recordings of {', '.join(sorted(unseen))}; only validation ones")
-    target = fit_text_target(
-        vectors[training],
-        [name for name, is_train in zip(names, training, strict=True) if is_train],
-        recipe.align.text_components,
-        recipe.align.text_shrinkage,
-    )
-    reduced = target.apply(vectors, names)
+    reduced = reports.target.apply(reports.vectors, names)
     groups = fact_groups(reduced, names)
-    subject = np.unique([r.subject for r in recordings], return_inverse=True)[1]
-    if recipe.align.text_target == "projected":
-        mean, deviation = vectors[training].mean(0), vectors[training].std(0) + 1e-6
-        text = ((vectors - mean) / deviation).astype(np.float32)
-    else:
-        text = reduced
-    source = np.arange(len(rows))
-    if recipe.reports.shuffle:
-        source = _shuffled_within(names, training, recipe.reports.seed)
-        notify("reports are shuffled among the recordings of each data set (negative control)")
-    positions = np.array(rows)
+    subject = np.unique([r.subject for r in reports.recordings], return_inverse=True)[1]
+    text = reduced
+    if config.text_target == "projected":
+        mean, deviation = reports.spread
+        text = ((reports.vectors - mean) / deviation).astype(np.float32)
+    source = reports.source
 
     def pairs(mask: np.ndarray) -> Pairs:
-        return Pairs(positions[mask], text[source[mask]], dataset[mask], groups[source[mask]], subject[mask])
+        return Pairs(reports.rows[mask], text[source[mask]], dataset[mask], groups[source[mask]], subject[mask])
 
-    return pairs(training), pairs(~training), [round(float(value), 4) for value in target.spectrum]
-
-
-def _report_vectors(run: Run, recordings: list[Recording], recipe: Recipe) -> np.ndarray:
-    """One vector per recording: the mean over its phrasings."""
-    reports = [write_reports(recording, recipe.reports) for recording in recordings]
-    if is_main():
-        write_corpus(recordings, recipe.reports, run.text_dir / "reports.jsonl")
-    return embed_recordings(reports, recipe.language, run.text_dir, resolve_device(recipe.align.device))
+    return pairs(reports.training), pairs(~reports.training), reports
 
 
-def _shuffled_within(names: list[str], training: np.ndarray, seed: int) -> np.ndarray:
-    """A permutation of the training rows within each data set; validation rows stay."""
-    source = np.arange(len(names))
-    generator = np.random.default_rng(seed)
-    for name in sorted(set(names)):
-        rows = np.array([i for i, (n, t) in enumerate(zip(names, training, strict=True)) if n == name and t])
-        source[rows] = generator.permutation(rows)
-    return source
+def aligned_space(task: AlignmentTask, reports: ReportVectors) -> TextSpace | None:
+    """The space that a trained task's heads map to; None where it aligned with no report."""
+    if task.audio_head is None:
+        return None
+    if task.text_head is None:
+        text: list[Layer] = [reports.whitening]
+    else:
+        (mean, deviation), ((weight, bias), *others) = reports.spread, affine_layers(task.text_head)
+        scaled = weight / deviation[:, None]
+        text = [(scaled, bias - mean @ scaled), *others]
+    return make_text_space(task.config.text_target, text, affine_layers(task.audio_head), *reports.of_training)

@@ -1,0 +1,126 @@
+"""The space that reports and recordings share after alignment, kept beside the encoder for zero-shot and retrieval.
+
+Both sides are stacks of affine layers with ReLU between them: one each for the fixed, whitened target, two where the
+text side is projected. Reports are then centered within data set: the origin is the mean training report, so that a
+direction says how a report differs from the others of its data set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from acula_edge.errors import ArtifactError, InputError
+
+SCHEMA = "acula-edge/text-space/1"
+FILE = "text_space.safetensors"
+
+Array = NDArray[np.floating]
+Layer = tuple[Array, Array]
+"""Weight [I, O] and bias [O]."""
+
+
+@dataclass(frozen=True)
+class TextSpace:
+    """From report vectors and audio embeddings to one space of K dimensions.
+
+    Attributes:
+        target: ``whitened`` or ``projected`` (:class:`acula_edge.recipe.AlignConfig`).
+        text: layers from a report's vector [W] to [K].
+        audio: layers from the encoder's embedding [D] to [K]; none where the encoder's heads were not kept.
+        means: [K] per data set, of its training reports.
+    """
+
+    target: str
+    text: Sequence[Layer]
+    audio: Sequence[Layer]
+    means: dict[str, Array]
+
+    def project_text(self, vectors: Array, datasets: Sequence[str]) -> NDArray[np.float64]:
+        """Report vectors [N, W] of the data sets [N] -> [N, K], centered within data set.
+
+        Raises:
+            InputError: a data set that the encoder was not aligned on has no center, or vectors have another width.
+        """
+        unknown = sorted(set(datasets) - set(self.means))
+        if unknown:
+            raise InputError(f"no report of {', '.join(unknown)} was aligned to", allowed=sorted(self.means))
+        return run_layers(self.text, vectors) - np.stack([self.means[dataset] for dataset in datasets])
+
+    def project_audio(self, embeddings: Array) -> NDArray[np.float64]:
+        """The encoder's embeddings [N, D] -> [N, K]; not centered."""
+        return run_layers(self.audio, embeddings)
+
+
+def run_layers(layers: Sequence[Layer], rows: Array) -> NDArray[np.float64]:
+    """Affine layers with ReLU between them. Shape: [N, I] -> [N, O].
+
+    Raises:
+        InputError: the rows have another width than the first layer.
+    """
+    result = np.asarray(rows, dtype=np.float64)
+    if result.shape[1] != layers[0][0].shape[0]:
+        raise InputError(
+            "vectors do not fit the space that was aligned to",
+            given=f"width {result.shape[1]}",
+            allowed=f"width {layers[0][0].shape[0]}",
+            remedy="use the language model and the encoder of the run",
+        )
+    for number, (weight, bias) in enumerate(layers):
+        result = (np.maximum(result, 0.0) if number else result) @ weight.astype(np.float64) + bias
+    return result
+
+
+def make_text_space(
+    target: str, text: Sequence[Layer], audio: Sequence[Layer], vectors: Array, datasets: Sequence[str]
+) -> TextSpace:
+    """Center a space on its training reports: vectors [N, W] of the data sets [N]."""
+    names = np.array(datasets)
+    projected = run_layers(text, vectors)
+    means = {str(name): projected[names == name].mean(axis=0) for name in sorted(set(datasets))}
+    return TextSpace(target, text, audio, means)
+
+
+def save_text_space(folder: str | Path, space: TextSpace) -> None:
+    """Write it into an encoder's folder, as float32."""
+    arrays = {f"mean.{name}": mean for name, mean in space.means.items()}
+    for side, layers in (("text", space.text), ("audio", space.audio)):
+        for number, (weight, bias) in enumerate(layers):
+            arrays[f"{side}.{number}.weight"], arrays[f"{side}.{number}.bias"] = weight, bias
+    facts = {"schema": SCHEMA, "target": space.target, "text": len(space.text), "audio": len(space.audio)}
+    values = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
+    save_file(values, Path(folder) / FILE, metadata={"facts": json.dumps(facts)})
+
+
+def load_text_space(folder: str | Path) -> TextSpace | None:
+    """Read what :func:`save_text_space` wrote; None where an earlier version left none.
+
+    Raises:
+        ArtifactError: the file is damaged or of another version.
+    """
+    path = Path(folder) / FILE
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if facts.get("schema") != SCHEMA:
+            raise ArtifactError(f"{path} has another schema", given=facts.get("schema"), allowed=SCHEMA)
+        sides = {
+            side: [(arrays[f"{side}.{n}.weight"], arrays[f"{side}.{n}.bias"]) for n in range(facts[side])]
+            for side in ("text", "audio")
+        }
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read", given=error, remedy="train again, or delete it: a ridge map takes its place"
+        ) from error
+    means = {name.removeprefix("mean."): array for name, array in arrays.items() if name.startswith("mean.")}
+    return TextSpace(facts["target"], sides["text"], sides["audio"], means)
