@@ -27,6 +27,30 @@ def shipped_recipes() -> list[str]:
     return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
 
 
+def shipped_prompts() -> list[str]:
+    """Names of the zero-shot prompts that ship with acula-edge."""
+    return sorted(path.stem for path in (recipe_folder() / "prompts").glob("*.yaml"))
+
+
+def find_prompts(name: str | Path) -> Path:
+    """Path of a file of zero-shot prompts: a file, a shipped one's name or ``recipes/prompts/NAME.yaml``.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    shipped = recipe_folder() / "prompts" / f"{path.stem}.yaml"
+    if path.parent in (Path(), Path("prompts"), Path("recipes/prompts")) and shipped.is_file():
+        return shipped
+    raise RecipeError(
+        f"there are no prompts {name}",
+        allowed=[*shipped_prompts(), "or a path to a YAML file"],
+        remedy=did_you_mean(path.stem, shipped_prompts()),
+    )
+
+
 def find_recipe(name: str | Path | None) -> Path:
     """Path of a recipe: a file, a shipped recipe's name or ``recipes/NAME.yaml``; None takes ``acula-edge.yaml``
     in the current folder if there is one, else the phantom recipe.

@@ -147,6 +147,16 @@ def _show(answer: dict[str, Any], as_json: bool) -> None:
         title=heading,
         numeric=["score", "threshold"],
     )
+    if "zero_shot" in answer:
+        print_table(
+            ["task", "", "score", "nearest prompts"],
+            [
+                [task_id, task["name"], _fixed(task["score"]), task["label"]]
+                for task_id, task in answer["zero_shot"].items()
+            ],
+            title="zero-shot, from text prompts",
+            numeric=["score"],
+        )
     for reason in answer["quality"]["reasons"]:
         note(f"{answer['audio']}: not measurable: {reason}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,23 @@ _MODELS = (("teacher", "float_teacher"), ("float", "float_student"), ("INT8", "i
 
 def print_verification(verification: Mapping[str, Any]) -> None:
     """One row per task: each model's value with its interval, then INT8 against its own float student."""
+    _print_tasks(verification["tasks"], "As good as float? Values with 95 % intervals over subjects")
+    for missing in verification.get("summary", {}).get("tasks_missing", ()):
+        note(f"not evaluated: {missing['id']}: {missing['reason']}")
+    if verification.get("zero_shot") is not None:
+        _print_zero_shot(verification["zero_shot"])
+    gate = verification.get("gate")
+    if gate is not None and not any(task.get("int8") for task in verification["tasks"]) and verification["tasks"]:
+        print_line("gate: not asked, there is no INT8 model")
+    elif gate is not None:
+        print_line(f"gate: {'passed' if gate['passed'] else 'refused'}")
+        for reason in gate.get("reasons", ()):
+            print_line(f"  {reason}")
+
+
+def _print_tasks(tasks: Sequence[Mapping[str, Any]], title: str) -> None:
     rows = []
-    for task in verification["tasks"]:
+    for task in tasks:
         comparison = task.get("int8_vs_student") or {}
         rows.append(
             [
@@ -33,18 +48,37 @@ def print_verification(verification: Mapping[str, Any]) -> None:
     print_table(
         ["task", "", "metric", "subjects", *labels, "INT8 - float", "verdict"],
         rows,
-        title="As good as float? Values with 95 % intervals over subjects",
+        title=title,
         numeric=["subjects", *labels, "INT8 - float"],
     )
-    for missing in verification.get("summary", {}).get("tasks_missing", ()):
-        note(f"not evaluated: {missing['id']}: {missing['reason']}")
-    gate = verification.get("gate")
-    if gate is not None and not any(task.get("int8") for task in verification["tasks"]) and verification["tasks"]:
-        print_line("gate: not asked, there is no INT8 model")
-    elif gate is not None:
-        print_line(f"gate: {'passed' if gate['passed'] else 'refused'}")
-        for reason in gate.get("reasons", ()):
-            print_line(f"  {reason}")
+
+
+def _print_zero_shot(zero_shot: Mapping[str, Any]) -> None:
+    """Tasks scored from prompts, and which report belongs to a recording."""
+    _print_tasks(zero_shot["tasks"], f"Zero-shot: the text prompts {zero_shot['prompts']!r} instead of a probe")
+    for missing in zero_shot["tasks_missing"]:
+        note(f"not evaluated zero-shot: {missing['id']}: {missing['reason']}")
+    scopes = zero_shot["retrieval"]["scopes"]
+    if not scopes:
+        return
+    rows: list[list[object]] = []
+    for scope in scopes:
+        where = [scope["dataset"] or "all", scope["n_subjects"], scope["n_recordings"], scope["n_reports"]]
+        rows.extend(
+            [*where, label, *(_value(scope[model][key]) for key in scope["chance"])]
+            for label, model in _MODELS
+            if model in scope
+        )
+        usual = next(scope[model] for _, model in _MODELS if model in scope)
+        rows.append([*where, "shuffled", *(f"{usual[key]['shuffled']:.3f}" for key in scope["chance"])])
+        rows.append([*where, "chance", *(f"{value:.3f}" for value in scope["chance"].values())])
+    columns = [key.replace("_", " ") for key in scopes[0]["chance"]]
+    print_table(
+        ["data set", "subjects", "recordings", "reports", "model", *columns],
+        rows,
+        title="Which report belongs to a recording? Validation persons, 95 % intervals over subjects",
+        numeric=["subjects", "recordings", "reports", *columns],
+    )
 
 
 def print_benchmark(benchmark: Mapping[str, Any]) -> None:

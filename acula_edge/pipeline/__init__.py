@@ -118,8 +118,14 @@ def export(
     return bundle
 
 
-def verify(target: Run | str | Path = LATEST, tasks: Sequence[str] | None = None) -> dict[str, Any]:
+def verify(
+    target: Run | str | Path = LATEST, tasks: Sequence[str] | None = None, zero_shot: str | Path | None = None
+) -> dict[str, Any]:
     """Evaluate a bundle (or every bundle of a run) on tasks and write verify.json into it.
+
+    Args:
+        tasks: ids instead of the recipe's.
+        zero_shot: prompts' file, or a shipped one's name, instead of the recipe's.
 
     Returns:
         The content of verify.json; of the last bundle where there are several.
@@ -130,7 +136,7 @@ def verify(target: Run | str | Path = LATEST, tasks: Sequence[str] | None = None
     bundles = _bundles(target)
     result: dict[str, Any] = {}
     for bundle in bundles:
-        result = verify_bundle(Run.open(bundle.parent.parent), bundle, tasks)
+        result = verify_bundle(Run.open(bundle.parent.parent), bundle, tasks, zero_shot)
     return result
 
 

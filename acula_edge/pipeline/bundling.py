@@ -8,7 +8,8 @@ from pathlib import Path
 from acula_edge.data.prepare import at_rate, prepare
 from acula_edge.encoders import load_encoder
 from acula_edge.files import sha256_file
-from acula_edge.pipeline.evaluation import encoder_embeddings, select_tasks
+from acula_edge.pipeline.evaluation import encoder_embeddings, select_tasks, teacher_embeddings
+from acula_edge.pipeline.zero_shot import prompts_for_bundle
 from acula_edge.probe.heads import fit_heads
 from acula_edge.quantize.bundle import Description, write_bundle
 from acula_edge.run import Run
@@ -23,6 +24,9 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool) -> 
     embeddings = encoder_embeddings(network, at_rate(store, run, network.frontend.sample_rate_hz), recipe)
     tasks = select_tasks([*recipe.verify.tasks, *recipe.verify.gate.require_tasks], store)
     heads = fit_heads(embeddings, store.recordings, tasks, recipe.seed)
+    prompts = None
+    if recipe.zero_shot.prompts is not None:
+        prompts = prompts_for_bundle(run, store, teacher_embeddings(run, store), embeddings)
     origin = {
         "recipe": recipe.name,
         "recipe_sha256": recipe.fingerprint(),
@@ -37,4 +41,5 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool) -> 
         data=recipe.data,
         quantize=dataclasses.replace(recipe.quantize, profile=profile),  # type: ignore[arg-type]
         store=store if int8 else None,
+        prompts=prompts,
     )

@@ -17,6 +17,7 @@ from acula_edge.engines.bundle_files import seal
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import read_json, sha256_file, write_json
 from acula_edge.frontend.forms import make_frontend
+from acula_edge.pipeline.zero_shot import verify_zero_shot
 from acula_edge.probe.embedding_cache import cached_embeddings
 from acula_edge.probe.embeddings import Waves, embed_store
 from acula_edge.probe.heads import fit_heads
@@ -29,8 +30,15 @@ from acula_edge.run import Run
 from acula_edge.training import resolve_device
 
 
-def verify_bundle(run: Run, bundle: Path, tasks: Sequence[str] | None = None) -> dict[str, Any]:
-    """Evaluate every model of a bundle on the run's test persons; writes verify.json and verify_scores.npz."""
+def verify_bundle(
+    run: Run, bundle: Path, tasks: Sequence[str] | None = None, zero_shot: str | Path | None = None
+) -> dict[str, Any]:
+    """Evaluate every model of a bundle on the run's test persons; writes verify.json and verify_scores.npz.
+
+    Args:
+        tasks: instead of the recipe's.
+        zero_shot: prompts instead of the recipe's; where there are any, zero_shot_scores.npz is written too.
+    """
     recipe = run.recipe
     store = prepare(recipe, run)
     chosen = select_tasks(tasks or [*recipe.verify.tasks, *recipe.verify.gate.require_tasks], store)
@@ -41,6 +49,13 @@ def verify_bundle(run: Run, bundle: Path, tasks: Sequence[str] | None = None) ->
     heads = {model: fit_heads(values, store.recordings, chosen, recipe.seed) for model, values in embeddings.items()}
     facts = read_json(bundle / "bundle.json")
     result = verify_embeddings(embeddings, heads, store.recordings, chosen, recipe.verify, facts.get("parity", {}))
+    prompts = zero_shot or recipe.zero_shot.prompts
+    result["zero_shot"] = None
+    (bundle / "zero_shot_scores.npz").unlink(missing_ok=True)
+    if prompts is not None:
+        only = None if tasks is None else [task.id for task in chosen]
+        result["zero_shot"], prompted = verify_zero_shot(run, bundle, store, embeddings, prompts, only)
+        write_scores(bundle / "zero_shot_scores.npz", prompted)
     write_json(bundle / "verify.json", result)
     scored, _ = score_tasks(embeddings, heads, store.recordings, chosen)
     write_scores(bundle / "verify_scores.npz", scored)

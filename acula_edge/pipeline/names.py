@@ -20,6 +20,7 @@ def check_names(recipe: Recipe) -> dict[str, str]:
     """
     from acula_edge.data.reports import writers
     from acula_edge.quantize.calibration import load_definition
+    from acula_edge.zero_shot.prompts import load_prompts
 
     registered, missing = list_registered()
     registered["writers"] = writers.names()
@@ -33,6 +34,8 @@ def check_names(recipe: Recipe) -> dict[str, str]:
                 remedy=did_you_mean(name, known),
             )
     load_definition(recipe.quantize.calibration)
+    if recipe.zero_shot.prompts is not None:
+        load_prompts(recipe.zero_shot.prompts)
     return missing
 
 

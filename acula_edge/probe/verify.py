@@ -23,6 +23,14 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
     parity          {int8_vs_student {cosine_mean, ...}, ...}   (quantize.parity.compare_rows)
     gate            {passed, criteria, reasons, decided_by}
 
+    zero_shot       null without text prompts, else {prompts, prompts_sha256, in_bundle, temperature, language_model,
+                     maps {model: how its embedding gets to the reports' space}, explained,
+                     tasks [as above, without retrained_probe], tasks_missing [{id, reason}],
+                     retrieval {split, candidates, scopes [{dataset or null for all, n_recordings, n_subjects,
+                       n_reports, chance {recall_at_1, recall_at_5, recall_at_10},
+                       model: {recall_at_1, recall_at_5, recall_at_10: {value, ci95, shuffled}}}]}}
+                     (zero_shot.retrieval says what each is; added by pipeline.zero_shot)
+
     ROW             {value, ci95}; for auroc also {per_subject {value, ci95}, sensitivity_at_95_specificity,
                      threshold, sensitivity, specificity}
     COMPARISON      {delta, ci95, ci95_bootstrap, bound, p_noninferiority, p_inferiority, p_equivalence, margin,

@@ -19,6 +19,7 @@ from torch import nn
 from acula_edge import __version__
 from acula_edge.engines.bundle_files import BUNDLE_FILE, BUNDLE_SCHEMA, list_files
 from acula_edge.engines.bundle_files import seal as seal
+from acula_edge.engines.prompt_vectors import PromptVectors, save_prompt_vectors
 from acula_edge.errors import InputError
 from acula_edge.files import write_json
 from acula_edge.progress import notify
@@ -66,6 +67,7 @@ def write_bundle(
     quantize: QuantizeConfig,
     store: Waves | None = None,
     frontend: nn.Module | None = None,
+    prompts: PromptVectors | None = None,
 ) -> Path:
     """Export, quantize, audit and describe; everything that a device needs ends up in `folder`.
 
@@ -77,6 +79,7 @@ def write_bundle(
         quantize: profile, method and calibration.
         store: recordings to calibrate on; None writes the float model only.
         frontend: see :func:`acula_edge.quantize.export.export_float`.
+        prompts: zero-shot prompts beside this encoder's embeddings; None for none.
 
     Raises:
         InputError: something does not fit, or the disk is full; nothing was half written.
@@ -112,7 +115,10 @@ def write_bundle(
             models["int8"] = MODEL_INT8_FILE
         audit = write_audit(stage, quantize.profile, models.get("int8", MODEL_FILE))
         write_selftest(stage, spec.sample_rate_hz, exported.samples, models)
+        if prompts is not None:
+            save_prompt_vectors(stage, prompts)
         facts = _facts(folder.name, encoder, heads, description, data, quantize, exported, parity, quantized)
+        facts["zero_shot"] = None if prompts is None else prompts.describe()
         write_json(stage / BUNDLE_FILE, {**facts, **list_files(stage)})
     if not audit["passed"]:
         errors = [finding for finding in audit["findings"] if finding["severity"] == "error"]

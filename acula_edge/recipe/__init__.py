@@ -5,12 +5,12 @@ the key, the file and the likely spelling. A run keeps the resolved recipe, so i
 """
 
 from acula_edge.recipe.learning import AlignConfig, DistillConfig, EncoderConfig
-from acula_edge.recipe.proof import BenchmarkConfig, GateConfig, QuantizeConfig, VerifyConfig
+from acula_edge.recipe.proof import BenchmarkConfig, GateConfig, QuantizeConfig, VerifyConfig, ZeroShotConfig
 from acula_edge.recipe.recipe import Recipe, dump_recipe, frontend_of, load_recipe, recipe_from_dict
 from acula_edge.recipe.sources import DataConfig, LanguageConfig, ReportsConfig, Source, SplitConfig
 
 __all__ = [
     "AlignConfig", "BenchmarkConfig", "DataConfig", "DistillConfig", "EncoderConfig", "GateConfig",
     "LanguageConfig", "QuantizeConfig", "Recipe", "ReportsConfig", "Source", "SplitConfig", "VerifyConfig",
-    "dump_recipe", "frontend_of", "load_recipe", "recipe_from_dict",
+    "ZeroShotConfig", "dump_recipe", "frontend_of", "load_recipe", "recipe_from_dict",
 ]  # fmt: skip

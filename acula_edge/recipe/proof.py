@@ -82,6 +82,22 @@ class VerifyConfig(Bounded):
 
 
 @dataclass(frozen=True)
+class ZeroShotConfig(Bounded):
+    """Text prompts that recordings are scored against without a probe.
+
+    Attributes:
+        prompts: a file (see ``recipes/prompts/``), a shipped one's name, or null for none. Bundles carry them as
+            vectors.
+        temperature: divides cosines before the softmax over classes.
+    """
+
+    above: ClassVar = {"temperature": 0}
+
+    prompts: str | None = None
+    temperature: float = 0.1
+
+
+@dataclass(frozen=True)
 class BenchmarkConfig(Bounded):
     """How long latency is measured: ``quick`` is 5 loops of 2 s, ``full`` 5 loops of 10 s, ``smoke`` 2 of 0.2 s."""
 

@@ -14,7 +14,7 @@ from acula_edge.errors import RecipeError
 from acula_edge.files import sha256_json
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.recipe.learning import AlignConfig, DistillConfig, EncoderConfig
-from acula_edge.recipe.proof import BenchmarkConfig, QuantizeConfig, VerifyConfig
+from acula_edge.recipe.proof import BenchmarkConfig, QuantizeConfig, VerifyConfig, ZeroShotConfig
 from acula_edge.recipe.sources import DataConfig, LanguageConfig, ReportsConfig
 from acula_edge.shipped import find_recipe
 from acula_edge.typed_values import build_typed
@@ -40,6 +40,7 @@ class Recipe:
     distill: DistillConfig = field(default_factory=DistillConfig)
     quantize: QuantizeConfig = field(default_factory=QuantizeConfig)
     verify: VerifyConfig = field(default_factory=VerifyConfig)
+    zero_shot: ZeroShotConfig = field(default_factory=ZeroShotConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from acula_edge.audio.resample import resample
 from acula_edge.audio.segment import recording_windows, repeat_pad
 from acula_edge.engines.bundle_files import read_bundle
 from acula_edge.engines.ort import OrtEngine
+from acula_edge.engines.prompt_vectors import load_prompt_vectors
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.runtime.pcm import check_rate, to_wave
 from acula_edge.runtime.quality import assess_quality
-from acula_edge.runtime.scores import RunningPool, TaskColumns, describe_scores, pool_windows
+from acula_edge.runtime.scores import RunningMean, RunningPool, TaskColumns, describe_scores, pool_windows
 from acula_edge.runtime.stream import resample_chunks, stream_windows
 
 MODEL_FILES = {"int8": "model.int8.onnx", "float": "model.onnx"}
@@ -37,6 +38,8 @@ class StreamUpdate:
         final: the stream ended between two hops, and this window is aligned to its end.
         compute_ms: time that this window took.
         real_time_factor: computing time so far over sound so far; below 1 keeps up with the microphone.
+        zero_shot, recording_zero_shot: as `tasks` and `recording`, of the prompts that the bundle carries; None where
+            it carries none.
     """
 
     start_s: float
@@ -48,10 +51,15 @@ class StreamUpdate:
     final: bool
     compute_ms: float
     real_time_factor: float
+    zero_shot: dict[str, dict[str, Any]] | None = None
+    recording_zero_shot: dict[str, dict[str, Any]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON; without prompts the two entries about them are left out."""
+        values = asdict(self)
+        if self.zero_shot is None:
+            del values["zero_shot"], values["recording_zero_shot"]
+        return values
 
 
 def load_bundle(path: str | Path, threads: int = 1, precision: str = "int8") -> Bundle:
@@ -81,6 +89,7 @@ class Bundle:
             recordings and streams are cut.
         tasks: in the order of the score columns.
         embedding_dim: D.
+        prompts: zero-shot prompts; None where the bundle carries none.
     """
 
     def __init__(self, path: Path, info: dict[str, Any], threads: int, precision: str) -> None:
@@ -100,6 +109,7 @@ class Bundle:
         self.hop_samples = round(source["hop_s"] * self.sample_rate_hz)
         self.embedding_dim = int(info["embedding_dim"])
         self.tasks = tuple(TaskColumns.from_dict(task) for task in info["tasks"])
+        self.prompts = load_prompt_vectors(path, self.embedding_dim)
         self._input = str(source["name"])
         self._engine = OrtEngine(path / file, threads=threads)
 
@@ -130,16 +140,20 @@ class Bundle:
         Returns:
             ``tasks``: by id, see :func:`acula_edge.runtime.scores.describe_scores`; ``quality``, see
             :func:`acula_edge.runtime.quality.assess_quality`: where it says that the recording is not measurable,
-            no task is decided; ``windows``: how many were cut.
+            no task is decided; ``windows``: how many were cut; where the bundle carries prompts also ``zero_shot``,
+            see :meth:`acula_edge.engines.prompt_vectors.PromptVectors.answer`.
 
         Raises:
             AudioError: as for :meth:`embed`.
         """
         wave = to_wave(pcm)
         quality = assess_quality(wave, check_rate(sample_rate_hz))
-        _, scores = self._run(self._windows(wave, sample_rate_hz))
+        embeddings, scores = self._run(self._windows(wave, sample_rate_hz))
         tasks = describe_scores(pool_windows(scores, self.tasks), self.tasks, quality["measurable"])
-        return {"tasks": tasks, "quality": quality, "windows": len(scores)}
+        answers = {"tasks": tasks, "quality": quality, "windows": len(scores)}
+        if self.prompts is not None:
+            answers["zero_shot"] = self.prompts.answer(embeddings.mean(axis=0, dtype=np.float64), quality["measurable"])
+        return answers
 
     def stream(self, chunks: Iterable[Any], sample_rate_hz: int) -> Iterator[StreamUpdate]:
         """Answers while sound arrives: one update per hop, as soon as its window is full.
@@ -154,15 +168,19 @@ class Bundle:
             AudioError: a piece is no sound, or the stream ends before a single sample came.
         """
         waves = resample_chunks(chunks, sample_rate_hz, self.sample_rate_hz)
-        pool = RunningPool(self.tasks)
+        pool, mean = RunningPool(self.tasks), RunningMean()
         spent_s = 0.0
         windows = stream_windows(waves, self.window_samples, self.hop_samples)
         for count, window in enumerate(windows, start=1):
             started = time.perf_counter()
             quality = assess_quality(window.wave, self.sample_rate_hz)
-            _, scores = self._run(repeat_pad(window.wave, self.window_samples)[None])
+            embeddings, scores = self._run(repeat_pad(window.wave, self.window_samples)[None])
             tasks = describe_scores(pool_windows(scores, self.tasks), self.tasks, quality["measurable"])
             recording = describe_scores(pool.add(scores, quality["measurable"]), self.tasks, pool.measurable)
+            prompted = together = None
+            if self.prompts is not None:
+                prompted = self.prompts.answer(embeddings[0], quality["measurable"])
+                together = self.prompts.answer(mean.add(embeddings[0], quality["measurable"]), mean.measurable)
             compute_s = time.perf_counter() - started
             spent_s += compute_s
             yield StreamUpdate(
@@ -175,6 +193,8 @@ class Bundle:
                 final=window.final,
                 compute_ms=compute_s * 1e3,
                 real_time_factor=spent_s * self.sample_rate_hz / window.stop,
+                zero_shot=prompted,
+                recording_zero_shot=together,
             )
 
     def _windows(self, wave: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:

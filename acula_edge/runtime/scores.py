@@ -109,6 +109,28 @@ def from_linear(linear: NDArray[np.float64], tasks: Sequence[TaskColumns]) -> ND
     return scores
 
 
+class RunningMean:
+    """Mean of the rows of windows, one window at a time; over measurable windows only once there is one.
+
+    Attributes:
+        measurable: whether any window so far was.
+    """
+
+    def __init__(self) -> None:
+        self._total: NDArray[np.float64] | float = 0.0
+        self._count = 0
+        self.measurable = False
+
+    def add(self, row: NDArray[Any], measurable: bool) -> NDArray[np.float64]:
+        """Take one window in, return the mean so far. Shape: row [K] -> [K]."""
+        if measurable and not self.measurable:
+            self.measurable, self._total, self._count = True, 0.0, 0
+        if measurable or not self.measurable:
+            self._total = self._total + row.astype(np.float64)
+            self._count += 1
+        return np.asarray(self._total / self._count)
+
+
 class RunningPool:
     """:func:`pool_windows` one window at a time, over measurable windows only once there is one.
 
@@ -118,18 +140,15 @@ class RunningPool:
 
     def __init__(self, tasks: Sequence[TaskColumns]) -> None:
         self._tasks = tasks
-        self._total: NDArray[np.float64] | float = 0.0
-        self._count = 0
-        self.measurable = False
+        self._mean = RunningMean()
+
+    @property
+    def measurable(self) -> bool:
+        return self._mean.measurable
 
     def add(self, scores: NDArray[np.float32], measurable: bool) -> NDArray[np.float64]:
         """Take one window in, return the scores so far. Shape: scores [1, K] -> [K]."""
-        if measurable and not self.measurable:
-            self.measurable, self._total, self._count = True, 0.0, 0
-        if measurable or not self.measurable:
-            self._total = self._total + to_linear(scores, self._tasks)[0]
-            self._count += 1
-        return from_linear(np.asarray(self._total / self._count), self._tasks)
+        return from_linear(self._mean.add(to_linear(scores, self._tasks)[0], measurable), self._tasks)
 
 
 def describe_scores(
