@@ -6,13 +6,15 @@ Copies: the same table and a ``manifest.csv`` with one row per recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import (
+    Corpus,
     Groups,
+    PublishedSplit,
     Reader,
     ReadResult,
     SetAside,
@@ -24,6 +26,7 @@ from acula_edge.data.reader import (
     readers,
     require_folder,
 )
+from acula_edge.data.release import divide, list_audio, warn_of_counts
 from acula_edge.errors import AudioError, ManifestError
 
 DATASET = "circor"
@@ -40,6 +43,8 @@ PATIENT_COLUMNS = (
     "outcome",
     "campaign",
 )
+PERSONS = 872
+"""Persons behind the 942 patient ids of ``training_data.csv``."""
 # What a person's strata are ordered by when two campaigns disagree.
 _SEVERITY = ("Present", "Unknown", "Absent")
 
@@ -48,6 +53,18 @@ Patient = dict[str, str | None]
 
 class CirCorReader(Reader):
     """One recording per site; the person is what "Additional ID" links, both campaigns together."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="CirCor DigiScope",
+        sound="heart, children",
+        licence="ODC-By 1.0",
+        access="open: https://physionet.org/content/circor-heart-sound/1.0.3/ (doi 10.13026/tshs-mw03)",
+        layout=("training_data.csv", "training_data/<patient>_<AV|PV|TV|MV|Phc>.wav", "training_data/<patient>.txt"),
+        recordings=3163,
+        subjects=PERSONS,
+        labels={"murmur": {"Present": 616, "Absent": 2391, "Unknown": 156}},
+    )
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`; there are no options."""
@@ -87,7 +104,27 @@ class CirCorReader(Reader):
             raise ManifestError(
                 f"{root} holds no CirCor recording that can be read", given=f"{len(result.set_aside)} unreadable"
             )
+        warn_of_counts(self.corpus, result)
         return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """Patient ids in the table's order, stratified by murmur: 60, 20 and 20 %; scikit-learn, seed 42 (assumed).
+
+        Published figures divide patient ids, not persons, so a child of both campaigns may be on two sides.
+        """
+        patients = read_patients(root.absolute())
+        murmurs = [str(patient["murmur"]) for patient in patients.values()]
+        side_of = divide(list(patients), murmurs, seed=42, test=0.2, val=0.25)
+        if side_of is None:
+            return None
+        return PublishedSplit(
+            splits={r.key: {"*": side_of[r.recording.partition("_")[0]]} for r in recordings},
+            source="rule of SPEC section 2.4 (assumed): 60, 20 and 20 % of the patient ids, by murmur, seed 42",
+            exact=False,
+            by_person=False,
+        )
 
 
 def murmur_at(site: str, patient: Patient) -> int | None:
@@ -157,7 +194,7 @@ def _list_audio(root: Path) -> Iterator[tuple[str, Path]]:
         yield from sorted((row["recording"], root / row["file"]) for row in rows)
         return
     folder = root / "training_data" if (root / "training_data").is_dir() else root
-    for path in sorted(folder.glob("*.wav")):
+    for path in list_audio(folder):
         yield path.stem, path
 
 

@@ -3,13 +3,19 @@
 Released: ``AudioFiles/<BP|DP|EP><patient>_<diagnosis>,<sound>,<location>,<age>,<sex>.wav``; the prefix is the
 stethoscope's filter. Some files hold the same sound under two patients with different diagnoses, so one of the two
 labels is wrong: both are set aside, and their patients count as one person.
+
+The published partition is an array written against another order of files than the one it is read with (SPEC section
+0, fact 8). OPERA's own ``train_test_split.npy`` is followed where it lies here with its list of files. Without it a
+stand-in of the same kind is made. No regular order reproduces the array: orders by patient, by filter, by diagnosis,
+by name, up and down, were tried in pairs, and where the counts of the training set agree (75 healthy, 87 obstructive)
+the patients on both sides do not: regular orders divide a multiple of three of them, or none, and the array divides 49.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +25,9 @@ import soundfile
 
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import (
+    Corpus,
     Groups,
+    PublishedSplit,
     Reader,
     ReadResult,
     SetAside,
@@ -30,6 +38,7 @@ from acula_edge.data.reader import (
     readers,
     require_folder,
 )
+from acula_edge.data.release import divide, list_audio, warn_of_counts
 from acula_edge.errors import AudioError, ManifestError
 
 DATASET = "kauh"
@@ -46,6 +55,9 @@ _PHASES = {"I": "inspiratory", "E": "expiratory"}
 _SOUNDS = {"W": "wheeze", "C": "crackles", "CREP": "crepitations", "B": "bronchial breathing", "N": "normal"}
 # Parts of a diagnosis by which persons are stratified; the first that matches.
 _GROUPS = (("copd", "copd"), ("asthma", "asthma"), ("normal", "normal"))
+STORED_IN = ("", "splits", "feature/kauh_eval", "kauh_eval")
+STORED_SPLIT = "train_test_split.npy"
+STORED_FILES = ("sound_dir_loc_subset.npy", "sound_dir_loc.npy")
 # The copies keep the middle ten seconds of every file; comparing those finds the same duplicates in both layouts.
 _COMPARED_S = 10.0
 
@@ -66,6 +78,17 @@ class _Entry:
 
 class KauhReader(Reader):
     """Three files per patient, one for each filter of the stethoscope."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="KAUH",
+        sound="lung, digital stethoscope with three filters",
+        licence="CC BY 4.0",
+        access="open: https://data.mendeley.com/datasets/jwyy9np4gv/3 (doi 10.17632/jwyy9np4gv.3)",
+        layout=("AudioFiles/<BP|DP|EP><patient>_<diagnosis>,<sound>,<location>,<age>,<sex>.wav",),
+        recordings=336,
+        subjects=112,
+    )
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`; there are no options."""
@@ -117,13 +140,50 @@ class KauhReader(Reader):
                     metadata=entry.metadata,
                 )
             )
+        warn_of_counts(self.corpus, result)
         return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """The stored array of OPERA where it is here, else a stand-in; a tenth of its training set is validation.
+
+        Everything that is not "train" is tested on; validation recordings are drawn by scikit-learn, stratified by
+        healthy and obstructive, seed 1337. Recordings of other diseases take no part.
+        """
+        root = root.absolute()
+        stored = _read_stored(root)
+        listed = stored if stored is not None else _stand_in(_list_labels(root))
+        trained = [(name, label) for name, label, train in listed if train and label is not None]
+        side_of = divide(
+            [name for name, _ in trained],
+            ["0" if label == "healthy" else "1" for _, label in trained],
+            seed=1337, test=0, val=0.1,
+        )  # fmt: skip
+        if side_of is None:
+            return None
+        side_of.update((name, "test") for name, label, train in listed if not train and label is not None)
+        return PublishedSplit(
+            splits={r.key: {"*": side_of[r.recording]} for r in recordings if r.recording in side_of},
+            source="OPERA's stored array" if stored is not None else "stand-in for OPERA's array, misaligned like it",
+            exact=stored is not None,
+            by_person=False,
+        )
 
 
 def diagnosis_group(diagnosis: str | None) -> str:
     """``copd``, ``asthma``, ``normal`` or ``other``."""
     text = (diagnosis or "").casefold()
     return next((group for part, group in _GROUPS if part in text), "other")
+
+
+def published_label(diagnosis: str) -> str | None:
+    """``healthy``, ``asthma`` or ``COPD`` as published figures understand a file's name; None takes no part."""
+    if diagnosis.strip() in ("N", "Normal"):
+        return "healthy"
+    if "asthma" in diagnosis or "Asthma" in diagnosis:
+        return "asthma"
+    return "COPD" if "COPD" in diagnosis else None
 
 
 def spell_diagnosis(code: str) -> str:
@@ -198,9 +258,8 @@ def _read_copies(root: Path, set_aside: list[SetAside]) -> list[_Entry]:
 
 
 def _read_release(root: Path, set_aside: list[SetAside]) -> list[_Entry]:
-    folder = next((root / name for name in ("AudioFiles", "Audio Files") if (root / name).is_dir()), root)
     entries = []
-    for path in sorted(folder.glob("*.wav")):
+    for path in _list_release(root):
         match = _NAME.fullmatch(path.stem)
         facts = [part.strip() for part in match["facts"].split(",")] if match else []
         if match is None or len(facts) != 5:
@@ -217,6 +276,82 @@ def _read_release(root: Path, set_aside: list[SetAside]) -> list[_Entry]:
         if entry is not None:
             entries.append(entry)
     return entries
+
+
+def _list_release(root: Path) -> list[Path]:
+    return list_audio(next((root / name for name in ("AudioFiles", "Audio Files") if (root / name).is_dir()), root))
+
+
+def _list_labels(root: Path) -> list[tuple[str, str | None]]:
+    """Recording and published label of every file, also of those that are set aside."""
+    manifest = root / "manifest.csv"
+    if manifest.is_file():
+        rows = read_table(manifest, ("recording", "diagnosis"))
+        return [(row["recording"], published_label(row.get("diagnosis_code") or row["diagnosis"])) for row in rows]
+    return [_parse(path.stem) for path in _list_release(root)]
+
+
+def _parse(stem: str) -> tuple[str, str | None]:
+    match = _NAME.fullmatch(stem)
+    if match is None:
+        raise ManifestError(f"{stem!r} is not named like a KAUH recording")
+    return match["filter"] + match["patient"], published_label(match["facts"].partition(",")[0])
+
+
+def _read_stored(root: Path) -> list[tuple[str, str | None, bool]] | None:
+    """Recording, label and whether it is trained on, in the array's order; None where the array is not here."""
+    folder = next((root / name for name in STORED_IN if (root / name / STORED_SPLIT).is_file()), None)
+    if folder is None:
+        return None
+    files = next((folder / name for name in STORED_FILES if (folder / name).is_file()), None)
+    if files is None:
+        raise ManifestError(
+            f"{folder / STORED_SPLIT} has no list of files beside it", allowed=STORED_FILES,
+            remedy="copy the list from where the array was; its order gives the array its meaning",
+        )  # fmt: skip
+    sides, names = _load_texts(folder / STORED_SPLIT), _load_texts(files)
+    if len(sides) != len(names):
+        raise ManifestError(
+            f"{folder / STORED_SPLIT} and {files} differ in length", given=f"{len(sides)} and {len(names)}"
+        )
+    found: dict[str, tuple[str, str | None, bool]] = {}
+    for place, (name, side) in enumerate(zip(names, sides, strict=True)):
+        file = re.split(r"[/\\]", name)[-1]
+        recording, label = _parse(file[:-4] if file.casefold().endswith(".wav") else file)
+        if recording in found:
+            raise ManifestError(f"{files}, item {place}: {recording} is listed twice")
+        if side not in ("train", "val", "test"):
+            raise ManifestError(f"{folder / STORED_SPLIT}, item {place}: unknown split", allowed="train, val, test")
+        found[recording] = recording, label, side == "train"
+    return list(found.values())
+
+
+def _load_texts(path: Path) -> list[str]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ManifestError(
+            f"the array {path} cannot be read", given=str(error), allowed="an array of text, without pickled objects"
+        ) from error
+    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind != "U":
+        raise ManifestError(f"{path} is no list of texts")
+    return [str(text) for text in array]
+
+
+def _stand_in(labels: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None, bool]]:
+    """Patients dealt by diagnosis (20 %, then 0.1 / 0.8 of the rest, seed 42), written in order of patients and read
+    in order of names."""
+    taking = {name: label for name, label in labels if label is not None}
+    by_patient = sorted(taking, key=lambda name: (int(name[2:]), name))
+    patients: dict[str, str] = {}
+    for name in by_patient:
+        patients.setdefault(name[2:], taking[name])
+    ordered = sorted(patients, key=int)
+    side_of = divide(ordered, [patients[patient] for patient in ordered], seed=42, test=0.2, val=0.1 / 0.8)
+    if side_of is None:
+        return []
+    written = [side_of[name[2:]] == "train" for name in by_patient]
+    return [(name, taking[name], train) for name, train in zip(sorted(taking), written, strict=True)]
 
 
 def _entry(

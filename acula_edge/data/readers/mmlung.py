@@ -1,0 +1,227 @@
+"""MMLung (University of Southampton): deep breath and a held "o" on a phone, lung function by spirometry.
+
+``Trimmed Data from phone/9_3_deepbreath/<i>_deepbreaths.wav`` and ``.../5_2_O_single/<i>_vowelo.wav``. Spirometry is in
+``spirometry_ground_truth/<i>_*.xls``, first sheet, cells B23 (FVC, liters), B24 (FEV1, liters) and B25 (FEV1/FVC, a
+fraction), and in the index file ``All_path.xlsx``, which serves where the sheets are absent.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import (
+    Corpus,
+    PublishedSplit,
+    Reader,
+    ReadResult,
+    SetAside,
+    check_options,
+    readers,
+    require_folder,
+)
+from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.errors import ManifestError
+
+DATASET = "mmlung"
+SOUNDS = {"deep breath": ("9_3_deepbreath", "deepbreaths"), "vowel o": ("5_2_O_single", "vowelo")}
+# What a spirometer can have measured: column in the index file, cell's row, metadata column, range.
+_VALUES = (
+    ("FVC", 23, "fvc_l", 0.2, 12.0),
+    ("FEV1", 24, "fev1_l", 0.1, 10.0),
+    ("FEV1/FVC", 25, "fev1_fvc", 0.1, 1.0),
+)
+_FILE_COLUMNS = ("Spirometry_file", "Deep_Breath_file", "O_Single_file")
+ROUNDING = 0.006
+"""By how much a sheet and the index file may differ: one of them may be rounded to two decimals."""
+
+
+@dataclass(frozen=True)
+class Spirometry:
+    """One subject's lung function, by metadata column, and the file that states it."""
+
+    values: dict[str, float]
+    file: Path
+
+
+class MMLungReader(Reader):
+    """Two recordings per subject, one of each sound."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="MMLung",
+        sound="deep breath and the vowel o, phone",
+        licence="custom: research, education and evaluation, with credit to the University of Southampton",
+        access="on request: https://github.com/MohammedMosuily/mmlung",
+        layout=(
+            "Trimmed Data from phone/9_3_deepbreath/<i>_deepbreaths.wav",
+            "Trimmed Data from phone/5_2_O_single/<i>_vowelo.wav",
+            "spirometry_ground_truth/<i>_*.xls, or All_path.xlsx",
+        ),
+        recordings=80,
+        subjects=40,
+        test_only=True,
+    )
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
+        check_options(DATASET, options, ())
+        require_folder(root, "MMLung (it holds 'Trimmed Data from phone')")
+        root = root.absolute()
+        spirometry = read_spirometry(root)
+        phone = find_entry(root, "Trimmed Data from phone") or root
+        result = ReadResult()
+        for sound, (folder_name, ending) in SOUNDS.items():
+            folder = find_entry(phone, folder_name)
+            if folder is None:
+                raise ManifestError(f"{phone} has no folder {folder_name}", allowed=self.corpus.layout)
+            audio = name_audio(folder)
+            for subject, found in spirometry.items():
+                recording = f"{subject}_{ending}"
+                path = audio.pop(recording, folder / f"{recording}.wav")
+                header = read_or_set_aside(result, f"{DATASET}/{recording}", path)
+                if header is None:
+                    continue
+                result.recordings.append(
+                    Recording(
+                        recording=recording,
+                        path=str(path),
+                        subject=f"{DATASET}/{subject}",
+                        dataset=DATASET,
+                        sample_rate_hz=header[0],
+                        duration_s=header[1],
+                        metadata={"sound": sound, **found.values},
+                    )
+                )
+            for name, path in audio.items():
+                if not name.endswith(f"_{ending}"):
+                    raise ManifestError(f"{path} is not named like an MMLung recording", allowed=f"<i>_{ending}.wav")
+                result.set_aside.append(SetAside(f"{DATASET}/{name}", str(path), "its subject has no spirometry"))
+        require_recordings(root, self.corpus, result)
+        warn_of_counts(self.corpus, result)
+        return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """Every subject is held out once."""
+        return PublishedSplit({r.key: {"*": "test"} for r in recordings}, "leave one subject out", True, True)
+
+
+def read_spirometry(root: Path) -> dict[str, Spirometry]:
+    """Lung function by subject, in order of the subjects' ids.
+
+    Raises:
+        ManifestError: there is none, a value is missing or impossible, or the sheets and the index file disagree.
+    """
+    sheets = _read_sheets(find_entry(root, "spirometry_ground_truth"))
+    index = find_entry(root, "All_path", suffix=".xlsx")
+    indexed = _read_index(index) if index is not None else {}
+    for subject, sheet in sheets.items():
+        other = indexed.get(subject)
+        if other is None:
+            continue
+        for name, _, column, _, _ in _VALUES:
+            if abs(sheet.values[column] - other.values[column]) > ROUNDING:
+                raise ManifestError(
+                    f"{sheet.file} and {other.file} disagree on {name} of subject {subject}",
+                    remedy="find out which of them is right and mend the other",
+                )
+    found = {**indexed, **sheets}
+    if not found:
+        raise ManifestError(
+            f"{root} has no spirometry",
+            allowed="spirometry_ground_truth/<i>_*.xls, or All_path.xlsx",
+            remedy="give the folder that holds them",
+        )
+    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
+
+
+def _read_sheets(folder: Path | None) -> dict[str, Spirometry]:
+    import xlrd
+
+    found: dict[str, Spirometry] = {}
+    for path in sorted(folder.iterdir()) if folder is not None else ():
+        if path.suffix.casefold() != ".xls" or path.name.startswith((".", "~")):
+            continue
+        subject = _subject(path.stem)
+        if subject in found:
+            raise ManifestError(f"{found[subject].file} and {path} are both of subject {subject}")
+        try:
+            sheet = xlrd.open_workbook(str(path)).sheet_by_index(0)
+        except (xlrd.XLRDError, OSError, ValueError, IndexError, AssertionError, struct.error) as error:
+            raise ManifestError(f"the sheet {path} cannot be read", given=type(error).__name__) from error
+        values = {}
+        for name, row, column, low, high in _VALUES:
+            cell = sheet.cell_value(row - 1, 1) if row <= sheet.nrows and sheet.ncols > 1 else None
+            values[column] = _number(cell, f"{path}, cell B{row}", name, low, high)
+        found[subject] = Spirometry(values, path)
+    return found
+
+
+def _read_index(path: Path) -> dict[str, Spirometry]:
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        rows = list(book.worksheets[0].iter_rows(values_only=True))
+        book.close()
+    except (InvalidFileException, zipfile.BadZipFile, OSError, KeyError, ValueError, IndexError) as error:
+        raise ManifestError(f"the index file {path} cannot be read", given=type(error).__name__) from error
+    header = [str(cell).strip() if cell is not None else "" for cell in rows[0]] if rows else []
+    needed = [name for name, *_ in _VALUES]
+    named_by = [name for name in _FILE_COLUMNS if name in header]
+    if missing := [name for name in needed if name not in header]:
+        raise ManifestError(f"{path} lacks columns", allowed=f"needed as well: {', '.join(missing)}")
+    if not named_by:
+        raise ManifestError(f"{path} lacks columns", allowed=f"one of {', '.join(_FILE_COLUMNS)}")
+    found: dict[str, Spirometry] = {}
+    for number, cells in enumerate(rows[1:], start=2):
+        row = dict(zip(header, cells, strict=False))
+        files = [str(row[name]) for name in named_by if row.get(name) is not None]
+        if not files:
+            if any(row.get(name) is not None for name in needed):
+                raise ManifestError(f"{path}, row {number}: names no file")
+            continue
+        subjects = {_subject(PureWindowsPath(file).stem) for file in files}
+        if len(subjects) > 1:
+            raise ManifestError(f"{path}, row {number}: names files of more than one subject", given=sorted(subjects))
+        subject = subjects.pop()
+        if subject in found:
+            raise ManifestError(f"{path}, row {number}: the subject {subject} is listed twice")
+        values = {
+            column: _number(row[name], f"{path}, row {number}, column {name}", name, low, high)
+            for name, _, column, low, high in _VALUES
+        }
+        found[subject] = Spirometry(values, path)
+    return found
+
+
+def _subject(stem: str) -> str:
+    """``7_deepbreaths`` -> ``7``."""
+    return stem.partition("_")[0].strip().casefold()
+
+
+def _number(cell: Any, where: str, name: str, low: float, high: float) -> float:
+    """A measured value; spirometers mark some with an asterisk."""
+    try:
+        value = math.nan if cell is None or isinstance(cell, bool) else float(str(cell).replace("*", "").strip())
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise ManifestError(
+            f"{where} holds no {name}", given="no number" if math.isnan(value) else "a number out of range",
+            allowed=f"{low:g} to {high:g}" + ("" if "/" in name else " liters"),
+            remedy="mend the cell; FEV1/FVC is a fraction",
+        )  # fmt: skip
+    return value
+
+
+readers.register(DATASET, MMLungReader())

@@ -1,0 +1,156 @@
+"""RespiratoryDatabase@TR (Mendeley ``p9z4h98s6j`` v1): lung sounds of twelve channels, severity of COPD.
+
+``RespiratoryDatabase@TR/<Hnnn>_<L1-6|R1-6>.wav``, and ``Labels.csv`` (Patient ID, Diagnosis) beside or in that folder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import (
+    Corpus,
+    PublishedSplit,
+    Reader,
+    ReadResult,
+    SetAside,
+    check_options,
+    read_table,
+    readers,
+    require_folder,
+    require_label,
+)
+from acula_edge.data.release import (
+    divide,
+    find_entry,
+    name_audio,
+    read_or_set_aside,
+    require_recordings,
+    warn_of_counts,
+)
+from acula_edge.errors import ManifestError
+
+DATASET = "respiratory_tr"
+PATIENTS = 42
+CHANNELS = tuple(f"{side}{number}" for side in "LR" for number in range(1, 7))
+GRADES = {f"COPD{grade}": f"COPD{grade}" for grade in range(5)}
+_NAME = re.compile(r"(?P<patient>h\d+)_(?P<channel>[lr][1-6])")
+
+
+class RespiratoryTRReader(Reader):
+    """One recording per patient and channel; each channel inherits the patient's severity."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="RespiratoryDatabase@TR",
+        sound="lung, twelve channels of a digital stethoscope",
+        licence="CC BY 4.0",
+        access="open: https://data.mendeley.com/datasets/p9z4h98s6j/1 (doi 10.17632/p9z4h98s6j.1)",
+        layout=("Labels.csv", "RespiratoryDatabase@TR/<Hnnn>_<L1-6|R1-6>.wav"),
+        recordings=PATIENTS * len(CHANNELS),
+        subjects=PATIENTS,
+        labels={"severity": {"COPD0": 72, "COPD1": 60, "COPD2": 84, "COPD3": 84, "COPD4": 204}},
+    )
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
+        check_options(DATASET, options, ())
+        require_folder(root, "RespiratoryDatabase@TR (it holds Labels.csv)")
+        root = root.absolute()
+        severities = read_severities(root)
+        folder = find_audio(root)
+        result = ReadResult()
+        heard = set()
+        for name, path in name_audio(folder).items():
+            match = _NAME.fullmatch(name)
+            if match is None:
+                raise ManifestError(
+                    f"{path} is not named like a Respiratory@TR recording", allowed="<Hnnn>_<L1-6|R1-6>.wav"
+                )
+            patient, channel = match["patient"].upper(), match["channel"].upper()
+            if patient not in severities:
+                raise ManifestError(f"{path}: the label file {find_labels(root)} has no patient {patient}")
+            heard.add(patient)
+            recording = f"{patient}_{channel}"
+            header = read_or_set_aside(result, f"{DATASET}/{recording}", path)
+            if header is None:
+                continue
+            result.recordings.append(
+                Recording(
+                    recording=recording,
+                    path=str(path),
+                    subject=f"{DATASET}/{patient}",
+                    dataset=DATASET,
+                    sample_rate_hz=header[0],
+                    duration_s=header[1],
+                    stratum=severities[patient],
+                    metadata={"sound": "lung", "severity": severities[patient], "channel": channel},
+                )
+            )
+        require_recordings(root, self.corpus, result)
+        for patient in severities:
+            if patient not in heard:
+                path = folder / f"{patient}_L1.wav"
+                result.set_aside.append(SetAside(f"{DATASET}/{patient}", str(path), f"there is no audio of {patient}"))
+        warn_of_counts(self.corpus, result)
+        return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """Patients in the label file's order, stratified by severity; scikit-learn, seed 1337.
+
+        On the release's own ``Labels.csv`` this gives the very patients that OPERA tests and validates on.
+        """
+        severities = read_severities(root.absolute())
+        side_of = divide(list(severities), list(severities.values()), seed=1337, test=0.2, val=0.2)
+        if side_of is None:
+            return None
+        return PublishedSplit(
+            splits={r.key: {"*": side_of[r.subject.partition("/")[2]]} for r in recordings},
+            source="rule of SPEC section 2.3: 20 % of the patients, then 20 % of the others, seed 1337",
+            exact=len(severities) == PATIENTS,
+            by_person=True,
+        )
+
+
+def find_audio(root: Path) -> Path:
+    """The folder that holds the audio."""
+    return find_entry(root, "RespiratoryDatabase@TR") or root
+
+
+def find_labels(root: Path) -> Path:
+    """The label file.
+
+    Raises:
+        ManifestError: there is none.
+    """
+    for folder in (root, find_audio(root)):
+        if (found := find_entry(folder, "Labels", suffix=".csv")) is not None:
+            return found
+    raise ManifestError(
+        f"{root} is not Respiratory@TR: it has no Labels.csv",
+        remedy="give the folder that holds Labels.csv (columns Patient ID, Diagnosis) and RespiratoryDatabase@TR/",
+    )
+
+
+def read_severities(root: Path) -> dict[str, str]:
+    """Severity of each patient, in the label file's order."""
+    file = find_labels(root)
+    severities: dict[str, str] = {}
+    for number, row in enumerate(read_table(file, ("Patient ID", "Diagnosis")), start=2):
+        patient = row["Patient ID"].strip().upper()
+        if not patient:
+            if any(value.strip() for value in row.values()):
+                raise ManifestError(f"{file}, row {number}: there is no patient id")
+            continue
+        if patient in severities:
+            raise ManifestError(f"{file}, row {number}: the patient {patient} is listed twice")
+        severities[patient] = require_label(row["Diagnosis"], GRADES, file, number, "Diagnosis")
+    return severities
+
+
+readers.register(DATASET, RespiratoryTRReader())

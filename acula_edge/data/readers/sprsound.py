@@ -1,0 +1,192 @@
+"""SPRSound (Shanghai Jiao Tong University): lung sounds of children, release of the BioCAS 2022 challenge.
+
+``BioCAS2022/train2022_wav/<patient>_<age>_<0|1>_<p1-p4>_<number>.wav`` with ``train2022_json/`` of the same names,
+``test2022_wav/`` with ``test2022_json/{inter,intra}_test_json/``; sex is 0 male, 1 female, age in years. Diseases are
+in ``Patient Summary/SPRSound_patient_summary.csv``. Recordings of poor quality carry no finding and are set aside.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import (
+    Corpus,
+    PublishedSplit,
+    Reader,
+    ReadResult,
+    SetAside,
+    check_options,
+    clean,
+    read_table,
+    readers,
+    require_folder,
+)
+from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.errors import ManifestError
+
+DATASET = "sprsound"
+ANNOTATIONS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")
+EVENTS = ("Normal", "Rhonchi", "Wheeze", "Stridor", "Coarse Crackle", "Fine Crackle", "Wheeze+Crackle")
+LOCATIONS = {"p1": "left posterior", "p2": "left lateral", "p3": "right posterior", "p4": "right lateral"}
+SPLITS = ("train", "test")
+_NAME = re.compile(r"(?P<patient>\d+)_(?P<age>\d+(\.\d+)?)_(?P<sex>[01])_(?P<location>p[1-4])_(?P<number>\d+)")
+
+
+class SPRSoundReader(Reader):
+    """One recording per site and take."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="SPRSound (BioCAS 2022)",
+        sound="lung, children",
+        licence="see the release's LICENSE file; not stated in any source at hand",
+        access="open: https://github.com/SJTU-YONGFU-RESEARCH-GRP/SPRSound (doi 10.21227/nfkk-1x47)",
+        layout=(
+            "BioCAS2022/train2022_wav/ and train2022_json/",
+            "BioCAS2022/test2022_wav/ and test2022_json/{inter,intra}_test_json/",
+            "Patient Summary/SPRSound_patient_summary.csv (optional)",
+        ),
+        recordings=2683,
+        subjects=292,
+    )
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
+        check_options(DATASET, options, ())
+        require_folder(root, "SPRSound (it holds BioCAS2022/)")
+        root = root.absolute()
+        diseases = read_diseases(root)
+        result = ReadResult()
+        side_of: dict[str, Path] = {}
+        for path, notes in _list_recordings(find_release(root)):
+            name = path.stem
+            key = f"{DATASET}/{name}"
+            match = _NAME.fullmatch(name)
+            if match is None:
+                raise ManifestError(
+                    f"{path} is not named like an SPRSound recording",
+                    allowed="<patient>_<age>_<0|1>_<p1|p2|p3|p4>_<number>.wav",
+                )
+            if (other := side_of.setdefault(name, path)) is not path:
+                raise ManifestError(f"the recording {name} is there twice", given=f"{other} and {path}")
+            if notes is None:
+                result.set_aside.append(SetAside(key, str(path), "it has no annotation"))
+                continue
+            annotation, events = read_annotation(notes)
+            if annotation == "Poor Quality":
+                result.set_aside.append(SetAside(key, str(path), "annotated as of poor quality"))
+                continue
+            header = read_or_set_aside(result, key, path)
+            if header is None:
+                continue
+            result.recordings.append(
+                Recording(
+                    recording=name,
+                    path=str(path),
+                    subject=f"{DATASET}/{match['patient']}",
+                    dataset=DATASET,
+                    sample_rate_hz=header[0],
+                    duration_s=header[1],
+                    stratum=annotation,
+                    metadata={
+                        "sound": "lung",
+                        "record_annotation": annotation,
+                        "most_common_event": events[0] if events else None,
+                        "events": ", ".join(events) or None,
+                        "disease": diseases.get(match["patient"]),
+                        "location": LOCATIONS[match["location"]],
+                        "age": float(match["age"]),
+                        "sex": "Female" if match["sex"] == "1" else "Male",
+                    },
+                )
+            )
+        require_recordings(root, self.corpus, result)
+        warn_of_counts(self.corpus, result)
+        return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """The challenge's train and test sets; the "intra" part of the test set is of children who are trained on."""
+        tested = {r.key for r in recordings if Path(r.path).parent.name == "test2022_wav"}
+        return PublishedSplit(
+            splits={r.key: {"*": "test" if r.key in tested else "train"} for r in recordings},
+            source="official split of the BioCAS 2022 challenge",
+            exact=True,
+            by_person=False,
+        )
+
+
+def find_release(root: Path) -> Path:
+    """The folder that holds ``train2022_wav``.
+
+    Raises:
+        ManifestError: there is none.
+    """
+    for folder in (root, root / "BioCAS2022", root / "releases" / "BioCAS2022"):
+        if (folder / "train2022_wav").is_dir():
+            return folder
+    raise ManifestError(
+        f"{root} is not SPRSound: it has no BioCAS2022/train2022_wav", remedy="give the folder that holds BioCAS2022/"
+    )
+
+
+def read_annotation(file: Path) -> tuple[str, list[str]]:
+    """The record's annotation, and the kinds of its events, most common first.
+
+    Raises:
+        ManifestError: it cannot be read, or holds a label that is not known.
+    """
+    try:
+        notes = json.loads(file.read_text(encoding="utf-8-sig"))
+        found = notes.get("record_annotation", notes.get("recording_annotation"))
+        kinds = [event["type"] for event in notes.get("event_annotation") or ()]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ManifestError(f"the annotation {file} cannot be read", given=type(error).__name__) from error
+    annotation = _known(found, ANNOTATIONS, file, "record_annotation")
+    counts = Counter(_known(kind, EVENTS, file, "event_annotation") for kind in kinds)
+    return annotation, [kind for kind, _ in sorted(counts.items(), key=lambda item: (-item[1], EVENTS.index(item[0])))]
+
+
+def read_diseases(root: Path) -> dict[str, str | None]:
+    """Disease by patient; empty where the summary is not there."""
+    folder = find_entry(root, "Patient Summary") or root
+    table = find_entry(folder, "SPRSound_patient_summary", suffix=".csv")
+    if table is None:
+        return {}
+    return {row["patient_num"].strip(): clean(row["disease"]) for row in read_table(table, ("patient_num", "disease"))}
+
+
+def _list_recordings(release: Path) -> list[tuple[Path, Path | None]]:
+    """Audio files with their annotation, training set first."""
+    found: list[tuple[Path, Path | None]] = []
+    for split in SPLITS:
+        notes: dict[str, Path] = {}
+        for path in sorted((release / f"{split}2022_json").rglob("*.json")):
+            if not path.name.startswith("."):
+                if path.stem in notes:
+                    raise ManifestError(
+                        f"the recording {path.stem} is annotated twice", given=f"{notes[path.stem]} and {path}"
+                    )
+                notes[path.stem] = path
+        audio = name_audio(release / f"{split}2022_wav")
+        found += [(path, notes.pop(path.stem, None)) for path in audio.values()]
+        found += [(release / f"{split}2022_wav" / f"{name}.wav", path) for name, path in notes.items()]
+    return found
+
+
+def _known(text: Any, known: Sequence[str], file: Path, place: str) -> str:
+    """A label in the spelling of `known`; messages do not repeat the text."""
+    spelled = {name.casefold(): name for name in known}
+    if not isinstance(text, str) or text.strip().casefold() not in spelled:
+        raise ManifestError(f"{file}: {place} holds no known label", allowed=known)
+    return spelled[text.strip().casefold()]
+
+
+readers.register(DATASET, SPRSoundReader())

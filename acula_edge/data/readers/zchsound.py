@@ -1,0 +1,190 @@
+"""ZCHSound: heart sounds of children, congenital heart disease.
+
+``clean Heartsound Data/ZCHnnnn.wav`` with ``Clean Heartsound Data Details.csv``, and, read with the option ``noisy``,
+``Noise Heartsound Data Details/`` with the table of that name; columns fileName;gender;age(days);diagnosis. One file
+is one child.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import (
+    Corpus,
+    PublishedSplit,
+    Reader,
+    ReadResult,
+    check_options,
+    clean,
+    column_name,
+    read_table,
+    readers,
+    require_folder,
+    require_label,
+)
+from acula_edge.data.release import (
+    divide,
+    find_entry,
+    name_audio,
+    read_or_set_aside,
+    require_recordings,
+    warn_of_counts,
+)
+from acula_edge.errors import ManifestError, RecipeError
+
+DATASET = "zchsound"
+DIAGNOSES = {name: name for name in ("NORMAL", "ASD", "PDA", "PFO", "VSD")}
+NOISY_RECORDINGS = 318
+_FOLDERS = {
+    "clean": ("clean Heartsound Data", "Clean Heartsound Data Details"),
+    "noisy": ("Noise Heartsound Data Details", "Noise Heartsound Data"),
+}
+_TABLES = {"clean": "Clean Heartsound Data Details", "noisy": "Noise Heartsound Data Details"}
+
+
+class ZCHSoundReader(Reader):
+    """The clean recordings; the noisy ones too where the option says so."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="ZCHSound",
+        sound="heart, children",
+        licence="not stated in any source at hand; ask the authors",
+        access="site of its authors, reported dead; ask them (doi 10.1109/TBME.2023.3348800)",
+        layout=(
+            "Clean Heartsound Data Details.csv",
+            "clean Heartsound Data/ZCHnnnn.wav",
+            "Noise Heartsound Data Details.csv and Noise Heartsound Data Details/ (option noisy)",
+        ),
+        recordings=941,
+        subjects=941,
+        labels={"diagnosis": {"NORMAL": 533, "ASD": 119, "PDA": 32, "PFO": 70, "VSD": 187}},
+    )
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; option ``noisy`` (false): whether to read the noisy ones too."""
+        check_options(DATASET, options, ("noisy",))
+        require_folder(root, "ZCHSound (it holds 'Clean Heartsound Data Details.csv')")
+        root = root.absolute()
+        result = ReadResult()
+        row_of: dict[str, str] = {}
+        unlisted = 0
+        for noise in _parts(options):
+            folder = find_entry(root, *_FOLDERS[noise])
+            if folder is None:
+                raise ManifestError(f"{root} has no folder of {noise} recordings", allowed=_FOLDERS[noise])
+            audio = name_audio(folder)
+            table = read_diagnoses(root, noise)
+            for name, (number, metadata) in table.items():
+                where = f"{find_table(root, noise)}, row {number}"
+                if (first := row_of.setdefault(name, where)) != where:
+                    raise ManifestError(f"{where}: the recording {name} is listed twice", given=f"first in {first}")
+                path = audio.pop(name.casefold(), folder / f"{name}.wav")
+                header = read_or_set_aside(result, f"{DATASET}/{name}", path)
+                if header is None:
+                    continue
+                result.recordings.append(
+                    Recording(
+                        recording=name,
+                        path=str(path),
+                        subject=f"{DATASET}/{name}",
+                        dataset=DATASET,
+                        sample_rate_hz=header[0],
+                        duration_s=header[1],
+                        stratum=metadata["diagnosis"],
+                        metadata={"sound": "heart", "noise": noise, **metadata},
+                    )
+                )
+            unlisted += len(audio)
+        require_recordings(root, self.corpus, result)
+        if unlisted:
+            result.warnings.append(f"{DATASET}: {unlisted} audio files are in no table and are left out")
+        if "noisy" not in _parts(options):
+            warn_of_counts(self.corpus, result)
+        return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """Each table in its own order, stratified by diagnosis; scikit-learn, seed 42 (assumed, SPEC section 2.4)."""
+        side_of: dict[str, str] = {}
+        for noise in _parts(options):
+            table = read_diagnoses(root.absolute(), noise)
+            diagnoses = [metadata["diagnosis"] for _, metadata in table.values()]
+            sides = divide(list(table), diagnoses, seed=42, test=0.2, val=0.2)
+            if sides is None:
+                return None
+            side_of.update(sides)
+        return PublishedSplit(
+            splits={r.key: {"*": side_of[r.recording]} for r in recordings},
+            source="rule of SPEC section 2.4 (assumed): 20 %, then 20 % of the others, by diagnosis, seed 42",
+            exact=False,
+            by_person=True,
+        )
+
+
+def find_table(root: Path, noise: str) -> Path:
+    """The table of the clean or the noisy recordings.
+
+    Raises:
+        ManifestError: there is none.
+    """
+    table = find_entry(root, _TABLES[noise], suffix=".csv")
+    if table is None:
+        raise ManifestError(
+            f"{root} is not ZCHSound: it has no '{_TABLES[noise]}.csv'", remedy="give the folder that holds it"
+        )
+    return table
+
+
+def read_diagnoses(root: Path, noise: str) -> dict[str, tuple[int, dict[str, Any]]]:
+    """Row's number and metadata of each recording of a table, in its order."""
+    file = find_table(root, noise)
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    for number, row in enumerate(read_table(file, ("fileName", "diagnosis"), delimiter=";"), start=2):
+        name = row["fileName"].strip()
+        name = name[:-4] if name.casefold().endswith(".wav") else name
+        if not name:
+            raise ManifestError(f"{file}, row {number}: the column 'fileName' is empty")
+        if name in found:
+            raise ManifestError(
+                f"{file}, row {number}: the recording {name} is listed twice", given=f"first in row {found[name][0]}"
+            )
+        facts = {column_name(key): clean(value) for key, value in row.items()}
+        found[name] = (
+            number,
+            {
+                "diagnosis": require_label(row["diagnosis"], DIAGNOSES, file, number, "diagnosis"),
+                "age": spell_age(facts.get("age_days")),
+                "sex": {"M": "Male", "F": "Female"}.get((facts.get("gender") or "").upper()[:1]),
+            },
+        )
+    return found
+
+
+def spell_age(days: str | None) -> str | None:
+    """``5`` -> ``5 days``, ``300`` -> ``10 months``, ``2310`` -> ``6 years``; None where it is no number."""
+    try:
+        number = round(float(days or ""))
+    except (ValueError, OverflowError):
+        return None
+    if number < 0:
+        return None
+    amount, unit = next(
+        (int(number / length), unit) for length, unit in ((365.25, "year"), (30.44, "month"), (1, "day"))
+        if number >= 2 * length or unit == "day"
+    )  # fmt: skip
+    return f"{amount} {unit}{'' if amount == 1 else 's'}"
+
+
+def _parts(options: Mapping[str, Any]) -> tuple[str, ...]:
+    noisy = options.get("noisy", False)
+    if not isinstance(noisy, bool):
+        raise RecipeError(f"the option noisy of the reader {DATASET!r} is true or false", given=noisy)
+    return ("clean", "noisy") if noisy else ("clean",)
+
+
+readers.register(DATASET, ZCHSoundReader())

@@ -1,0 +1,110 @@
+"""What readers of published releases share: audio by name, counts against the release, seeded divisions."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from acula_edge.data.reader import Corpus, ReadResult, SetAside, column_name, read_header
+from acula_edge.errors import AudioError, ManifestError
+
+K = TypeVar("K", bound=Hashable)
+
+
+def find_entry(folder: Path, *names: str, suffix: str = "") -> Path | None:
+    """What in a folder has one of the names, first name first; case, blanks and underscores do not count.
+
+    Args:
+        suffix: the entry is a file that ends so; "" for a folder.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_dir() if not suffix else path.suffix.casefold() == suffix and not path.name.startswith("."):
+            found.setdefault(column_name(path.stem if suffix else path.name), path)
+    return next((found[column_name(name)] for name in names if column_name(name) in found), None)
+
+
+def list_audio(folder: Path, suffixes: Iterable[str] = (".wav",)) -> list[Path]:
+    """Audio files of a folder in order of name, whatever the case of their ending; hidden files are left out."""
+    if not folder.is_dir():
+        return []
+    endings = set(suffixes)
+    return sorted(p for p in folder.iterdir() if p.suffix.casefold() in endings and not p.name.startswith("."))
+
+
+def name_audio(folder: Path) -> dict[str, Path]:
+    """Audio files of a folder by name without ending, in lower case.
+
+    Raises:
+        ManifestError: two files have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in list_audio(folder):
+        other = found.setdefault(path.stem.casefold(), path)
+        if other is not path:
+            raise ManifestError(
+                f"two files in {folder} have one name", given=f"{other.name}, {path.name}", remedy="remove one of them"
+            )
+    return found
+
+
+def read_or_set_aside(result: ReadResult, key: str, path: Path) -> tuple[int, float] | None:
+    """Sample rate in Hz and seconds of an audio file; None, and an entry in `result`, where it cannot be read."""
+    try:
+        return read_header(path)
+    except AudioError as error:
+        result.set_aside.append(SetAside(key, str(path), error.problem))
+        return None
+
+
+def warn_of_counts(corpus: Corpus, result: ReadResult) -> None:
+    """Add a warning where the copy holds another number of recordings than the complete release."""
+    usable = len(result.recordings)
+    found = usable + len(result.set_aside)
+    if corpus.recordings is not None and corpus.recordings not in (usable, found):
+        persons = len({recording.subject for recording in result.recordings})
+        of = f" of {corpus.subjects} persons" if corpus.subjects is not None else ""
+        result.warnings.append(
+            f"{corpus.name}: {found} recordings of {persons} persons are here, {len(result.set_aside)} of them set "
+            f"aside; the complete release has {corpus.recordings}{of}"
+        )
+
+
+def require_recordings(root: Path, corpus: Corpus, result: ReadResult) -> None:
+    """Raises ManifestError where no recording can be used."""
+    if not result.recordings:
+        raise ManifestError(
+            f"{root} holds no {corpus.title} recording that can be read",
+            given=f"{len(result.set_aside)} set aside; the first: {result.set_aside[0].reason}"
+            if result.set_aside
+            else "no audio",
+            allowed=corpus.layout,
+        )
+
+
+def divide(keys: Sequence[K], strata: Sequence[str], seed: int, test: float, val: float) -> dict[K, str] | None:
+    """Split per key as scikit-learn's ``train_test_split`` deals them: a share is test, a share of the rest validation.
+
+    The order of the keys matters, and so does the order of the strata's names.
+
+    Returns:
+        None where there are too few keys of some stratum to deal.
+    """
+    from sklearn.model_selection import train_test_split
+
+    split = dict.fromkeys(keys, "train")
+    if len(split) != len(keys):
+        raise ValueError("divide needs distinct keys")
+    places = list(range(len(keys)))
+    for share, side in ((test, "test"), (val, "val")):
+        if not share:
+            continue
+        try:
+            places, held_out = train_test_split(
+                places, test_size=share, random_state=seed, stratify=[strata[place] for place in places]
+            )
+        except ValueError:
+            return None
+        split.update((keys[place], side) for place in held_out)
+    return split
