@@ -94,7 +94,7 @@ def test_a_verb_is_imported_only_when_it_is_asked_for() -> None:
 
 STAGES = (
     "audio", "frontend", "data", "encoders", "language", "align", "distill", "engines", "quantize", "probe",
-    "runtime", "benchmark", "report",
+    "zero_shot", "runtime", "benchmark", "report",
 )  # fmt: skip
 
 

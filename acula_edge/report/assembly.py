@@ -16,6 +16,7 @@ from acula_edge.report.sections.provenance import provenance_section
 from acula_edge.report.sections.quantization import quantization_blocks
 from acula_edge.report.sections.tasks import task_blocks
 from acula_edge.report.sections.training import training_section
+from acula_edge.report.sections.zero_shot import zero_shot_blocks
 
 Writer = Callable[[Bundle, str], list[Block]]
 
@@ -27,6 +28,7 @@ def _without_name(write: Callable[[Bundle], list[Block]]) -> Writer:
 # Anchor, title, what says it.
 _OF_BUNDLES: tuple[tuple[str, str, Writer], ...] = (
     ("tasks", "As good as float?", task_blocks),
+    ("zero-shot", "Zero-shot and retrieval", _without_name(zero_shot_blocks)),
     ("latency", "Latency", latency_blocks),
     ("size", "Size", _without_name(size_blocks)),
     ("parity", "Parity", _without_name(parity_blocks)),
@@ -52,14 +54,15 @@ def assemble(evidence: Evidence) -> Document:
 
 def _bundle_sections(evidence: Evidence) -> list[Section]:
     if not evidence.bundles:
-        return [Section(anchor, title, [Text(_NO_BUNDLE)]) for anchor, title, _ in _OF_BUNDLES]
+        return [Section(anchor, title, [Text(_NO_BUNDLE)]) for anchor, title, _ in _OF_BUNDLES if anchor != "zero-shot"]
     sections: list[Section] = []
     for number, bundle in enumerate(evidence.bundles):
         suffix = f"-{number + 1}" if number else ""
         of_which = f", {bundle.name}" if len(evidence.bundles) > 1 else ""
         sections.extend(
-            Section(f"{anchor}{suffix}", f"{title}{of_which}", write(bundle, f"b{number + 1}"))
+            Section(f"{anchor}{suffix}", f"{title}{of_which}", blocks)
             for anchor, title, write in _OF_BUNDLES
+            if (blocks := write(bundle, f"b{number + 1}"))
         )
     return sections
 

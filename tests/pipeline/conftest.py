@@ -40,6 +40,7 @@ RECIPE: dict[str, Any] = {
         "bootstrap": 50,
         "gate": {"max_mean_drop": 1, "max_task_drop": 1, "min_cosine": -1, "refuse_inferior": False},
     },
+    "zero_shot": {"prompts": "phantom"},
     "benchmark": {"mode": "smoke"},
 }
 

@@ -44,6 +44,10 @@ COMPARISON = mapping(
 )
 PAIRS = ("int8_vs_student", "int8_vs_teacher")
 
+CUTOFFS = ("recall_at_1", "recall_at_5", "recall_at_10")
+RECALLS = mapping(**dict.fromkeys(CUTOFFS, {"type": "number", "minimum": 0, "maximum": 1}))
+FOUND = mapping(**dict.fromkeys(CUTOFFS, mapping(value=NUMBER, ci95=maybe(INTERVAL), shuffled=NUMBER)))
+
 # A run with all three models: every row is there.
 VERIFY = mapping(
     schema={"const": "acula-edge/verify/1"},
@@ -70,6 +74,42 @@ VERIFY = mapping(
         means=mapping(float_teacher=NUMBER, float_student=NUMBER, int8=NUMBER),
         verdicts_holm=mapping(**{pair: each(mapping(p_adjusted=maybe(NUMBER), verdict=VERDICT)) for pair in PAIRS}),
         flip_rate=maybe({"type": "number", "minimum": 0, "maximum": 1}),
+    ),
+    zero_shot=mapping(
+        prompts=TEXT,
+        prompts_sha256=SHA256,
+        in_bundle={"type": "boolean"},
+        temperature=POSITIVE,
+        language_model=TEXT,
+        maps=each(TEXT),
+        explained=maybe(NUMBER),
+        tasks=listing(
+            mapping(
+                id=TEXT,
+                metric={"const": "auroc"},
+                float_teacher=ROW,
+                float_student=ROW,
+                int8=ROW,
+                int8_vs_student=COMPARISON,
+            ),
+            least=1,
+        ),
+        tasks_missing=listing(mapping(id=TEXT, reason=TEXT)),
+        retrieval=mapping(
+            split={"const": "val"},
+            scopes=listing(
+                mapping(
+                    dataset=maybe(TEXT),
+                    n_recordings=COUNT,
+                    n_subjects=COUNT,
+                    n_reports=COUNT,
+                    chance=RECALLS,
+                    float_teacher=FOUND,
+                    float_student=FOUND,
+                    int8=FOUND,
+                ),
+            ),
+        ),
     ),
     parity=mapping(
         onnx_vs_torch=mapping(cosine_mean=NUMBER, sqnr_db=maybe(NUMBER)),
@@ -152,6 +192,7 @@ BUNDLE = mapping(
     disclaimer=TEXT,
     input=mapping(sample_rate_hz=COUNT, samples=COUNT, window_s=POSITIVE, hop_s=POSITIVE),
     embedding_dim=COUNT,
+    zero_shot=maybe(mapping(file=TEXT, prompts=TEXT, prompts_sha256=SHA256, temperature=POSITIVE, tasks=listing(TEXT))),
     tasks=listing(
         mapping(
             id=TEXT,

@@ -56,13 +56,14 @@ def test_the_folder_of_a_run_holds_what_the_readme_says(whole_line: WholeLine) -
         "encoder", "student", "checkpoints", "export", "report.html", "report.md",
     }  # fmt: skip
     assert names(run.path / "student") == {"tiny"}
-    assert names(run.encoder_dir) == names(run.student_dir("tiny")) == {"config.json", "model.safetensors"}
+    assert names(run.student_dir("tiny")) == {"config.json", "model.safetensors"}
+    assert names(run.encoder_dir) == {"config.json", "model.safetensors", "text_space.safetensors"}
     (vectors,) = run.text_dir.glob("embeddings-*-00000.safetensors")
-    assert names(run.text_dir) == {vectors.name, "embeddings.json", "reports.jsonl"}
+    assert names(run.text_dir) == {vectors.name, "embeddings.json", "reports.jsonl", "prompts"}
     assert names(run.path / "export") == {"tiny-cpu_x86"}
     assert names(whole_line.bundle) == MODELS | {
         "bundle.json", "selftest.npz", "quantize.json", "audit.json", "verify.json", "verify_scores.npz",
-        "benchmark.json", "benchmark_samples.npz",
+        "benchmark.json", "benchmark_samples.npz", "zero_shot.npz", "zero_shot_scores.npz",
     }  # fmt: skip
     assert names(run.checkpoints_dir) == set(), "a finished training needs no resumable state"
     assert leftovers(run.path) == []
@@ -196,6 +197,35 @@ def test_scores_equal_those_of_the_verification(whole_line: WholeLine, bundle: B
                     assert answer["score"] == pytest.approx(kept[f"{task}/int8"][rows[0]], rel=1e-4, abs=1e-4)
                     compared += 1
     assert compared >= 3
+
+
+def test_zero_shot_scores_equal_those_of_the_verification(
+    whole_line: WholeLine, bundle: Bundle, heard: list[Recording]
+) -> None:
+    zero_shot = read_json(whole_line.bundle / "verify.json")["zero_shot"]
+    assert zero_shot["in_bundle"] and zero_shot["maps"]["float_teacher"] == "alignment head"
+    assert [task["id"] for task in zero_shot["tasks"]] == ["P1", "P2", "P3"]
+    compared = 0
+    with np.load(whole_line.bundle / "zero_shot_scores.npz") as kept:
+        for recording in heard:
+            for task, answer in bundle.score(*read(recording))["zero_shot"].items():
+                rows = np.flatnonzero(kept[f"{task}/recordings"] == recording.key)
+                if rows.size:
+                    assert answer["score"] == pytest.approx(kept[f"{task}/int8"][rows[0]], rel=1e-3, abs=1e-3)
+                    compared += 1
+    assert compared >= 3
+
+
+def test_reports_are_looked_for_among_those_of_validation_persons(whole_line: WholeLine) -> None:
+    held_out = whole_line.run.recordings("val")
+    retrieval = read_json(whole_line.bundle / "verify.json")["zero_shot"]["retrieval"]
+    (scope,) = retrieval["scopes"]
+    assert (retrieval["split"], scope["dataset"]) == ("val", "phantom")
+    assert scope["n_recordings"] == len(held_out)
+    assert scope["n_subjects"] == len({recording.subject for recording in held_out})
+    for model in ("float_teacher", "float_student", "int8"):
+        recalls = [scope[model][f"recall_at_{cutoff}"]["value"] for cutoff in (1, 5, 10)]
+        assert recalls == sorted(recalls)
 
 
 def test_embeddings_equal_those_of_the_verification(
