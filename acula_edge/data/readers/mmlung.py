@@ -7,6 +7,7 @@ fraction), and in the index file ``All_path.xlsx``, which serves where the sheet
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import zipfile
@@ -154,7 +155,8 @@ def _read_sheets(folder: Path | None) -> dict[str, Spirometry]:
         if subject in found:
             raise ManifestError(f"{found[subject].file} and {path} are both of subject {subject}")
         try:
-            sheet = xlrd.open_workbook(str(path)).sheet_by_index(0)
+            # Its remarks on old sheets go nowhere: they would land among the program's output.
+            sheet = xlrd.open_workbook(str(path), logfile=io.StringIO()).sheet_by_index(0)
         except (xlrd.XLRDError, OSError, ValueError, IndexError, AssertionError, struct.error) as error:
             raise ManifestError(f"the sheet {path} cannot be read", given=type(error).__name__) from error
         values = {}
