@@ -44,9 +44,10 @@ def prompts_for_bundle(run: Run, store: WaveStore, teacher: np.ndarray, deployed
     if config.prompts is None:
         return None
     prompts = load_prompts(config.prompts)
-    anchors = _anchors(run, store, teacher, None)
+    reports = read_reports(run, store)
+    anchors = anchor(teacher, load_text_space(run.encoder_dir), reports)
     weight = map_to(anchors, deployed, store.recordings)
-    pointed = _point(run, store, prompts, anchors, np.asarray(deployed, np.float64) @ weight)
+    pointed = _point(run, store, prompts, reports, anchors, np.asarray(deployed, np.float64) @ weight)
     return PromptVectors(prompts.name, prompts.sha256, config.temperature, weight, pointed)
 
 
@@ -71,7 +72,7 @@ def verify_zero_shot(
     recipe, recordings = run.recipe, store.recordings
     prompts = load_prompts(name)
     reports = read_reports(run, store)
-    anchors = _anchors(run, store, embeddings[TEACHER], reports)
+    anchors = anchor(embeddings[TEACHER], load_text_space(run.encoder_dir), reports)
     projected = {TEACHER: anchors.projected}
     deployed = [model for model in (STUDENT, INT8) if model in embeddings]
     carried = load_prompt_vectors(bundle, embeddings[deployed[0]].shape[1]) if deployed else None
@@ -83,7 +84,7 @@ def verify_zero_shot(
         pointed = list(carried.tasks)
         temperature = carried.temperature
     else:
-        pointed = _point(run, store, prompts, anchors, projected[deployed[0] if deployed else TEACHER])
+        pointed = _point(run, store, prompts, reports, anchors, projected[deployed[0] if deployed else TEACHER])
         temperature = recipe.zero_shot.temperature
     known = {task.id for task in pointed}
     asked = [task for task in prompts.tasks if only is None or task.id in only]
@@ -110,21 +111,16 @@ def verify_zero_shot(
     return result, scored
 
 
-def _anchors(run: Run, store: WaveStore, teacher: np.ndarray, reports: ReportVectors | None) -> Anchors:
-    space = load_text_space(run.encoder_dir)
-    if space is None and reports is None:
-        reports = read_reports(run, store)
-    return anchor(teacher, store.recordings, space, reports)
-
-
-def _point(run: Run, store: WaveStore, prompts: Prompts, anchors: Anchors, projected: np.ndarray) -> list[PromptTask]:
+def _point(
+    run: Run, store: WaveStore, prompts: Prompts, reports: ReportVectors, anchors: Anchors, projected: np.ndarray
+) -> list[PromptTask]:
     """Read prompts with the run's language model and put them beside a model's recordings."""
     recipe = run.recipe
     classes = [sentences for task in prompts.sentences.values() for sentences in task]
     rows = embed_recordings(classes, recipe.language, run.text_dir / "prompts", resolve_device(recipe.align.device))
     ends = np.cumsum([len(task) for task in prompts.sentences.values()])[:-1]
     vectors = dict(zip(prompts.sentences, np.split(rows, ends), strict=True))
-    return point(prompts, vectors, anchors.space, projected, store.recordings)
+    return point(prompts, vectors, anchors.space, reports, projected, store.recordings, recipe.zero_shot.temperature)
 
 
 def _retrieval(

@@ -88,7 +88,8 @@ class ZeroShotConfig(Bounded):
     Attributes:
         prompts: a file (see ``recipes/prompts/``), a shipped one's name, or null for none. Bundles carry them as
             vectors.
-        temperature: divides cosines before the softmax over classes.
+        temperature: divides cosines: of recordings and prompts before the softmax over classes, and of prompts and
+            training reports (:func:`acula_edge.zero_shot.projection.place`).
     """
 
     above: ClassVar = {"temperature": 0}

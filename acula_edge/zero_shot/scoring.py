@@ -16,9 +16,9 @@ from acula_edge.probe.tasks import Task, tasks
 from acula_edge.recipe import VerifyConfig
 
 PROTOCOL = (
-    "no probe: softmax over classes of the cosine between the recording and the mean of a class's text prompts, in the "
-    "space of the alignment, both centered within data set on training recordings; a recording is the mean embedding "
-    "of its windows; held-out subjects"
+    "no probe: softmax over classes of the cosine between the recording and the place of a class's text prompts among "
+    "the training reports, in the space of the alignment, centered within data set on training recordings; a recording "
+    "is the mean embedding of its windows; held-out subjects"
 )
 
 

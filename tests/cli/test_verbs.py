@@ -116,7 +116,9 @@ def test_verify_splits_the_tasks(invoke: Invoke, called: Called, exported: types
     arguments = called("verify", verification)
     result = invoke("verify", exported.bundle, "--tasks", "C1, T10")
     assert result.exit_code == 0, result.output
-    assert arguments == {"target": exported.bundle, "tasks": ["C1", "T10"]}
+    assert arguments == {"target": exported.bundle, "tasks": ["C1", "T10"], "zero_shot": None}
+    invoke("verify", exported.bundle, "--zero-shot", "mine.yaml")
+    assert arguments == {"target": exported.bundle, "tasks": None, "zero_shot": "mine.yaml"}
     assert json.loads(invoke("verify", "--json").stdout) == verification
 
 

@@ -56,7 +56,7 @@ class World:
         return make_text_space("whitened", [reports.whitening], audio, *reports.of_training)
 
     def anchors(self) -> Anchors:
-        return anchor(self.sound, self.recordings, self.space(), None)
+        return anchor(self.sound, self.space(), self.reports())
 
     def say(self, murmur: float, dataset: str = "circor") -> np.ndarray:
         """Vector [W] of a sentence about the murmur."""

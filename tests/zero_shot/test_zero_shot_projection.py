@@ -25,6 +25,7 @@ from acula_edge.zero_shot.projection import (
     explained,
     fit_linear_map,
     map_to,
+    place,
     point,
 )
 from acula_edge.zero_shot.prompts import Prompts
@@ -37,7 +38,7 @@ def auroc(world: World, weight: np.ndarray, embeddings: np.ndarray, anchors) -> 
     prompts = Prompts("mine", {"C1": [["no murmur"], ["murmur"]]})
     vectors = {"C1": np.stack([world.say(-1), world.say(1)])}
     projected = embeddings @ weight
-    pointed = point(prompts, vectors, anchors.space, projected, world.recordings)
+    pointed = point(prompts, vectors, anchors.space, world.reports(), projected, world.recordings, 0.1)
     (scored,), missing = score_prompts({"float_student": projected}, {"float_student": pointed}, 0.1, world.recordings)
     assert missing == []
     return float(
@@ -153,12 +154,10 @@ def test_prompts_find_the_finding_that_they_name(world: World) -> None:
 
 
 def test_without_a_kept_head_a_ridge_on_training_reports_takes_its_place(world: World) -> None:
-    anchors = anchor(world.sound, world.recordings, None, world.reports())
+    anchors = anchor(world.sound, None, world.reports())
     assert anchors.how == ON_REPORTS
     weight = map_to(anchors, world.sound, world.recordings)
     assert auroc(world, weight, world.sound, anchors) > 0.95
-    with pytest.raises(InputError, match="neither"):
-        anchor(world.sound, world.recordings, None, None)
 
 
 def test_shuffled_reports_answer_by_chance(world: World) -> None:
@@ -168,17 +167,45 @@ def test_shuffled_reports_answer_by_chance(world: World) -> None:
         training = world.reports().training
         source = np.arange(len(order))
         source[training] = np.random.default_rng(seed).permutation(source[training])
-        anchors = anchor(world.sound, world.recordings, None, world.reports(source))
+        anchors = anchor(world.sound, None, world.reports(source))
         weight = map_to(anchors, world.sound, world.recordings)
         values.append(auroc(world, weight, world.sound, anchors))
     assert 0.3 < np.mean(values) < 0.7
     assert min(values) < 0.5
 
 
+def test_prompts_are_placed_among_the_reports_that_they_are_like(world: World) -> None:
+    """Their wording, which no report has, must not turn them away."""
+    reports = world.reports()
+    read, names = reports.of_training
+    own = np.array(names) == "circor"
+    targets = world.space().project_text(read, names)[own]
+    wording = 2 * np.random.default_rng(1).normal(size=world.text.shape[1])
+    wording -= world.words.T @ (world.words @ wording)
+    vectors = np.stack([world.say(-1), world.say(1)]) + wording
+    placed = place(vectors, read[own], targets, 0.1)
+    found = world.findings[reports.rows[reports.training]][own][:, 0]
+    expected = targets[found > 0].mean(axis=0) - targets[found < 0].mean(axis=0)
+    contrast = placed[1] - placed[0]
+    assert expected @ contrast / np.linalg.norm(expected) / np.linalg.norm(contrast) > 0.9
+    odds = np.exp(np.stack([cosines(read[own], vector) for vector in vectors], axis=1) / 0.1)
+    weights = odds / odds.sum(axis=1, keepdims=True) * odds.max(axis=1, keepdims=True)
+    by_hand = [sum(w * t for w, t in zip(column, targets, strict=True)) / column.sum() for column in weights.T]
+    np.testing.assert_allclose(placed, by_hand, rtol=1e-8)
+
+
+def cosines(rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Of rows with a vector, both from the mean row."""
+    mean = rows.mean(axis=0)
+    return np.array(
+        [(row - mean) @ (vector - mean) / np.linalg.norm(row - mean) / np.linalg.norm(vector - mean) for row in rows]
+    )
+
+
 def test_a_constant_offset_of_a_data_set_changes_nothing(world: World) -> None:
     anchors = world.anchors()
     moved = world.sound + 7.0
-    other = anchor(moved, world.recordings, world.space(), None)
+    other = anchor(moved, world.space(), world.reports())
     np.testing.assert_allclose(
         center(other.projected, world.recordings), center(anchors.projected, world.recordings), atol=1e-9
     )
@@ -188,7 +215,7 @@ def test_a_data_set_that_was_not_trained_on_has_no_prompts(world: World) -> None
     prompts = Prompts("mine", {"C1": [["a"], ["b"]], "T10": [["a"], ["b"]], "P1": [["a"], ["b"]]})
     vectors = {task: np.stack([world.say(-1), world.say(1)]) for task in prompts.sentences}
     anchors = world.anchors()
-    pointed = point(prompts, vectors, anchors.space, anchors.projected, world.recordings)
+    pointed = point(prompts, vectors, anchors.space, world.reports(), anchors.projected, world.recordings, 0.1)
     assert [task.id for task in pointed] == ["C1", "T10"]
 
 
@@ -196,7 +223,7 @@ def test_identical_models_are_judged_identical(world: World) -> None:
     anchors = world.anchors()
     prompts = Prompts("mine", {"C1": [["a"], ["b"]]})
     vectors = {"C1": np.stack([world.say(-1), world.say(1)])}
-    pointed = point(prompts, vectors, anchors.space, anchors.projected, world.recordings)
+    pointed = point(prompts, vectors, anchors.space, world.reports(), anchors.projected, world.recordings, 0.1)
     models = ("float_student", "int8")
     scored, _ = score_prompts(
         dict.fromkeys(models, anchors.projected), dict.fromkeys(models, pointed), 0.1, world.recordings
@@ -214,8 +241,10 @@ def test_a_class_without_test_recordings_is_named(world: World) -> None:
         Prompts("mine", {"C1": [["a"], ["b"]]}),
         {"C1": np.stack([world.say(-1), world.say(1)])},
         anchors.space,
+        world.reports(),
         anchors.projected,
         world.recordings,
+        0.1,
     )
     healthy = [
         r if r.split != "test" else r.with_split("val" if r.metadata.get("murmur") == "Present" else "test")
