@@ -139,7 +139,7 @@ def _measure_auroc(item: TaskScores, pairs: dict[str, tuple[str, str]], config: 
         "n_positive_subjects": areas.n_positive_subjects,
         "n_negative_subjects": areas.n_negative_subjects,
     }
-    return rows, comparisons, differences, counts, item.uninformed
+    return rows, comparisons, differences, counts, float(item.uninformed)
 
 
 def _subject_units(scores: Array, targets: Array, index: NDArray[np.intp]) -> tuple[NDArray[np.intp], Array, Array]:
