@@ -53,12 +53,12 @@ def write(folder: Path, config: MiniatureConfig) -> None:
 
 
 def _events(rng: np.random.Generator, annotation: str, duration_s: float) -> list[dict[str, str]]:
-    """Breaths of about a second, in milliseconds; some of those of an abnormal record are normal."""
+    """Breaths of 0.8 s, in milliseconds; some of those of an abnormal record are normal."""
     if annotation == "Poor Quality":
         return []
-    starts = np.arange(0.1, duration_s - 1, 1.2)
+    starts = np.arange(0.0, max(duration_s - 0.9, 0.1), 1.2)
     kinds = [EVENTS[annotation] if place == 0 or rng.random() < 0.7 else "Normal" for place in range(len(starts))]
     return [
-        {"start": str(round(1000 * start)), "end": str(round(1000 * start + 900)), "type": kind}
+        {"start": str(round(1000 * start)), "end": str(round(1000 * start + 800)), "type": kind}
         for start, kind in zip(starts, kinds, strict=True)
     ]
