@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -23,6 +24,7 @@ from acula_edge.probe.tasks import tasks
 from acula_edge.recipe import ReportsConfig, SplitConfig
 
 NAMES = ("respiratory_tr", "mmlung", "nosemic", "zchsound", "bmdhs", "sprsound", "kauh", "circor")
+PERSON = r"\b(infant|child|adult|elderly|fe)?male\b|\b(infant|child|adult|elderly)\b|years old|\baged\b"
 SMALL = MiniatureConfig(subjects=20, duration_s=1.0)
 
 
@@ -67,7 +69,9 @@ def test_reports_say_something_and_keep_the_person_to_themselves(make_miniature,
     plain, personal = ReportsConfig(variants=3), ReportsConfig(variants=3, demographics=True)
     for recording in recordings[:: max(1, len(recordings) // 25)]:
         reports = write(recording, plain)
-        assert NOTHING not in reports and not any("None" in report or "{" in report for report in reports)
+        assert NOTHING not in reports and not any(re.search(PERSON, report, re.IGNORECASE) for report in reports)
+        assert all(report[0].isupper() or report[0].isdigit() for report in reports)
+        assert not any(re.search(r"None|[{}_]|  |\.\.", report) or report[-1] != "." for report in reports)
         if recording.metadata.get("age") and recording.metadata.get("sex"):
             assert all(recording.metadata["sex"].casefold() in text.casefold() for text in write(recording, personal))
     for statement in load_template(name)["statements"]:

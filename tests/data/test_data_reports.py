@@ -95,7 +95,7 @@ def all_reports(dataset: str, demographics: bool = False, variants: int = 8) -> 
 
 @pytest.mark.parametrize("dataset", SHIPPED)
 def test_reports_are_sentences(dataset: str) -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(SHIPPED)
+    assert {path.stem for path in FOLDER.glob("*.yaml")} >= set(SHIPPED)
     for _, report in all_reports(dataset, demographics=True, variants=2) + all_reports(dataset):
         assert report and report == report.strip() and report[0].isupper() and report[-1] == ".", report
         assert not re.search(r"[{}_]|  |\.\.|,,|\b(none|nan|null|true|false)\b", report, re.IGNORECASE), report
