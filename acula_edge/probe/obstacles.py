@@ -10,17 +10,46 @@ from acula_edge.probe.tasks import Task
 MIN_TRAIN_SUBJECTS = 4
 """Subjects (of each class) needed to choose the probe's strength on subjects it has not seen."""
 
+MIN_TRAIN_SUBJECTS_OF_MANY = 3
+"""The same for each of more than two classes: a published data set has no more."""
+
+MIN_PUBLISHED_FOLDS = 3
+"""Subjects of which one is tested, one is validation and one is learned from."""
+
 
 def obstacle(task: Task, recordings: Sequence[Recording]) -> str | None:
     """What stands between these recordings and an answer to the task; None for nothing."""
     if not any(recording.dataset == task.dataset for recording in recordings):
         return f"no recordings of the data set {task.dataset}"
-    return fit_obstacle(task, recordings) or _obstacle(task, recordings, "test", 1)
+    fit = fit_obstacle(task, recordings)
+    return fit if fit or task.evaluation != "held-out" else _obstacle(task, recordings, "test", 1)
 
 
 def fit_obstacle(task: Task, recordings: Sequence[Recording]) -> str | None:
-    """What keeps a head from being fitted on the training split; None for nothing."""
-    return _obstacle(task, recordings, "train", MIN_TRAIN_SUBJECTS)
+    """What keeps a head from being fitted; None for nothing.
+
+    A task that leaves one subject out at a time learns from its test split.
+    """
+    if task.evaluation == "leave-one-subject-out":
+        if task.kind != "regression":
+            return "leaving one subject out is for regressions only"
+        return _obstacle(task, recordings, "test", MIN_TRAIN_SUBJECTS)
+    needed = MIN_TRAIN_SUBJECTS_OF_MANY if task.kind == "multiclass" else MIN_TRAIN_SUBJECTS
+    return _obstacle(task, recordings, "train", needed)
+
+
+def published_obstacle(task: Task, recordings: Sequence[Recording]) -> str | None:
+    """What keeps the published probe from being trained, chosen or tested; None for nothing."""
+    if task.published_probe is None:
+        return "no published protocol"
+    if not any(recording.dataset == task.dataset for recording in recordings):
+        return f"no recordings of the data set {task.dataset}"
+    if task.kind == "regression":
+        if task.evaluation != "leave-one-subject-out":
+            return "the published protocol for regressions leaves one subject out at a time"
+        return _obstacle(task, recordings, "test", MIN_PUBLISHED_FOLDS)
+    reasons = (_obstacle(task, recordings, split, 1) for split in ("train", "val", "test"))
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def _obstacle(task: Task, recordings: Sequence[Recording], split: str, needed: int) -> str | None:

@@ -1,0 +1,205 @@
+"""The probe that published figures rest on, to the letter (SPEC sections 2.1 and 2.2); all seeds or folds at once.
+
+What differs from the published scripts: the random numbers. And 1e-10, which they add to training logits, is left
+out: softmax does not see it, and next to a regression's estimate it vanishes in single precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.data.manifest import Recording
+from acula_edge.errors import InputError
+from acula_edge.probe.obstacles import published_obstacle
+from acula_edge.probe.published.folds import leave_one_out
+from acula_edge.probe.published.measures import macro_auroc, softmax, stopping_epoch
+from acula_edge.probe.published.training import (
+    Draws,
+    binary_slope,
+    multiclass_slope,
+    regression_slope,
+    train,
+    with_bias,
+)
+from acula_edge.probe.tasks import PublishedProbe, Task
+
+Array = NDArray[np.float32]
+
+L2_CLASSES, L2_REGRESSION = 1e-5, 0.1
+
+
+@dataclass(frozen=True)
+class PublishedResult:
+    """The published figure of one task.
+
+    Attributes:
+        task_id, metric: of the task.
+        value: mean test AUROC over seeds, or mean over subjects of their mean absolute error.
+        std: population standard deviation over the same.
+        seeds: that were run; a regression has one.
+        per_seed: test AUROC of each seed; empty for a regression.
+        per_subject: mean absolute error of each held-out subject, in order of first appearance; empty for classes.
+        mape, mape_std: the same as value and std for the error as a fraction of the target; None for classes, or
+            where a target is 0.
+        best_epochs: epochs, counted from 1, whose weights were tested, one per seed or held-out subject.
+        n: ``train``, ``val`` and ``test`` recordings, or ``test`` recordings and ``subjects``.
+    """
+
+    task_id: str
+    metric: str
+    value: float
+    std: float
+    seeds: tuple[int, ...]
+    per_seed: tuple[float, ...]
+    per_subject: tuple[float, ...]
+    mape: float | None
+    mape_std: float | None
+    best_epochs: tuple[int, ...]
+    n: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON has it; no subject is named."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+def published_probe(
+    embeddings: NDArray[Any],
+    recordings: Sequence[Recording],
+    task: Task,
+    seeds: Sequence[int] = range(5),
+    *,
+    _draws: Callable[..., Draws] = Draws,
+) -> PublishedResult:
+    """Train and test the published probe of a task.
+
+    Args:
+        embeddings: [R, D], one row per recording.
+        recordings: R recordings with their splits.
+        seeds: of first weights and batches; a regression uses the first of them for all folds.
+
+    Raises:
+        InputError: the task has an :func:`obstacles.published_obstacle`, or the embeddings are not finite.
+    """
+    reason = published_obstacle(task, recordings)
+    if reason is not None or task.published_probe is None:
+        raise InputError(f"the published probe of {task.id} cannot be trained: {reason}")
+    values = np.asarray(embeddings, np.float32)
+    if values.ndim != 2 or len(values) != len(recordings) or not np.isfinite(values).all():
+        raise InputError("one finite embedding per recording is needed", given=f"{values.shape} for {len(recordings)}")
+    if task.kind == "regression":
+        return _regression(with_bias(values), recordings, task, task.published_probe, seeds[0], _draws)
+    return _classes(with_bias(values), recordings, task, task.published_probe, seeds, _draws)
+
+
+def _classes(
+    features: Array,
+    recordings: Sequence[Recording],
+    task: Task,
+    probe: PublishedProbe,
+    seeds: Sequence[int],
+    draws: Callable[..., Draws],
+) -> PublishedResult:
+    parts = {split: task.values(recordings, split) for split in ("train", "val", "test")}
+    x = {split: features[positions] for split, (positions, _) in parts.items()}
+    y = {split: np.array(targets, np.intp) for split, (_, targets) in parts.items()}
+    classes = len(task.labels)
+    epochs = train(
+        x["train"],
+        [np.arange(len(y["train"]))] * len(seeds),
+        binary_slope(y["train"]) if classes == 2 else multiclass_slope(y["train"], classes),
+        classes,
+        [draws(seed) for seed in seeds],
+        batch_size=probe.batch_size,
+        epochs=probe.epochs,
+        l2=L2_CLASSES,
+    )
+    every = min(probe.validate_every, probe.epochs)
+    looks = np.stack([weights.copy() for epoch, weights in enumerate(epochs, start=1) if epoch % every == 0])
+    best = macro_auroc(y["val"], _probabilities(looks, x["val"])).argmax(axis=0)
+    chosen = looks[best, np.arange(len(seeds))]
+    tested = macro_auroc(y["test"], _probabilities(chosen, x["test"]))
+    return PublishedResult(
+        task_id=task.id,
+        metric=task.metric,
+        value=float(tested.mean()),
+        std=float(tested.std()),
+        seeds=tuple(seeds),
+        per_seed=tuple(tested.tolist()),
+        per_subject=(),
+        mape=None,
+        mape_std=None,
+        best_epochs=tuple(((best + 1) * every).tolist()),
+        n={split: len(labels) for split, labels in y.items()},
+    )
+
+
+def _regression(
+    features: Array,
+    recordings: Sequence[Recording],
+    task: Task,
+    probe: PublishedProbe,
+    seed: int,
+    draws: Callable[..., Draws],
+) -> PublishedResult:
+    positions, targets = task.values(recordings, "test")
+    target = np.array(targets)
+    features = features[positions]
+    folds = leave_one_out([recordings[position].subject for position in positions], probe)
+    # Folds with fewer batches drop out of the last steps of an epoch, so the longest come first.
+    longest_first = sorted(range(len(folds)), key=lambda index: -len(folds[index].train))
+    ordered = [folds[index] for index in longest_first]
+    means = np.array([target[fold.train].mean() for fold in ordered], np.float32)
+    stds = np.array([target[fold.train].std() for fold in ordered], np.float32)
+    epochs = train(
+        features,
+        [fold.train for fold in ordered],
+        regression_slope(target.astype(np.float32), means, stds),
+        1,
+        [draws(seed, index) for index in longest_first],
+        batch_size=probe.batch_size,
+        epochs=probe.epochs,
+        l2=L2_REGRESSION,
+    )
+    path = np.stack([weights[:, 0].copy() for weights in epochs])
+    estimates = np.matmul(path.reshape(-1, path.shape[-1]), features.T).reshape(*path.shape[:2], -1)
+    errors = np.abs(estimates * stds[:, None] + means[:, None] - target)
+    looked = np.arange(1, probe.epochs + 1) % min(probe.validate_every, probe.epochs) == 0
+    result: dict[int, tuple[int, float, float]] = {}
+    for place, (index, fold) in enumerate(zip(longest_first, ordered, strict=True)):
+        best = _best_epoch(errors[:, place, fold.val].mean(axis=1), looked, probe.patience)
+        test = errors[best - 1, place, fold.test]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            result[index] = best, float(test.mean()), float((test / np.abs(target[fold.test])).mean())
+    best_epochs, maes, mapes = zip(*(result[index] for index in range(len(folds))), strict=True)
+    relative = bool(np.isfinite(mapes).all())
+    return PublishedResult(
+        task_id=task.id,
+        metric=task.metric,
+        value=float(np.mean(maes)),
+        std=float(np.std(maes)),
+        seeds=(seed,),
+        per_seed=(),
+        per_subject=maes,
+        mape=float(np.mean(mapes)) if relative else None,
+        mape_std=float(np.std(mapes)) if relative else None,
+        best_epochs=best_epochs,
+        n={"test": len(positions), "subjects": len(folds)},
+    )
+
+
+def _probabilities(weights: Array, features: Array) -> Array:
+    """Shape: weights [..., K, P], features [R, P] -> [..., R, K]."""
+    logits = np.matmul(weights.reshape(-1, weights.shape[-1]), features.T)
+    return softmax(np.moveaxis(logits.reshape(*weights.shape[:-1], -1), -2, -1))
+
+
+def _best_epoch(errors: NDArray[Any], looked: NDArray[np.bool_], patience: int | None) -> int:
+    """The looked-at epoch, counted from 1, with the least validation error [E] before training stops."""
+    stop = stopping_epoch(errors, patience)
+    candidates = np.flatnonzero(looked[:stop])
+    return int(candidates[errors[candidates].argmin()]) + 1 if len(candidates) else stop
