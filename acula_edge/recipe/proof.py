@@ -64,9 +64,10 @@ class VerifyConfig(Bounded):
         margin_mae_relative: equivalence margin for regression, as a share of the float MAE.
         bootstrap: resamples over subjects.
         alpha: one-sided level.
+        min_subgroup_subjects: fewest test subjects, of each class for AUROC, with which a subgroup is reported.
     """
 
-    at_least: ClassVar = {"bootstrap": 1}
+    at_least: ClassVar = {"bootstrap": 1, "min_subgroup_subjects": 2}
     above: ClassVar = {"margin_auroc_student": 0, "margin_auroc_teacher": 0, "margin_mae_relative": 0, "alpha": 0}
     below: ClassVar = {"alpha": 0.5}
 
@@ -77,6 +78,7 @@ class VerifyConfig(Bounded):
     margin_mae_relative: float = 0.02
     bootstrap: int = 2000
     alpha: float = 0.05
+    min_subgroup_subjects: int = 10
     seed: int = 0
     gate: GateConfig = field(default_factory=GateConfig)
 
