@@ -123,7 +123,7 @@ def test_perfect_and_equal_models_keep_an_uncertainty() -> None:
     scores = np.column_stack([labels, labels + np.linspace(0, 0.1, 24)])
     contrast = clustered_auroc(labels, scores, np.arange(24).astype(str)).contrast(np.array([-1.0, 1.0]))
     assert contrast.estimate == 0 and contrast.variance == 0
-    assert contrast.guarded_variance == pytest.approx(2 * (MAX_SHIFT / 12) ** 2)
+    assert contrast.guarded_variance == pytest.approx(2 * (min(MAX_SHIFT, 12 * UNSEEN_SHIFT) / 12) ** 2)
 
 
 def test_equal_ranks_of_imperfect_models_keep_a_smaller_uncertainty() -> None:

@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from acula_edge.errors import InputError
+from acula_edge.probe.statistics.tilting import tilted_variance
 
 Array = NDArray[np.float64]
 
 _ROUNDING = 1e-12
 
-UNSEEN_SHIFT = 0.04
+UNSEEN_SHIFT = 0.025
 """Share of the other class past which one unseen subject is assumed to move, when every subject's rank can move ..."""
 
 MAX_SHIFT = 1 / 3
 """... and its limit. Where most subjects are ranked perfectly, a given loss sits in fewer of them and is larger there:
 the assumed shift is UNSEEN_SHIFT over the share of subjects that are not, up to this."""
+
+UNSEEN_SHARE = 0.8
+"""The assumed shift is also at least this share of the largest seen."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,15 @@ class Contrast:
     Attributes:
         estimate: its value.
         variance: Obuchowski's variance.
-        guarded_variance: `variance` plus the square of what one more subject of each class might contribute: as
-            much as the most affected one seen, and at least UNSEEN_SHIFT. A difference of two nearly equal models
+        guarded_variance: `variance` plus the square of what one more subject of each class might contribute: nearly
+            as much as the most affected one seen, and at least UNSEEN_SHIFT. A difference of two nearly equal models
             rests on the few subjects whose ranks moved; without this the test says non-inferior too often, and two
             models that both separate the classes perfectly would pass with a handful of subjects
             (benchmarks/statistics_calibration.py).
         degrees: Welch-Satterthwaite degrees of freedom over subjects with positive and with negative recordings.
         influence: [S], every subject's contribution to the deviation; its squares sum to the variance when no
             subject has recordings of both classes.
+        contributions: per class [S + 1], what its subjects and the unseen one, whose loss is assumed, contribute.
     """
 
     estimate: float
@@ -49,6 +54,13 @@ class Contrast:
     guarded_variance: float
     degrees: float
     influence: Array
+    contributions: tuple[Array, ...] = ()
+
+    def variance_at(self, value: float) -> float:
+        """Variance if the true value were `value`, below the estimate."""
+        if not self.contributions:
+            return self.guarded_variance
+        return tilted_variance(self.contributions, value - self.estimate)
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,7 @@ class ClusteredAuroc:
         positive_raw, negative_raw: the same, not centered.
         positive_imperfect, negative_imperfect: [S, K] whether any of the subject's such recordings is ranked wrongly
             against any of the other class.
-        n_positive_subjects, n_negative_subjects: subjects with at least one such recording.
+        has_positive, has_negative: [S] whether the subject has such a recording.
     """
 
     auroc: Array
@@ -73,8 +85,18 @@ class ClusteredAuroc:
     negative_raw: Array
     positive_imperfect: NDArray[np.bool_]
     negative_imperfect: NDArray[np.bool_]
-    n_positive_subjects: int
-    n_negative_subjects: int
+    has_positive: NDArray[np.bool_]
+    has_negative: NDArray[np.bool_]
+
+    @property
+    def n_positive_subjects(self) -> int:
+        """Subjects with at least one positive recording."""
+        return int(self.has_positive.sum())
+
+    @property
+    def n_negative_subjects(self) -> int:
+        """Subjects with at least one negative recording."""
+        return int(self.has_negative.sum())
 
     @property
     def covariance(self) -> Array:
@@ -97,8 +119,13 @@ class ClusteredAuroc:
         cross = 2 * scale_both * float(positive @ negative)
         variance = max(part_positive + part_negative + cross, 0.0)
         used = weights != 0
-        guard_positive = _guard(self.positive_raw @ weights, self.positive_imperfect[:, used], self.n_positive_subjects)
-        guard_negative = _guard(self.negative_raw @ weights, self.negative_imperfect[:, used], self.n_negative_subjects)
+        unseen_positive = _unseen(
+            self.positive_raw @ weights, self.positive_imperfect[:, used], self.n_positive_subjects
+        )
+        unseen_negative = _unseen(
+            self.negative_raw @ weights, self.negative_imperfect[:, used], self.n_negative_subjects
+        )
+        guard_positive, guard_negative = unseen_positive**2, unseen_negative**2
         return Contrast(
             estimate=float(self.auroc @ weights),
             variance=variance,
@@ -108,6 +135,10 @@ class ClusteredAuroc:
                 (part_negative + guard_negative, self.n_negative_subjects - 1),
             ),
             influence=np.sqrt(scale_positive) * positive + np.sqrt(scale_negative) * negative,
+            contributions=(
+                _with_unseen(positive[self.has_positive], unseen_positive),
+                _with_unseen(negative[self.has_negative], unseen_negative),
+            ),
         )
 
     def _scales(self) -> tuple[float, float, float]:
@@ -149,14 +180,20 @@ def clustered_auroc(labels: Array, scores: Array, subjects: NDArray[np.str_]) ->
         negative_raw=per_subject(below, index[negatives], n_negative),
         positive_imperfect=per_subject(1 - above, index[positives], n_positive) > _ROUNDING,
         negative_imperfect=per_subject(1 - below, index[negatives], n_negative) > _ROUNDING,
-        n_positive_subjects=len(np.unique(index[positives])),
-        n_negative_subjects=len(np.unique(index[negatives])),
+        has_positive=np.isin(np.arange(len(distinct)), index[positives]),
+        has_negative=np.isin(np.arange(len(distinct)), index[negatives]),
     )
 
 
-def _guard(contributions: Array, imperfect: NDArray[np.bool_], n_subjects: int) -> float:
+def _unseen(contributions: Array, imperfect: NDArray[np.bool_], n_subjects: int) -> float:
+    """What one subject that was not met might contribute to a loss."""
     share = max(int(imperfect.any(axis=1).sum()), 1) / n_subjects
-    return max(float(np.abs(contributions).max()), min(UNSEEN_SHIFT / share, MAX_SHIFT) / n_subjects) ** 2
+    return max(UNSEEN_SHARE * float(np.abs(contributions).max()), min(UNSEEN_SHIFT / share, MAX_SHIFT) / n_subjects)
+
+
+def _with_unseen(contributions: Array, loss: float) -> Array:
+    extended = np.append(contributions, -loss)
+    return np.asarray(extended - extended.mean())
 
 
 def _satterthwaite(*parts: tuple[float, int]) -> float:

@@ -22,9 +22,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.optimize import brentq
 
 from acula_edge.probe.statistics.bootstrap import Interval
-from acula_edge.probe.statistics.delong import ClusteredAuroc
+from acula_edge.probe.statistics.delong import ClusteredAuroc, Contrast
 
 Array = NDArray[np.float64]
 Verdict = Literal["identical", "non-inferior", "inconclusive", "inferior"]
@@ -95,14 +96,16 @@ def compare_auroc(
     error = float(np.sqrt(contrast.guarded_variance))
     student = stats.t(contrast.degrees)
     half = float(student.ppf(0.975)) * error
-    p_noninferiority = _tail(student, (contrast.estimate + margin), error)
+    # Refuted is a loss of the margin, so the spread is that of such a loss.
+    error_at_margin = float(np.sqrt(contrast.variance_at(-margin))) if contrast.estimate > -margin else error
+    p_noninferiority = _tail(student, contrast.estimate + margin, error_at_margin)
     p_inferiority = _tail(student, -(contrast.estimate + margin), error)
     verdict, reason_ = decide(p_noninferiority, p_inferiority, alpha, min(classes), "subjects in the smaller class")
     return Comparison(
         delta=contrast.estimate,
-        ci95=(max(contrast.estimate - half, -1.0), min(contrast.estimate + half, 1.0)),
+        ci95=(_refuted_from(contrast, float(student.ppf(0.975))), min(contrast.estimate + half, 1.0)),
         ci95_bootstrap=bootstrap,
-        bound=max(contrast.estimate - float(student.ppf(1 - alpha)) * error, -1.0),
+        bound=_refuted_from(contrast, float(student.ppf(1 - alpha))),
         p_noninferiority=p_noninferiority,
         p_inferiority=p_inferiority,
         p_equivalence=None,
@@ -110,6 +113,24 @@ def compare_auroc(
         verdict=verdict,
         reason=reason_,
     )
+
+
+def _refuted_from(contrast: Contrast, quantile: float) -> float:
+    """The smallest loss that the test refutes at a quantile, as a (negative) difference: its lower limit."""
+
+    def excess(value: float) -> float:
+        spread = contrast.variance_at(value)
+        return (contrast.estimate - value) / np.sqrt(spread) - quantile if spread > 0 else np.inf
+
+    step = float(np.sqrt(contrast.guarded_variance))
+    if step == 0:
+        return contrast.estimate
+    kept, tried = contrast.estimate, contrast.estimate - 0.5 * quantile * step
+    while tried > -1.0 and excess(tried) < 0:
+        kept, tried = tried, tried - 0.25 * quantile * step
+    if tried <= -1.0:
+        return -1.0
+    return float(brentq(excess, kept, tried, xtol=1e-9)) if excess(kept) < 0 else kept
 
 
 def compare_mae(
