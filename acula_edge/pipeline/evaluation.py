@@ -20,7 +20,7 @@ from acula_edge.frontend.forms import make_frontend
 from acula_edge.pipeline.zero_shot import verify_zero_shot
 from acula_edge.probe.embedding_cache import cached_embeddings
 from acula_edge.probe.embeddings import Waves, embed_store
-from acula_edge.probe.heads import fit_heads
+from acula_edge.probe.heads import fit_probes
 from acula_edge.probe.scores import write_scores
 from acula_edge.probe.tasks import Task, resolve_tasks
 from acula_edge.probe.verify import score_tasks, verify_embeddings
@@ -46,9 +46,9 @@ def verify_bundle(
     for model, file in (("float_student", "model.onnx"), ("int8", "model.int8.onnx")):
         if (bundle / file).is_file():
             embeddings[model] = model_embeddings(run, bundle / file, store)
-    heads = {model: fit_heads(values, store.recordings, chosen, recipe.seed) for model, values in embeddings.items()}
+    probes = {model: fit_probes(values, store.recordings, chosen, recipe.seed) for model, values in embeddings.items()}
     facts = read_json(bundle / "bundle.json")
-    result = verify_embeddings(embeddings, heads, store.recordings, chosen, recipe.verify, facts.get("parity", {}))
+    result = verify_embeddings(embeddings, probes, store.recordings, chosen, recipe.verify, facts.get("parity", {}))
     prompts = zero_shot or recipe.zero_shot.prompts
     result["zero_shot"] = None
     (bundle / "zero_shot_scores.npz").unlink(missing_ok=True)
@@ -57,7 +57,7 @@ def verify_bundle(
         result["zero_shot"], prompted = verify_zero_shot(run, bundle, store, embeddings, prompts, only)
         write_scores(bundle / "zero_shot_scores.npz", prompted)
     write_json(bundle / "verify.json", result)
-    scored, _ = score_tasks(embeddings, heads, store.recordings, chosen)
+    scored, _ = score_tasks(embeddings, probes, store.recordings, chosen)
     write_scores(bundle / "verify_scores.npz", scored)
     seal(bundle)
     return result

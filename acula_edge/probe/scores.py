@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from acula_edge.data.manifest import Recording
 from acula_edge.files import atomic_path
+from acula_edge.probe.heads import Probes
 from acula_edge.probe.tasks import Task
-from acula_edge.quantize.heads import TaskHead, score
+from acula_edge.quantize.heads import score
 
 Array = NDArray[np.float64]
 
@@ -30,11 +31,13 @@ class TaskScores:
         task: the task.
         recordings: [R] keys of the recordings.
         subjects: [R] their persons.
-        targets: [R].
-        scores: model -> [R]; probability of class 1, or the estimate itself.
-        thresholds: model -> threshold of the head that reads it; None for regression.
+        targets: [R]; of classes, their indices 0, 1, ...
+        scores: model -> [R], the probability of class 1 or the estimate itself; of more than two classes [R, K], their
+            probabilities.
+        thresholds: model -> threshold of the head that reads it; None where there is none.
         synthetic: whether any of the recordings is generated.
-        uninformed: the answer that ignores the sound: 0.5, or the median of the training targets.
+        uninformed: the answer that ignores the sound: 0.5, or the median of the training targets; [R] where one
+            subject is left out at a time, as each has other training targets.
     """
 
     task: Task
@@ -43,21 +46,21 @@ class TaskScores:
     targets: Array
     scores: dict[str, Array]
     thresholds: dict[str, float | None]
-    uninformed: float
+    uninformed: float | Array
     synthetic: bool = False
 
 
 def score_task(
     task: Task,
     embeddings: Mapping[str, NDArray[Any]],
-    heads: Mapping[str, Sequence[TaskHead]],
+    probes: Mapping[str, Probes],
     recordings: Sequence[Recording],
 ) -> TaskScores:
     """Score one task's test recordings with every model that has embeddings and a head.
 
-    The INT8 model is read by the float student's head (engine swap) and, as ``int8_retrained``, by its own.
+    The INT8 model is read by the float student's head (engine swap) and, as ``int8_retrained``, by its own. Where one
+    subject is left out at a time, a subject's recordings are read by the head that has not seen the subject.
     """
-    own = {model: head for model in heads for head in heads[model] if head.task_id == task.id}
     readers = {
         TEACHER: (TEACHER, TEACHER),
         STUDENT: (STUDENT, STUDENT),
@@ -65,21 +68,39 @@ def score_task(
         RETRAINED_INT8: (INT8, INT8),
     }
     positions, targets = task.values(recordings, "test")
-    _, train_targets = task.values(recordings, "train")
-    usable = {name: pair for name, pair in readers.items() if pair[0] in embeddings and pair[1] in own}
+    subjects = [recordings[position].subject for position in positions]
+    scores: dict[str, Array] = {}
+    thresholds: dict[str, float | None] = {}
+    for name, (model, reader) in readers.items():
+        if model not in embeddings or reader not in probes or (head := probes[reader].head(task.id)) is None:
+            continue
+        rows = embeddings[model][positions]
+        if task.evaluation == "held-out":
+            columns, thresholds[name] = score([head], rows), head.threshold
+        else:
+            columns, thresholds[name] = probes[reader].cross[task.id].score(rows, subjects), None
+        scores[name] = (columns if task.kind == "multiclass" else columns[:, 0]).astype(np.float64)
     return TaskScores(
         task=task,
         recordings=[recordings[position].key for position in positions],
-        subjects=np.array([recordings[position].subject for position in positions]),
+        subjects=np.array(subjects),
         targets=np.array(targets),
-        scores={
-            name: score([own[reader]], embeddings[model][positions])[:, 0].astype(np.float64)
-            for name, (model, reader) in usable.items()
-        },
-        thresholds={name: own[reader].threshold for name, (_, reader) in usable.items()},
+        scores=scores,
+        thresholds=thresholds,
         synthetic=any(recordings[position].synthetic for position in positions),
-        uninformed=0.5 if task.kind == "binary" else float(np.median(train_targets)),
+        uninformed=_uninformed(task, recordings, np.array(targets), np.array(subjects)),
     )
+
+
+def _uninformed(
+    task: Task, recordings: Sequence[Recording], targets: Array, subjects: NDArray[np.str_]
+) -> float | Array:
+    if task.metric == "auroc":
+        return 0.5
+    if task.evaluation == "held-out":
+        return float(np.median(task.values(recordings, "train")[1]))
+    of_others = {subject: float(np.median(targets[subjects != subject])) for subject in np.unique(subjects)}
+    return np.array([of_others[subject] for subject in subjects])
 
 
 def write_scores(path: str | Path, scores: Sequence[TaskScores]) -> None:

@@ -8,21 +8,20 @@ import numpy as np
 import pytest
 
 from acula_edge.data.manifest import Recording
-from acula_edge.probe.heads import fit_heads
+from acula_edge.probe.heads import Probes, fit_probes
 from acula_edge.probe.tasks import Task, tasks
-from acula_edge.quantize.heads import TaskHead
 
 SPLITS = {"train": 60, "val": 24, "test": 60}
 
 
 @dataclass
 class Study:
-    """Recordings, the embeddings of three models, their heads, and the tasks P1, P2, P4."""
+    """Recordings, the embeddings of three models, their probes, and the tasks P1, P2, P4."""
 
     recordings: list[Recording]
     embeddings: dict[str, np.ndarray]
     tasks: list[Task]
-    heads: dict[str, list[TaskHead]]
+    probes: dict[str, Probes]
 
 
 def make_recordings(seed: int = 0) -> list[Recording]:
@@ -52,6 +51,7 @@ def make_recordings(seed: int = 0) -> list[Recording]:
                         duration_s=8.0,
                         split=split,
                         metadata=metadata,
+                        synthetic=True,
                     )
                 )
     return recordings
@@ -79,5 +79,5 @@ def study() -> Study:
         "int8": (student + 0.01 * rng.normal(size=student.shape)).astype(np.float32),
     }
     chosen = [tasks[name] for name in ("P1", "P2", "P4")]
-    heads = {model: fit_heads(values, recordings, chosen) for model, values in embeddings.items()}
-    return Study(recordings, embeddings, chosen, heads)
+    probes = {model: fit_probes(values, recordings, chosen) for model, values in embeddings.items()}
+    return Study(recordings, embeddings, chosen, probes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +60,16 @@ def test_every_task_says_where_its_data_come_from() -> None:
     assert {"C1", "T10", "P1", "P2", "P3", "P4"} <= set(tasks)
     for name in tasks:
         task = tasks[name]
-        assert task.id == name and task.licence and task.access and task.target_text and task.protocol
+        assert task.id == name and task.target_text and task.protocol
+        assert (task.corpus is None) == (task.dataset not in readers)
+        assert bool(task.licence and task.access) == (task.corpus is not None)
     assert tasks["C1"].assumed and not tasks["T10"].assumed
 
 
 def test_a_task_that_contradicts_itself_is_refused() -> None:
-    with pytest.raises(InputError, match="binary goes with auroc"):
+    with pytest.raises(InputError, match="classes go with auroc"):
         Task("X", "x", "d", "heart", labels("a", {}), "a", metric="mae", labels=("no", "yes"))
-    with pytest.raises(InputError, match="names its two classes"):
+    with pytest.raises(InputError, match="names its classes"):
         Task("X", "x", "d", "heart", labels("a", {}), "a")
 
 
@@ -91,6 +94,23 @@ def test_obstacles_are_named() -> None:
     one_class = [*some, recording("circor", "test", murmur="Absent")]
     assert obstacle(task, one_class) == "0 subjects with murmur present in the test split, 1 needed"
     assert obstacle(task, [*one_class, recording("circor", "test", murmur="Present")]) is None
+
+
+def test_obstacles_of_many_classes_and_of_leaving_one_out() -> None:
+    task = tasks["T11"]
+    train = [recording(task.dataset, subject=f"{g}{n}", severity=g) for n in range(3) for g in task.labels]
+    test = [recording(task.dataset, "test", subject=f"t{g}", severity=g) for g in task.labels]
+    assert obstacle(task, [*train, *test]) is None
+    assert obstacle(task, [*train[:-1], *test]) == "2 subjects with COPD4 in the train split, 3 needed"
+    assert obstacle(task, [*train, *test[1:]]) == "0 subjects with COPD0 in the test split, 1 needed"
+
+    lungs = tasks["T13"]
+    heard = [recording("mmlung", "test", f"s{n}", sound="deep breath", fvc_l=3.0 + n) for n in range(4)]
+    assert obstacle(lungs, heard) is None
+    assert obstacle(lungs, [*heard[:3], heard[0]]) == "3 subjects with any target in the test split, 4 needed"
+    leaving = replace(tasks["C1"], evaluation="leave-one-subject-out")
+    reason = "leaving one subject out is for regressions only"
+    assert obstacle(leaving, [recording("circor", murmur="Present")]) == reason
 
 
 @pytest.mark.parametrize(("task", "sounds"), [("P1", {"heart"}), ("P2", {"lung"}), ("P3", {"lung", "ambient"})])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from acula_edge.errors import InputError
-from acula_edge.probe.heads import fit_heads
+from acula_edge.probe.heads import fit_probes
 from acula_edge.probe.scores import write_scores
 from acula_edge.probe.statistics.roc import auroc
 from acula_edge.probe.tasks import tasks
@@ -104,7 +104,7 @@ def assert_schema(report: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def report(study) -> dict[str, Any]:
     return verify_embeddings(
-        study.embeddings, study.heads, study.recordings, [*study.tasks, tasks["P3"], tasks["C1"]], CONFIG
+        study.embeddings, study.probes, study.recordings, [*study.tasks, tasks["P3"], tasks["C1"]], CONFIG
     )
 
 
@@ -113,7 +113,7 @@ def test_schema(report: dict[str, Any]) -> None:
 
 
 def by_person_and_label(study, name: str) -> float:
-    (item,), _ = score_tasks(study.embeddings, study.heads, study.recordings, [tasks[name]])
+    (item,), _ = score_tasks(study.embeddings, study.probes, study.recordings, [tasks[name]])
     means: dict[tuple[str, float], list[float]] = {}
     for subject, target, value in zip(item.subjects, item.targets, item.scores["float_student"], strict=True):
         means.setdefault((subject, target), []).append(value)
@@ -124,7 +124,7 @@ def by_person_and_label(study, name: str) -> float:
 
 
 def test_values_are_those_of_the_definition(report: dict[str, Any], study) -> None:
-    (scores, *_), _ = score_tasks(study.embeddings, study.heads, study.recordings, [tasks["P1"]])
+    (scores, *_), _ = score_tasks(study.embeddings, study.probes, study.recordings, [tasks["P1"]])
     murmur = report["tasks"][0]
     assert murmur["id"] == "P1" and murmur["set"] == "phantom" and murmur["n_subjects"] == 60
     assert murmur["n_positive"] + murmur["n_negative"] == murmur["n_test"] == len(scores.recordings)
@@ -173,7 +173,7 @@ def test_summary(report: dict[str, Any]) -> None:
 
 def test_the_report_repeats(report: dict[str, Any], study) -> None:
     again = verify_embeddings(
-        study.embeddings, study.heads, study.recordings, [*study.tasks, tasks["P3"], tasks["C1"]], CONFIG
+        study.embeddings, study.probes, study.recordings, [*study.tasks, tasks["P3"], tasks["C1"]], CONFIG
     )
     assert again == report
 
@@ -187,7 +187,7 @@ def test_identical_models(study) -> None:
     student = study.embeddings["float_student"]
     report = verify_embeddings(
         {"float_student": student, "int8": student.copy()},
-        {"float_student": study.heads["float_student"], "int8": study.heads["float_student"]},
+        {"float_student": study.probes["float_student"], "int8": study.probes["float_student"]},
         study.recordings,
         study.tasks,
         CONFIG,
@@ -211,8 +211,8 @@ def test_identical_models(study) -> None:
 def test_a_broken_int8_model_is_inferior_and_refused(study) -> None:
     broken = study.embeddings["int8"].copy()
     broken[:] = np.random.default_rng(0).permutation(broken)
-    heads = {**study.heads, "int8": fit_heads(broken, study.recordings, study.tasks)}
-    report = verify_embeddings({**study.embeddings, "int8": broken}, heads, study.recordings, study.tasks, CONFIG)
+    probes = {**study.probes, "int8": fit_probes(broken, study.recordings, study.tasks)}
+    report = verify_embeddings({**study.embeddings, "int8": broken}, probes, study.recordings, study.tasks, CONFIG)
     assert_schema(report)
     assert {task["int8_vs_student"]["verdict"] for task in report["tasks"]} == {"inferior"}
     assert not report["gate"]["passed"]
@@ -229,7 +229,7 @@ def test_a_handful_of_test_subjects(study, subjects: int) -> None:
     ]
     recordings = [study.recordings[row] for row in keep]
     embeddings = {model: values[keep] for model, values in study.embeddings.items()}
-    report = verify_embeddings(embeddings, study.heads, recordings, study.tasks, CONFIG)
+    report = verify_embeddings(embeddings, study.probes, recordings, study.tasks, CONFIG)
     assert_schema(report)
     assert "P1" in report["summary"]["tasks_evaluated"]
     for task in report["tasks"]:
@@ -240,7 +240,7 @@ def test_a_handful_of_test_subjects(study, subjects: int) -> None:
 def test_only_a_float_student(study) -> None:
     report = verify_embeddings(
         {"float_student": study.embeddings["float_student"]},
-        {"float_student": study.heads["float_student"]},
+        {"float_student": study.probes["float_student"]},
         study.recordings,
         study.tasks,
         CONFIG,
@@ -251,7 +251,7 @@ def test_only_a_float_student(study) -> None:
 
 
 def test_nothing_to_evaluate(study) -> None:
-    report = verify_embeddings(study.embeddings, study.heads, study.recordings, [tasks["C1"]], CONFIG)
+    report = verify_embeddings(study.embeddings, study.probes, study.recordings, [tasks["C1"]], CONFIG)
     assert_schema(report)
     assert report["tasks"] == [] and report["gate"]["reasons"] == [
         "no task compares the INT8 model with its float student"
@@ -260,14 +260,14 @@ def test_nothing_to_evaluate(study) -> None:
 
 def test_a_task_may_have_its_own_margin(study) -> None:
     task = replace(tasks["P1"], margin=0.3)
-    report = verify_embeddings(study.embeddings, study.heads, study.recordings, [task], CONFIG)
+    report = verify_embeddings(study.embeddings, study.probes, study.recordings, [task], CONFIG)
     assert report["tasks"][0]["int8_vs_student"]["margin"] == 0.3
     assert report["tasks"][0]["int8_vs_student"]["verdict"] == "non-inferior"
 
 
 def test_given_parity_is_kept(study) -> None:
     parity = {"onnx_vs_torch": {"max_abs_error": 1e-6}, "int8_vs_student": {"cosine_mean": 0.5}}
-    report = verify_embeddings(study.embeddings, study.heads, study.recordings, study.tasks, CONFIG, parity)
+    report = verify_embeddings(study.embeddings, study.probes, study.recordings, study.tasks, CONFIG, parity)
     assert report["parity"] == parity and "min_cosine" in report["gate"]["decided_by"]
 
 
@@ -279,7 +279,7 @@ def test_wrong_input_is_named(study) -> None:
 
 
 def test_scores_on_disk(study, tmp_path: Path) -> None:
-    scores, _ = score_tasks(study.embeddings, study.heads, study.recordings, study.tasks)
+    scores, _ = score_tasks(study.embeddings, study.probes, study.recordings, study.tasks)
     write_scores(tmp_path / "verify_scores.npz", scores)
     write_scores(tmp_path / "again.npz", scores)
     assert (tmp_path / "verify_scores.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
