@@ -1,0 +1,295 @@
+"""ICBHI 2017 respiratory sound database: lung sounds of patients and healthy persons, with annotated breaths.
+
+``ICBHI_final_database/<patient>_<rec>_<location>_<mode>_<device>.wav`` with a ``.txt`` of the same name (start, end,
+crackles, wheezes; one breath per line); beside or in that folder ``ICBHI_Challenge_diagnosis.txt`` (patient,
+diagnosis), ``ICBHI_challenge_train_test.txt`` (recording, train or test) and, if it is there,
+``ICBHI_Challenge_demographic_information.txt`` (patient, age, sex, and three columns that are not read). All are
+separated by tabs and have no header.
+
+The release's list of the challenge calls one recording by another device than its file does; a listed name that no
+file has is therefore taken for the file that differs in nothing but the device.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import (
+    Corpus,
+    PublishedSplit,
+    Reader,
+    ReadResult,
+    check_options,
+    readers,
+    require_folder,
+    require_label,
+)
+from acula_edge.data.release import (
+    divide,
+    find_entry,
+    name_audio,
+    read_or_set_aside,
+    require_recordings,
+    warn_of_counts,
+)
+from acula_edge.errors import ManifestError
+
+DATASET = "icbhi"
+DIAGNOSES = {
+    name: name for name in ("COPD", "Healthy", "URTI", "LRTI", "Asthma", "Bronchiectasis", "Bronchiolitis", "Pneumonia")
+}
+CLASSES = {"Healthy": "0", "COPD": "1"}
+SIDES = {side: side for side in ("train", "test")}
+LOCATIONS = {
+    "tc": "trachea", "al": "left anterior chest", "ar": "right anterior chest", "pl": "left posterior chest",
+    "pr": "right posterior chest", "ll": "left lateral chest", "lr": "right lateral chest",
+}  # fmt: skip
+MODES = {"sc": "single channel", "mc": "multichannel"}
+DEVICES = {
+    "akgc417l": "AKG C417L microphone",
+    "littc2se": "Littmann Classic II SE stethoscope",
+    "litt3200": "Littmann 3200 electronic stethoscope",
+    "meditron": "Meditron Master Elite electronic stethoscope",
+}
+NAME = "<patient>_<rec>_<Tc|Al|Ar|Pl|Pr|Ll|Lr>_<sc|mc>_<AKGC417L|LittC2SE|Litt3200|Meditron>"
+_NAME = re.compile(
+    r"(?P<patient>\d+)_\w+?_(?P<location>Tc|Al|Ar|Pl|Pr|Ll|Lr)_(?P<mode>sc|mc)_"
+    r"(?P<device>AKGC417L|LittC2SE|Litt3200|Meditron)",
+    re.IGNORECASE,
+)
+_FLAGS = {"0": 0, "1": 1}
+
+
+class ICBHIReader(Reader):
+    """One recording per file; each inherits its patient's diagnosis."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="ICBHI 2017 respiratory sound database",
+        sound="lung, four devices",
+        licence="free for research",
+        access="open: https://bhichallenge.med.auth.gr/ICBHI_2017_Challenge",
+        layout=(
+            "ICBHI_Challenge_diagnosis.txt",
+            "ICBHI_challenge_train_test.txt",
+            "ICBHI_Challenge_demographic_information.txt (optional)",
+            f"ICBHI_final_database/{NAME}.wav and .txt",
+        ),
+        recordings=920,
+        subjects=126,
+        labels={"diagnosis": {"COPD": 793, "Healthy": 35}},
+    )
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
+        check_options(DATASET, options, ())
+        require_folder(root, "ICBHI 2017 (it holds ICBHI_Challenge_diagnosis.txt and ICBHI_final_database/)")
+        root = root.absolute()
+        diagnoses, persons = read_diagnoses(root), read_persons(root)
+        folder = find_audio(root)
+        audio, notes = name_audio(folder), _name_annotations(folder)
+        where = {name: str(path) for name, path in (*notes.items(), *audio.items())}
+        spelled = {name: path.stem for name, path in (*notes.items(), *audio.items())}
+        sides = read_sides(root)
+        present = match_names(sides, spelled)
+        for listed, (place, _) in sides.items():
+            if listed not in present:
+                spelled[listed.casefold()], where[listed.casefold()] = listed, place
+        result = ReadResult()
+        unannotated = 0
+        for name in sorted(spelled):
+            match = _NAME.fullmatch(name)
+            if match is None:
+                raise ManifestError(
+                    f"{where[name]}: {spelled[name]} is not named like an ICBHI recording", allowed=NAME
+                )
+            patient = match["patient"]
+            if patient not in diagnoses:
+                raise ManifestError(f"{where[name]}: the file of diagnoses has no patient {patient}")
+            path = audio.get(name, folder / f"{spelled[name]}.wav")
+            header = read_or_set_aside(result, f"{DATASET}/{spelled[name]}", path)
+            if header is None:
+                continue
+            unannotated += name not in notes
+            result.recordings.append(
+                Recording(
+                    recording=spelled[name],
+                    path=str(path),
+                    subject=f"{DATASET}/{patient}",
+                    dataset=DATASET,
+                    sample_rate_hz=header[0],
+                    duration_s=header[1],
+                    stratum=diagnoses[patient],
+                    metadata={
+                        "sound": "lung",
+                        "diagnosis": diagnoses[patient],
+                        "location": LOCATIONS[match["location"]],
+                        "acquisition_mode": MODES[match["mode"]],
+                        "device": DEVICES[match["device"]],
+                        **read_annotation(notes.get(name)),
+                        **persons.get(patient, {"age": None, "sex": None}),
+                    },
+                )
+            )
+        require_recordings(root, self.corpus, result)
+        if unannotated:
+            result.warnings.append(f"{DATASET}: {unannotated} recordings have no annotation of their breaths")
+        warn_of_counts(self.corpus, result)
+        return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """The challenge's list; a fifth of its training recordings of COPD and healthy persons are validation.
+
+        They are drawn by scikit-learn, stratified by those two, seed 1337, in the list's order. The published figures
+        rest on the order of a folder's listing, which nothing records, so their validation recordings may be others;
+        how many there are, and the test set, are the same.
+        """
+        root = root.absolute()
+        diagnoses = read_diagnoses(root)
+        by_name = {recording.recording.casefold(): recording for recording in recordings}
+        side_of, drawn = {}, {}
+        for listed, (_, side) in read_sides(root).items():
+            side_of[listed] = side
+            diagnosis = diagnoses.get(listed.partition("_")[0])
+            if side == "train" and diagnosis in CLASSES:
+                drawn[listed] = CLASSES[diagnosis]
+        sides = divide(list(drawn), list(drawn.values()), seed=1337, test=0, val=0.2)
+        if sides is None:
+            return None
+        side_of.update(sides)
+        return PublishedSplit(
+            splits={
+                by_name[name].key: {"*": side_of[listed]} for listed, name in match_names(side_of, by_name).items()
+            },
+            source="official challenge split; validation is 20 % of its training recordings, seed 1337",
+            exact=True,
+            by_person=True,
+        )
+
+
+def find_audio(root: Path) -> Path:
+    """The folder that holds the audio."""
+    return find_entry(root, "ICBHI_final_database") or root
+
+
+def find_table(root: Path, name: str) -> Path | None:
+    """A text file of the release, beside the audio's folder or in it."""
+    return next((f for f in (find_entry(p, name, suffix=".txt") for p in (root, find_audio(root))) if f), None)
+
+
+def match_names(listed: Iterable[str], present: Iterable[str]) -> dict[str, str]:
+    """Which of the present names, in lower case, a listed recording has: its own, else one with another device."""
+    names = {name: name.casefold() for name in listed}
+    known, own = set(present), set(names.values())
+    others: dict[str, list[str]] = {}
+    for name in sorted(known - own):
+        others.setdefault(_without_device(name), []).append(name)
+    found = {}
+    for name, folded in names.items():
+        candidates = [folded] if folded in known else others.get(_without_device(folded), [])
+        if len(candidates) == 1:
+            found[name] = candidates[0]
+    return found
+
+
+def read_diagnoses(root: Path) -> dict[str, str]:
+    """Diagnosis of each patient.
+
+    Raises:
+        ManifestError: there is no file of diagnoses, or it is wrong.
+    """
+    file = find_table(root, "ICBHI_Challenge_diagnosis")
+    if file is None:
+        raise ManifestError(
+            f"{root} is not ICBHI 2017: it has no ICBHI_Challenge_diagnosis.txt",
+            remedy="give the folder that holds it and ICBHI_final_database/",
+        )
+    found: dict[str, str] = {}
+    for number, (patient, diagnosis, *_) in _read_rows(file, 2):
+        if patient in found:
+            raise ManifestError(f"{file}, row {number}: the patient {patient} is listed twice")
+        found[patient] = require_label(diagnosis, DIAGNOSES, file, number, "diagnosis")
+    return found
+
+
+def read_sides(root: Path) -> dict[str, tuple[str, str]]:
+    """Place in the list, and side, of each recording in the challenge's list; empty where there is none."""
+    file = find_table(root, "ICBHI_challenge_train_test")
+    found: dict[str, tuple[str, str]] = {}
+    if file is None:
+        return found
+    for number, (name, side, *_) in _read_rows(file, 2):
+        if name in found:
+            raise ManifestError(f"{file}, row {number}: the recording {name} is listed twice")
+        found[name] = f"{file}, row {number}", require_label(side, SIDES, file, number, "split")
+    return found
+
+
+def read_persons(root: Path) -> dict[str, dict[str, Any]]:
+    """Age in years and sex of each patient; empty where the table is not there."""
+    file = find_table(root, "ICBHI_Challenge_demographic_information")
+    found = {}
+    for _, (patient, age, sex, *_) in _read_rows(file, 3) if file is not None else ():
+        found[patient] = {"age": _number(age), "sex": {"M": "Male", "F": "Female"}.get(sex.upper())}
+    return found
+
+
+def read_annotation(file: Path | None) -> dict[str, int | None]:
+    """Whether any breath has crackles or wheezes, and how many of how many have; None where nothing is annotated."""
+    rows = _read_rows(file, 4) if file is not None else []
+    facts: dict[str, int | None] = {"breaths": len(rows) or None}
+    for place, column in ((2, "crackles"), (3, "wheezes")):
+        facts[column] = facts[f"breaths_with_{column}"] = None
+        if file is not None and rows:
+            count = sum(require_label(cells[place], _FLAGS, file, number, column) for number, cells in rows)
+            facts[column], facts[f"breaths_with_{column}"] = int(count > 0), count
+    return facts
+
+
+def _name_annotations(folder: Path) -> dict[str, Path]:
+    """Annotations by name in lower case; other text files are passed by."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {p.stem.casefold(): p for p in files if p.suffix.casefold() == ".txt" and _NAME.fullmatch(p.stem)}
+
+
+def _read_rows(file: Path, columns: int) -> list[tuple[int, list[str]]]:
+    """Number, from 1, and cells of each row of a table without a header; empty rows are passed by."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"the table {file} cannot be read", given=type(error).__name__) from error
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        cells = [cell.strip() for cell in line.split("\t")]
+        if len(cells) < columns:
+            raise ManifestError(
+                f"{file}, row {number}: has {len(cells)} cells", allowed=f"at least {columns}, separated by tabs"
+            )
+        rows.append((number, cells))
+    return rows
+
+
+def _number(text: str) -> float | int | None:
+    """``3`` or ``0.25``; None where it is no number, as in ``NA``."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if not 0 <= number <= 130:
+        return None
+    return int(number) if number.is_integer() else number
+
+
+def _without_device(name: str) -> str:
+    return name.rpartition("_")[0]
+
+
+readers.register(DATASET, ICBHIReader())
