@@ -16,6 +16,7 @@ _MODELS = (("teacher", "float_teacher"), ("float", "float_student"), ("INT8", "i
 def print_verification(verification: Mapping[str, Any]) -> None:
     """One row per task: each model's value with its interval, then INT8 against its own float student."""
     _print_tasks(verification["tasks"], "As good as float? Values with 95 % intervals over subjects")
+    _print_published(verification["tasks"])
     for missing in verification.get("summary", {}).get("tasks_missing", ()):
         note(f"not evaluated: {missing['id']}: {missing['reason']}")
     if verification.get("zero_shot") is not None:
@@ -79,6 +80,30 @@ def _print_zero_shot(zero_shot: Mapping[str, Any]) -> None:
         title="Which report belongs to a recording? Validation persons, 95 % intervals over subjects",
         numeric=["subjects", "recordings", "reports", *columns],
     )
+
+
+def _print_published(tasks: Sequence[Mapping[str, Any]]) -> None:
+    """The published protocol's figures, where there are any."""
+    rows = []
+    for task in tasks:
+        figures = task.get("published_probe")
+        if figures is None or figures["reason"] is not None:
+            continue
+        values = [figures.get(model) for _, model in _MODELS]
+        rows.append([task["id"], task["name"], task["metric"].upper(), *(_mean_and_std(value) for value in values)])
+    if rows:
+        labels = [label for label, _ in _MODELS]
+        print_line()
+        print_table(
+            ["task", "", "metric", *labels],
+            rows,
+            title="By the published protocol: mean and standard deviation over five seeds, or over subjects",
+            numeric=labels,
+        )
+
+
+def _mean_and_std(figure: Mapping[str, Any] | None) -> str | None:
+    return None if figure is None else f"{figure['value']:.3f} +- {figure['std']:.3f}"
 
 
 def print_benchmark(benchmark: Mapping[str, Any]) -> None:

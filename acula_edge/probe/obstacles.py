@@ -19,8 +19,9 @@ MIN_PUBLISHED_FOLDS = 3
 
 def obstacle(task: Task, recordings: Sequence[Recording]) -> str | None:
     """What stands between these recordings and an answer to the task; None for nothing."""
-    if not any(recording.dataset == task.dataset for recording in recordings):
-        return f"no recordings of the data set {task.dataset}"
+    absent = _absence(task, recordings)
+    if absent:
+        return absent
     fit = fit_obstacle(task, recordings)
     return fit if fit or task.evaluation != "held-out" else _obstacle(task, recordings, "test", 1)
 
@@ -42,14 +43,22 @@ def published_obstacle(task: Task, recordings: Sequence[Recording]) -> str | Non
     """What keeps the published probe from being trained, chosen or tested; None for nothing."""
     if task.published_probe is None:
         return "no published protocol"
-    if not any(recording.dataset == task.dataset for recording in recordings):
-        return f"no recordings of the data set {task.dataset}"
+    absent = _absence(task, recordings)
+    if absent:
+        return absent
     if task.kind == "regression":
         if task.evaluation != "leave-one-subject-out":
             return "the published protocol for regressions leaves one subject out at a time"
         return _obstacle(task, recordings, "test", MIN_PUBLISHED_FOLDS)
     reasons = (_obstacle(task, recordings, split, 1) for split in ("train", "val", "test"))
     return next((reason for reason in reasons if reason is not None), None)
+
+
+def _absence(task: Task, recordings: Sequence[Recording]) -> str | None:
+    if any(recording.dataset == task.dataset for recording in recordings):
+        return None
+    where = f" ({task.access})" if task.access else ""
+    return f"data not found: this run holds no recordings of {task.dataset}{where}; --data {task.dataset}=DIR adds them"
 
 
 def _obstacle(task: Task, recordings: Sequence[Recording], split: str, needed: int) -> str | None:

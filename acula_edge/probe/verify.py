@@ -15,7 +15,11 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
                         float_teacher, float_student, int8:      ROW or null
                         int8_vs_student, int8_vs_teacher, student_vs_teacher:    COMPARISON or null
                         retrained_probe: {float_student ROW, int8 ROW, int8_vs_student COMPARISON} or null
-                        flips, flip_rate } ]
+                        published_probe: {reason, MODEL: {value, std, per_seed, per_subject, best_epochs, n, ...}}
+                        flips, flip_rate, ece_change,
+                        subgroups [{column, group, n_test, n_subjects, float_student, int8: values or null,
+                          int8_vs_student: {delta, ci95} or null}],
+                        subgroups_too_small [{column, groups, n_test, n_subjects}], subgroup_comparisons } ]
     summary         {tasks_evaluated [id], tasks_missing [{id, reason}],
                      means {model: mean AUROC}, means_by_set {real, phantom: {model: mean AUROC, tasks}},
                      mean_delta {pair: {delta, ci95, tasks}},  mean_relative_mae_change {pair: number},
@@ -32,13 +36,21 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
                      (zero_shot.retrieval says what each is; added by pipeline.zero_shot)
 
     ROW             {value, ci95}; for auroc also {per_subject {value, ci95}, sensitivity_at_95_specificity,
-                     threshold, sensitivity, specificity}
+                     threshold, sensitivity, specificity, ece}; for more than two classes also {per_class {label: value}}
     COMPARISON      {delta, ci95, ci95_bootstrap, bound, p_noninferiority, p_inferiority, p_equivalence, margin,
                      verdict, reason}   (statistics.noninferiority.Comparison says what each is)
 
 ``undetectable_failure_share``: a gross failure of INT8 on fewer than this share of people may, with a chance of more
 than 5 %, not occur among the test subjects at all; no statistic of this file can see it.
-``n_positive`` and its like are absent for regression. A subject's AUROC (``per_subject``) uses the mean of the
+``published_probe``: the published protocol's figure, each model's probe trained on its own embeddings; for comparison
+with published figures, no verdict rests on it (null for a task without such a protocol; ``reason`` where it could not
+be trained).
+``ece``: expected calibration error at even odds, per recording (statistics.calibration_error); ``ece_change`` is
+INT8's minus the float student's. ``subgroups`` (by ``sex``, ``age_band``, device and site) are descriptive: no verdict
+is drawn, and ``subgroup_comparisons`` says how many differences were looked at. Groups with fewer subjects (of each
+class, for auroc) than ``method.min_subgroup_subjects`` are counted in ``subgroups_too_small`` and not named.
+``n_positive`` and its like are absent but for two classes; of more there are ``n_per_class`` and
+``n_subjects_per_class`` {label: count}, and no thresholds: ``flips`` are recordings whose most probable class differs. A subject's AUROC (``per_subject``) uses the mean of the
 subject's scores; one whose recordings differ in label counts once with each. MAE is the mean over subjects.
 """
 
@@ -55,13 +67,15 @@ from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.analysis import PAIRS, TaskResult, analyze
 from acula_edge.probe.gate import judge
+from acula_edge.probe.heads import Probes
 from acula_edge.probe.obstacles import obstacle
+from acula_edge.probe.published_figures import published_figures
 from acula_edge.probe.scores import INT8, MODELS, STUDENT, TaskScores, score_task
 from acula_edge.probe.statistics.across_tasks import holm, mean_difference
 from acula_edge.probe.statistics.bootstrap import LEVEL
 from acula_edge.probe.statistics.noninferiority import MIN_SUBJECTS, adjusted
 from acula_edge.probe.tasks import Task
-from acula_edge.quantize.heads import TaskHead
+from acula_edge.progress import track
 from acula_edge.quantize.parity import compare_rows
 from acula_edge.recipe import VerifyConfig
 
@@ -70,7 +84,7 @@ SCHEMA = "acula-edge/verify/1"
 
 def verify_embeddings(
     embeddings: Mapping[str, NDArray[Any]],
-    heads: Mapping[str, Sequence[TaskHead]],
+    probes: Mapping[str, Probes],
     recordings: Sequence[Recording],
     tasks: Sequence[Task],
     config: VerifyConfig,
@@ -81,7 +95,7 @@ def verify_embeddings(
     Args:
         embeddings: model (``float_teacher``, ``float_student``, ``int8``) -> [R, D], one row per recording; a model
             that does not exist is left out and its entries are null.
-        heads: model -> heads fitted on that model's training embeddings; ``int8``'s serve the retrained probe.
+        probes: model -> probes fitted on that model's training embeddings; ``int8``'s serve the retrained probe.
         recordings: R recordings with splits.
         tasks: tasks to answer; those that cannot be are listed with the reason.
         config: margins, level, resamples.
@@ -91,8 +105,11 @@ def verify_embeddings(
     Returns:
         The content of ``verify.json``.
     """
-    scores, missing = score_tasks(embeddings, heads, recordings, tasks)
-    results = [analyze(item, config) for item in scores]
+    scores, missing = score_tasks(embeddings, probes, recordings, tasks)
+    results = [analyze(item, config) for item in track(scores, "comparing on tasks")]
+    wanted = config.published_probe
+    for item, result in zip(track(scores, "training published probes") if wanted else scores, results, strict=True):
+        result.facts["published_probe"] = published_figures(item.task, embeddings, recordings) if wanted else None
     report: dict[str, Any] = {
         "schema": SCHEMA,
         "method": {
@@ -104,7 +121,9 @@ def verify_embeddings(
             "margin_auroc_teacher": config.margin_auroc_teacher,
             "margin_mae_relative": config.margin_mae_relative,
             "min_subjects_for_noninferiority": MIN_SUBJECTS,
-            "auroc_test": "DeLong, clustered by subject (Obuchowski), t with Satterthwaite degrees of freedom, guarded",
+            "min_subgroup_subjects": config.min_subgroup_subjects,
+            "auroc_test": "DeLong, clustered by subject (Obuchowski), t with Satterthwaite degrees of freedom; "
+            "variance of a loss of the margin by exponential tilting, with one unseen subject per class",
             "auroc_interval": "BCa bootstrap over subjects within class",
             "mae_test": "paired one-sided t tests on subject means; TOST for equivalence",
             "multiplicity": "Holm over tasks",
@@ -121,12 +140,12 @@ def verify_embeddings(
 
 def score_tasks(
     embeddings: Mapping[str, NDArray[Any]],
-    heads: Mapping[str, Sequence[TaskHead]],
+    probes: Mapping[str, Probes],
     recordings: Sequence[Recording],
     tasks: Sequence[Task],
 ) -> tuple[list[TaskScores], list[dict[str, str]]]:
     """Test scores of every task that can be answered (for :func:`scores.write_scores`), and why the others cannot."""
-    unknown = sorted((set(embeddings) | set(heads)) - set(MODELS))
+    unknown = sorted((set(embeddings) | set(probes)) - set(MODELS))
     if unknown:
         raise InputError("unknown model", given=", ".join(unknown), allowed=MODELS)
     for model, values in embeddings.items():
@@ -137,7 +156,7 @@ def score_tasks(
     scores, missing = [], []
     for task in tasks:
         reason = obstacle(task, recordings)
-        item = score_task(task, embeddings, heads, recordings) if reason is None else None
+        item = score_task(task, embeddings, probes, recordings) if reason is None else None
         if item is not None and item.scores:
             scores.append(item)
         else:
@@ -157,17 +176,17 @@ def _summarize(results: Sequence[TaskResult], missing: list[dict[str, str]], con
             if r.facts["kind"] == "regression" and pair in r.comparisons and r.facts[PAIRS[pair][1]]["value"] > 0
         ]
         relative[pair] = float(np.mean(changes)) if changes else None
-    binary = [result for result in results if result.facts["kind"] == "binary"]
+    ranked = [result for result in results if result.facts["metric"] == "auroc"]
     flips = [(result.flips, result.facts["n_test"]) for result in results if result.flips is not None]
     flipped, decided = sum(count for count, _ in flips), sum(count for _, count in flips)
     return {
         "tasks_evaluated": [result.facts["id"] for result in results],
         "tasks_missing": missing,
-        "means": _means(binary),
+        "means": _means(ranked),
         "means_by_set": {
             name: {**_means(members), "tasks": len(members)}
             for name in ("real", "phantom")
-            for members in [[result for result in binary if result.facts["set"] == name]]
+            for members in [[result for result in ranked if result.facts["set"] == name]]
         },
         "mean_delta": mean_delta,
         "mean_relative_mae_change": relative,

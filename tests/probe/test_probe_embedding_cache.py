@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +25,9 @@ class Ear:
         return np.array([[float(self.names[p] or -1)] * 2 for p in positions], np.float32)
 
 
-def listen(folder, names: list[str], artifact: str = "a", data: DataConfig = DATA) -> tuple[np.ndarray, list[list[str]]]:
+def listen(
+    folder, names: list[str], artifact: str = "a", data: DataConfig = DATA
+) -> tuple[np.ndarray, list[list[str]]]:
     ear = Ear(names)
     return cached_embeddings(folder, artifact, data, names, ear), ear.asked
 

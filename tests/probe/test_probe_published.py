@@ -348,7 +348,7 @@ def test_what_is_missing_is_named() -> None:
             published_probe(np.zeros((len(kept), 3)), kept, task)
     no_val = [recording for recording in study.recordings if recording.split != "val"]
     assert published_obstacle(task, no_val) == "no usable recordings in the val split"
-    assert published_obstacle(task, []) == "no recordings of the data set coughvid"
+    assert str(published_obstacle(task, [])).startswith("data not found: this run holds no recordings of coughvid")
     assert published_obstacle(tasks["P1"], study.recordings) == "no published protocol"
     _, _, recordings = regression_study(2, 3)
     assert published_obstacle(replace(tasks["T13"], target=number("y")), recordings) == (

@@ -84,7 +84,9 @@ def test_all_means_every_task_that_the_data_can_answer() -> None:
 
 def test_obstacles_are_named() -> None:
     task = tasks["C1"]
-    assert obstacle(task, [recording("kauh")]) == "no recordings of the data set circor"
+    absent = obstacle(task, [recording("kauh")])
+    assert absent is not None and absent.startswith("data not found: this run holds no recordings of circor (open")
+    assert absent.endswith("--data circor=DIR adds them")
     some = [
         recording("circor", subject=f"{murmur}{n}", murmur=murmur) for n in range(4) for murmur in ("Present", "Absent")
     ]
