@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from acula_edge.data.manifest import Recording
 from acula_edge.files import atomic_path
 from acula_edge.probe.heads import Probes
+from acula_edge.probe.statistics.subgroups import groupings
 from acula_edge.probe.tasks import Task
 from acula_edge.quantize.heads import score
 
@@ -38,6 +39,7 @@ class TaskScores:
         synthetic: whether any of the recordings is generated.
         uninformed: the answer that ignores the sound: 0.5, or the median of the training targets; [R] where one
             subject is left out at a time, as each has other training targets.
+        groups: grouping -> [R] group of each recording, or None (:func:`statistics.subgroups.groupings`).
     """
 
     task: Task
@@ -48,6 +50,7 @@ class TaskScores:
     thresholds: dict[str, float | None]
     uninformed: float | Array
     synthetic: bool = False
+    groups: dict[str, list[str | None]] = field(default_factory=dict)
 
 
 def score_task(
@@ -89,6 +92,7 @@ def score_task(
         thresholds=thresholds,
         synthetic=any(recordings[position].synthetic for position in positions),
         uninformed=_uninformed(task, recordings, np.array(targets), np.array(subjects)),
+        groups=groupings([recordings[position].metadata for position in positions]),
     )
 
 

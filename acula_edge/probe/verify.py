@@ -36,7 +36,7 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
                      (zero_shot.retrieval says what each is; added by pipeline.zero_shot)
 
     ROW             {value, ci95}; for auroc also {per_subject {value, ci95}, sensitivity_at_95_specificity,
-                     threshold, sensitivity, specificity, ece}; for more than two classes also {per_class {label: value}}
+                     threshold, sensitivity, specificity, ece}, of more than two classes {per_class {label: value}}
     COMPARISON      {delta, ci95, ci95_bootstrap, bound, p_noninferiority, p_inferiority, p_equivalence, margin,
                      verdict, reason}   (statistics.noninferiority.Comparison says what each is)
 
@@ -50,8 +50,9 @@ INT8's minus the float student's. ``subgroups`` (by ``sex``, ``age_band``, devic
 is drawn, and ``subgroup_comparisons`` says how many differences were looked at. Groups with fewer subjects (of each
 class, for auroc) than ``method.min_subgroup_subjects`` are counted in ``subgroups_too_small`` and not named.
 ``n_positive`` and its like are absent but for two classes; of more there are ``n_per_class`` and
-``n_subjects_per_class`` {label: count}, and no thresholds: ``flips`` are recordings whose most probable class differs. A subject's AUROC (``per_subject``) uses the mean of the
-subject's scores; one whose recordings differ in label counts once with each. MAE is the mean over subjects.
+``n_subjects_per_class`` {label: count}, and no thresholds: ``flips`` are recordings whose most probable class differs.
+A subject's AUROC (``per_subject``) uses the mean of the subject's scores; one whose recordings differ in label counts
+once with each. MAE is the mean over subjects.
 """
 
 from __future__ import annotations

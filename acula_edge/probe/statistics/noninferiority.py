@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import brentq
 
+from acula_edge.probe.statistics.areas import Areas
 from acula_edge.probe.statistics.bootstrap import Interval
-from acula_edge.probe.statistics.delong import ClusteredAuroc, Contrast
+from acula_edge.probe.statistics.delong import Contrast
 
 Array = NDArray[np.float64]
 Verdict = Literal["identical", "non-inferior", "inconclusive", "inferior"]
@@ -83,7 +84,7 @@ def identical(margin: float, metric: str) -> Comparison:
 
 
 def compare_auroc(
-    areas: ClusteredAuroc, model: int, reference: int, margin: float, alpha: float, bootstrap: Interval
+    areas: Areas, model: int, reference: int, margin: float, alpha: float, bootstrap: Interval
 ) -> Comparison:
     """Compare two columns of `areas`; a loss is a negative difference."""
     weights = np.zeros(len(areas.auroc))
