@@ -26,7 +26,7 @@ class Ear:
 
 
 def listen(
-    folder, names: list[str], artifact: str = "a", data: DataConfig = DATA
+    folder: Path, names: list[str], artifact: str = "a", data: DataConfig = DATA
 ) -> tuple[np.ndarray, list[list[str]]]:
     ear = Ear(names)
     return cached_embeddings(folder, artifact, data, names, ear), ear.asked
