@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.cli.console import note, print_json, print_line, print_table
+from acula_edge.data.leaks import Leak
 from acula_edge.files import read_json
 from acula_edge.run import Run
 
@@ -17,6 +18,8 @@ def print_verification(verification: Mapping[str, Any]) -> None:
     """One row per task: each model's value with its interval, then INT8 against its own float student."""
     _print_tasks(verification["tasks"], "As good as float? Values with 95 % intervals over subjects")
     _print_published(verification["tasks"])
+    for leak in (verification.get("split") or {}).get("leaks", ()):
+        note(f"the published partition leaks: {Leak(**{**leak, 'sides': tuple(leak['sides'])})}")
     for missing in verification.get("summary", {}).get("tasks_missing", ()):
         note(f"not evaluated: {missing['id']}: {missing['reason']}")
     if verification.get("zero_shot") is not None:

@@ -56,6 +56,7 @@ def verify_bundle(
         only = None if tasks is None else [task.id for task in chosen]
         result["zero_shot"], prompted = verify_zero_shot(run, bundle, store, embeddings, prompts, only)
         write_scores(bundle / "zero_shot_scores.npz", prompted)
+    result["split"] = {"rule": recipe.data.split.rule, "leaks": run.manifest["stages"]["data"].get("leaks", [])}
     write_json(bundle / "verify.json", result)
     scored, _ = score_tasks(embeddings, probes, store.recordings, chosen)
     write_scores(bundle / "verify_scores.npz", scored)

@@ -26,7 +26,7 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
                      verdicts_holm {pair: {id: {p_adjusted, verdict}}}, flips, flip_rate}
     parity          {int8_vs_student {cosine_mean, ...}, ...}   (quantize.parity.compare_rows)
     gate            {passed, criteria, reasons, decided_by}
-
+    split           {rule, leaks [{dataset, task, sides, persons, of_persons, equal_files}]}   (pipeline.evaluation)
     zero_shot       null without text prompts, else {prompts, prompts_sha256, in_bundle, temperature, language_model,
                      maps {model: how its embedding gets to the reports' space}, explained,
                      tasks [as above, without retrained_probe], tasks_missing [{id, reason}],

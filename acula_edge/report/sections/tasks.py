@@ -21,6 +21,7 @@ from acula_edge.report.numbers import (
     significant,
 )
 from acula_edge.report.sections.forests import change_in_error_forest, delta_forest, value_forest
+from acula_edge.report.sections.published_probe import published_blocks
 from acula_edge.report.sections.vocabulary import (
     INT8,
     MODEL_NAMES,
@@ -66,6 +67,7 @@ def task_blocks(bundle: Bundle, name: str) -> list[Block]:
         blocks.append(Text(_how(verify)))
         blocks.extend(_teacher_table(tasks))
         blocks.extend(_detail_table(tasks, verify))
+        blocks.extend(published_blocks(tasks))
     missing = (verify.get("summary") or {}).get("tasks_missing") or []
     if missing:
         blocks.append(Heading("Tasks not evaluated"))
