@@ -51,7 +51,7 @@ def write(folder: Path, config: MiniatureConfig) -> None:
             rng = generator(config.seed, stem)
             wheezes = heard(rng, diagnosis == "COPD")
             crackles = heard(rng, diagnosis in CRACKLING)
-            duration_s = seconds(rng, config)
+            duration_s = round(seconds(rng, config), 2)  # whole hundredths make the sound faster to compute
             wave = breathing(
                 rng,
                 duration_s,

@@ -1,0 +1,265 @@
+"""Coswara (IISc Bangalore): shallow coughs recorded by their makers at home; smoking, sex, symptoms.
+
+``Extracted_data/<date>/<uuid>/cough-shallow.wav``, ``combined_data.csv`` (id, g, smoker, a, ...) and
+``annotations/{cough-shallow,cough-heavy}_labels.csv`` (first column ``<uuid>_<modality>``, second quality; 0 is bad).
+A user counts whose annotations of both modalities are good; the shallow cough is used, and the audio of the heavy one
+need not be here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import (
+    Corpus,
+    PublishedSplit,
+    Reader,
+    ReadResult,
+    SetAside,
+    check_options,
+    clean,
+    read_table,
+    readers,
+    require_folder,
+    require_label,
+)
+from acula_edge.data.release import (
+    divide,
+    find_entry,
+    name_audio,
+    read_or_set_aside,
+    require_recordings,
+)
+from acula_edge.errors import ManifestError
+
+DATASET = "coswara"
+SOUND = "cough-shallow"
+MODALITIES = (SOUND, "cough-heavy")
+BAD = "0"
+SMOKER = {"y": "yes", "True": "yes", "n": "no", "False": "no", "": None}
+SEX = {"female": "Female", "male": "Male", "other": None, "pnts": None, "": None}
+# Users whose files are missing or broken in the release, and the modalities that they are left out of.
+DROPPED = {
+    "C7Km0KttQRMMM6UoyocajfgZAOB3": MODALITIES,
+    "kgjTguvo3vZJTO7F1qO9GxEicbA3": MODALITIES,
+    "9hftEYixyhP1Neeq3fB7ZwITQC53": (SOUND,),
+}
+# Columns of the table that are ticked where something is so; left empty they do not say that it is not.
+SYMPTOMS = {
+    "cough": "cough", "cold": "cold", "fever": "fever", "st": "sore throat", "bd": "breathing difficulties",
+    "ftg": "fatigue", "mp": "muscle pain", "loss_of_smell": "loss of smell", "diarrhoea": "diarrhea",
+}  # fmt: skip
+COMORBIDITIES = {
+    "asthma": "asthma", "cld": "chronic lung disease", "pneumonia": "pneumonia", "ht": "hypertension",
+    "ihd": "ischemic heart disease", "diabetes": "diabetes",
+}  # fmt: skip
+# Task -> metadata column and its classes; what is not among them takes no part.
+TASKS = {"T8": ("smoker", {"no": "0", "yes": "1"}), "T9": ("sex", {"Male": "0", "Female": "1"})}
+
+
+@dataclass(frozen=True)
+class _User:
+    """One row of the table; `reason` is why the user takes no part, or ""."""
+
+    id: str
+    metadata: dict[str, Any]
+    reason: str
+
+
+class CoswaraReader(Reader):
+    """One shallow cough per user."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="Coswara",
+        sound="cough, recorded by the users at home",
+        licence="CC BY 4.0",
+        access="open: https://github.com/iiscleap/Coswara-Data",
+        layout=(
+            "combined_data.csv",
+            "annotations/cough-shallow_labels.csv and cough-heavy_labels.csv",
+            "Extracted_data/<date>/<uuid>/cough-shallow.wav",
+        ),
+        labels={"smoker": {"yes": 201, "no": 747}, "sex": {"Female": 759, "Male": 1737}},
+    )
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
+        check_options(DATASET, options, ())
+        require_folder(root, "Coswara (it holds combined_data.csv, annotations/ and Extracted_data/)")
+        root = root.absolute()
+        users, folder = read_users(root), find_audio(root)
+        audio = list_coughs(folder)
+        result = ReadResult()
+        for user in users:
+            recording = f"{user.id}_{SOUND}"
+            path = audio.pop(user.id, folder / user.id / f"{SOUND}.wav")
+            if user.reason:
+                result.set_aside.append(SetAside(f"{DATASET}/{recording}", str(path), user.reason))
+                continue
+            header = read_or_set_aside(result, f"{DATASET}/{recording}", path)
+            if header is None:
+                continue
+            result.recordings.append(
+                Recording(
+                    recording=recording,
+                    path=str(path),
+                    subject=f"{DATASET}/{user.id}",
+                    dataset=DATASET,
+                    sample_rate_hz=header[0],
+                    duration_s=header[1],
+                    stratum=user.metadata["sex"] or "",
+                    metadata=user.metadata,
+                )
+            )
+        require_recordings(root, self.corpus, result)
+        if audio:
+            result.warnings.append(
+                f"{DATASET}: {len(audio)} audio files are of users who are not in combined_data.csv and are left out"
+            )
+        return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """Per task: a fifth of the users with an answer is test, a fifth of the others validation; scikit-learn.
+
+        Stratified by the task's label, seed 1337, in the order of ``combined_data.csv`` both times. No source at hand
+        states that order, and the table of the release has grown over time, so the partition is of the published kind
+        and size, but not known to be the published one.
+        """
+        users = [user for user in read_users(root.absolute()) if not user.reason]
+        splits: dict[str, dict[str, str]] = {}
+        present = {recording.subject: recording.key for recording in recordings}
+        for task, (column, classes) in TASKS.items():
+            labels = {u.id: classes[u.metadata[column]] for u in users if u.metadata[column] in classes}
+            side_of = _deal(labels)
+            if side_of is None:
+                return None
+            for user, side in side_of.items():
+                if (key := present.get(f"{DATASET}/{user}")) is not None:
+                    splits.setdefault(key, {})[task] = side
+        return PublishedSplit(
+            splits=splits,
+            source="rule of SPEC section 2.3: 20 % of the users, then 20 % of the others, by label, seed 1337",
+            exact=False,
+            by_person=False,
+        )
+
+
+def find_audio(root: Path) -> Path:
+    """The folder that holds a folder per date."""
+    return find_entry(root, "Extracted_data") or root
+
+
+def list_coughs(folder: Path) -> dict[str, Path]:
+    """The shallow cough of each user.
+
+    Raises:
+        ManifestError: a user has two.
+    """
+    found: dict[str, Path] = {}
+    for person in sorted(path for date in folder.iterdir() if date.is_dir() for path in date.iterdir()):
+        path = name_audio(person).get(SOUND)
+        if path is None:
+            continue
+        if (first := found.setdefault(person.name, path)) is not path:
+            raise ManifestError(
+                f"there are two shallow coughs of {person.name}", given=f"{first}, {path}", remedy="remove one of them"
+            )
+    return found
+
+
+def read_users(root: Path) -> list[_User]:
+    """The users in the table's order.
+
+    Raises:
+        ManifestError: a table is absent or wrong.
+    """
+    table = find_entry(root, "combined_data", suffix=".csv")
+    if table is None:
+        raise ManifestError(
+            f"{root} is not Coswara: it has no combined_data.csv",
+            remedy="give the folder that holds it, annotations/ and Extracted_data/",
+        )
+    qualities = {modality: read_qualities(root, modality) for modality in MODALITIES}
+    users: dict[str, _User] = {}
+    for number, row in enumerate(read_table(table, ("id", "g", "smoker")), start=2):
+        user = row["id"].strip()
+        if not user:
+            raise ManifestError(f"{table}, row {number}: there is no id")
+        if user in users:
+            raise ManifestError(f"{table}, row {number}: the user {user} is listed twice")
+        metadata = {
+            "sound": SOUND,
+            "smoker": require_label(row["smoker"], SMOKER, table, number, "smoker"),
+            "sex": require_label(row["g"], SEX, table, number, "g"),
+            "age": _whole(row.get("a")),
+            "covid_status": clean(row.get("covid_status")),
+            "symptoms": _ticked(row, SYMPTOMS),
+            "comorbidities": _ticked(row, COMORBIDITIES),
+            "quality": _whole(qualities[SOUND].get(user)),
+        }
+        reasons = [_objection(user, modality, qualities[modality]) for modality in MODALITIES]
+        users[user] = _User(user, metadata, next(filter(None, reasons), ""))
+    return list(users.values())
+
+
+def read_qualities(root: Path, modality: str) -> dict[str, str]:
+    """Quality of each user's recording of a modality, as the annotation has it.
+
+    Raises:
+        ManifestError: there is no annotation, or it contradicts itself.
+    """
+    folder = find_entry(root, "annotations") or root
+    file = find_entry(folder, f"{modality}_labels", suffix=".csv")
+    if file is None:
+        raise ManifestError(f"{root} has no annotations/{modality}_labels.csv", remedy="copy it from the release")
+    found: dict[str, str] = {}
+    for number, row in enumerate(read_table(file, ()), start=2):
+        cells = [value.strip() for value in row.values()]
+        if len(cells) < 2:
+            raise ManifestError(f"{file} lacks columns", allowed="the recording's name and its quality")
+        name, quality = cells[:2]
+        user = name.removesuffix(f"_{modality}")
+        if user in ("", name):
+            raise ManifestError(f"{file}, row {number}: names no {modality}", allowed=f"<uuid>_{modality}")
+        if found.setdefault(user, quality) != quality:
+            raise ManifestError(f"{file}, row {number}: {name} is listed twice, of different quality")
+    return found
+
+
+def _objection(user: str, modality: str, qualities: Mapping[str, str]) -> str:
+    """Why a user's recording of a modality does not pass; "" if it does."""
+    if modality in DROPPED.get(user, ()):
+        return f"{modality} of this user is missing or broken in the release"
+    if user not in qualities:
+        return f"{modality} has no annotation"
+    return f"{modality} is annotated as bad" if qualities[user] == BAD else ""
+
+
+def _deal(labels: Mapping[str, str]) -> dict[str, str] | None:
+    """Sides of the users; those that are not tested are back in order when validation is drawn from them."""
+    tested = divide(list(labels), list(labels.values()), seed=1337, test=0.2, val=0)
+    if tested is None:
+        return None
+    rest = [user for user in labels if tested[user] != "test"]
+    validated = divide(rest, [labels[user] for user in rest], seed=1337, test=0, val=0.2)
+    return None if validated is None else {**tested, **validated}
+
+
+def _ticked(row: Mapping[str, str], columns: Mapping[str, str]) -> str | None:
+    named = [text for column, text in columns.items() if row.get(column, "").strip().casefold() in ("true", "y")]
+    return ", ".join(named) or None
+
+
+def _whole(text: str | None) -> int | None:
+    digits = (clean(text) or "").removesuffix(".0")
+    return int(digits) if digits.isdigit() else None
+
+
+readers.register(DATASET, CoswaraReader())
