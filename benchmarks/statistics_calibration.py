@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from acula_edge.probe.statistics.delong import clustered_auroc
-from acula_edge.probe.statistics.noninferiority import compare_auroc, compare_mae
+from acula_edge.probe.statistics.noninferiority import MIN_SUBJECTS, auroc_p_values, compare_mae
 
 Array = NDArray[np.float64]
 
 MARGIN, ALPHA, PREVALENCE = 0.01, 0.05, 0.25
 BY_SUBJECT = 0.6  # share of a score's variance, and of the noise's, that a subject's recordings have in common
 WAYS = ("noise", "mixed", "failures")
+DIFFERENCE = np.array([1.0, -1.0])
 
 
 def draw(rng: np.random.Generator, subject: NDArray[np.int_], variance: float) -> Array:
@@ -68,14 +69,14 @@ def passes(rng: np.random.Generator, subjects: int, area: float, loss: float, wa
     """Whether a study calls INT8 non-inferior: as used, with the observed variance, with recordings as persons."""
     labels, scores, subject = study(rng, subjects, area, loss, way)
     areas = clustered_auroc(labels, scores, subject.astype(str))
-    used = compare_auroc(areas, 0, 1, MARGIN, ALPHA, None).verdict == "non-inferior"
-    plain = areas.contrast(np.array([1.0, -1.0]))
-    naive = clustered_auroc(labels, scores, np.arange(len(labels)).astype(str)).contrast(np.array([1.0, -1.0]))
+    used = areas.contrast(DIFFERENCE)
+    naive = clustered_auroc(labels, scores, np.arange(len(labels)).astype(str)).contrast(DIFFERENCE)
+    enough = min(areas.n_positive_subjects, areas.n_negative_subjects) >= MIN_SUBJECTS
     limit = stats.norm.ppf(1 - ALPHA)
-    unguarded, unclustered = (
-        bool(contrast.estimate + MARGIN > limit * np.sqrt(contrast.variance)) for contrast in (plain, naive)
+    observed, unclustered = (
+        bool(contrast.estimate + MARGIN > limit * np.sqrt(contrast.variance)) for contrast in (used, naive)
     )
-    return used, unguarded, unclustered
+    return enough and auroc_p_values(used, MARGIN)[0] < ALPHA, observed, unclustered
 
 
 def passes_mae(rng: np.random.Generator, subjects: int, loss: float) -> bool:

@@ -97,10 +97,7 @@ def compare_auroc(
     error = float(np.sqrt(contrast.guarded_variance))
     student = stats.t(contrast.degrees)
     half = float(student.ppf(0.975)) * error
-    # Refuted is a loss of the margin, so the spread is that of such a loss.
-    error_at_margin = float(np.sqrt(contrast.variance_at(-margin))) if contrast.estimate > -margin else error
-    p_noninferiority = _tail(student, contrast.estimate + margin, error_at_margin)
-    p_inferiority = _tail(student, -(contrast.estimate + margin), error)
+    p_noninferiority, p_inferiority = auroc_p_values(contrast, margin)
     verdict, reason_ = decide(p_noninferiority, p_inferiority, alpha, min(classes), "subjects in the smaller class")
     return Comparison(
         delta=contrast.estimate,
@@ -114,6 +111,16 @@ def compare_auroc(
         verdict=verdict,
         reason=reason_,
     )
+
+
+def auroc_p_values(contrast: Contrast, margin: float) -> tuple[float, float]:
+    """One-sided p values of "the loss is at least the margin" and of "the loss is at most the margin"."""
+    student = stats.t(contrast.degrees)
+    above = contrast.estimate + margin
+    error = float(np.sqrt(contrast.guarded_variance))
+    # Refuted is a loss of the margin, so the spread is that of such a loss.
+    error_at_margin = float(np.sqrt(contrast.variance_at(-margin))) if above > 0 else error
+    return _tail(student, above, error_at_margin), _tail(student, -above, error)
 
 
 def _refuted_from(contrast: Contrast, quantile: float) -> float:
