@@ -55,18 +55,21 @@ class MacroAuroc:
         """The combination `weights` [K] of the mean AUROCs.
 
         What an unseen subject might do is assumed to hit all classes in the same direction, and the degrees of
-        freedom are those of the class that has the fewest: both on the safe side.
+        freedom are those of the class that has the fewest: both on the safe side. Every subject takes part in each
+        class's AUROC, so the contributions are one group of all subjects and the unseen one.
         """
         parts = [areas.contrast(weights) for areas in self.classes]
         influence: Array = np.mean([part.influence for part in parts], axis=0)
         variance = float(influence @ influence)
-        guard = float(np.mean([np.sqrt(max(part.guarded_variance - part.variance, 0.0)) for part in parts])) ** 2
+        unseen = float(np.mean([np.sqrt(max(part.guarded_variance - part.variance, 0.0)) for part in parts]))
+        extended = np.append(influence, -unseen)
         return Contrast(
             estimate=float(np.mean([part.estimate for part in parts])),
             variance=variance,
-            guarded_variance=variance + guard,
+            guarded_variance=variance + unseen**2,
             degrees=min(part.degrees for part in parts),
             influence=influence,
+            contributions=(extended - extended.mean(),),
         )
 
 
