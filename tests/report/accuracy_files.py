@@ -16,6 +16,7 @@ def _row(value: float, half: float) -> Json:
         "threshold": 0.31,
         "sensitivity": 0.74,
         "specificity": 0.81,
+        "ece": 0.061,
     }
 
 
@@ -31,6 +32,18 @@ def _comparison(delta: float, half: float, margin: float, verdict: str, reason: 
         "margin": margin,
         "verdict": verdict,
         "reason": reason,
+    }
+
+
+def _group(column: str, group: str, n_test: int, n_subjects: int, value: float, delta: float, half: float) -> Json:
+    return {
+        "column": column,
+        "group": group,
+        "n_test": n_test,
+        "n_subjects": n_subjects,
+        "float_student": value,
+        "int8": value + delta,
+        "int8_vs_student": {"delta": delta, "ci95": [delta - half, delta + half]},
     }
 
 
@@ -80,6 +93,14 @@ def binary_task(
         },
         "flips": 7,
         "flip_rate": 7 / 604,
+        "ece_change": 0.0,
+        "subgroups": [
+            _group("sex", "Female", 320, 101, value - 0.01, delta * 2, spread * 1.5),
+            _group("sex", "Male", 284, 87, value + 0.01, delta / 2, spread * 1.5),
+            _group("device", "Littmann 3200", 604, 188, value, delta, spread),
+        ],
+        "subgroups_too_small": [{"column": "age_band", "groups": 2, "n_test": 9, "n_subjects": 4}],
+        "subgroup_comparisons": 3,
     }
 
 
@@ -108,7 +129,8 @@ def regression_task() -> Json:
         "int8": task["int8"],
         "int8_vs_student": _comparison(0.004, 0.03, 0.0386, "non-inferior"),
     }
-    task |= {"flips": None, "flip_rate": None}
+    task |= {"flips": None, "flip_rate": None, "ece_change": None}
+    task["subgroups"] = [_group("site", "chest", 300, 40, 1.871, 0.02, 0.05)]
     return task
 
 
@@ -139,7 +161,13 @@ def verify_of_run(phantom: bool, passed: bool) -> Json:
         deltas[pair] = {"delta": delta, "ci95": [delta - 0.006, delta + 0.006], "tasks": len(ranked)}
     return {
         "schema": "acula-edge/verify/1",
-        "method": {"unit": "subject", "bootstrap": 2000, "alpha_one_sided": 0.05, "margin_auroc_student": 0.01},
+        "method": {
+            "unit": "subject",
+            "bootstrap": 2000,
+            "alpha_one_sided": 0.05,
+            "margin_auroc_student": 0.01,
+            "min_subgroup_subjects": 10,
+        },
         "tasks": tasks,
         "summary": {
             "tasks_evaluated": [task["id"] for task in tasks],

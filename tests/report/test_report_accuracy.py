@@ -15,6 +15,7 @@ from tests.report.reading import Page, read_page
 
 VALUES = "Values on test persons with 95 % intervals over persons"
 TEACHER = "Against the float teacher"
+SUBGROUPS = "By sex, age, device and site"
 GATE = "Limits of the recipe, written down before anything was measured"
 
 
@@ -89,7 +90,46 @@ def test_thresholds_flips_and_the_second_question_are_reported(complete: Path) -
     assert row[1] == "sensitivity 0.74 specificity 0.81"
     assert row[3] == "7 1.2 % of 604"
     assert row[5].startswith(fixed(task["retrained_probe"]["int8"]["value"]))
+    assert row[6] == "0.061 → 0.061 at even odds"
+    assert "Calibration error: mean gap" in page.section("tasks")
     assert "In all 14 decisions of INT8 at the student's thresholds differ (1.0 %)." in page.section("tasks")
+
+
+def test_subgroups_stand_with_value_difference_and_interval(make_run: MakeRun) -> None:
+    page, files = report(make_run, phantom=True)
+    rows = page.tables[SUBGROUPS][1:]
+    expected = [
+        (task, group)
+        for task in files["verify"]["tasks"]
+        for group in task["subgroups"]
+        if group["n_test"] != task["n_test"]
+    ]
+    assert len(rows) == len(expected) == 7
+    for row, (task, group) in zip(rows, expected, strict=True):
+        digits, places = (3, 4) if task["metric"] == "auroc" else (2, 3)
+        assert task["id"] in row[0] and row[1] == f"{group['group']} {group['column']}"
+        assert row[2] == f"{group['n_subjects']} {group['n_test']} recordings"
+        assert row[3:5] == [fixed(group[model], digits) for model in ("float_student", "int8")]
+        pair = group["int8_vs_student"]
+        assert row[5] == f"{signed(pair['delta'], places)} {signed_interval(pair['ci95'], places)}"
+    assert not [row for row in rows if "Littmann" in row[1]], "a group that is the whole test set says nothing new"
+    words = page.section("tasks")
+    assert "7 differences with 95 % intervals, not adjusted for their number" in words
+    assert "fewer than 10 test persons (of each class, for AUROC): P1 2 groups by age (4 persons); P2 2 groups" in words
+
+
+def test_without_groups_there_is_no_table_of_them(make_run: MakeRun) -> None:
+    def forget(files: dict[str, Json]) -> None:
+        for task in files["verify"]["tasks"]:
+            for name in ("subgroups", "subgroups_too_small", "subgroup_comparisons", "ece_change"):
+                del task[name]
+            for model in ("float_teacher", "float_student", "int8"):
+                task[model].pop("ece", None)
+
+    page, _ = report(make_run, change=forget)
+    assert SUBGROUPS not in page.tables and "Not shown, because" not in page.section("tasks")
+    assert page.row("Beyond the first question", "Heart murmur")[6] == "–"
+    assert "Calibration error: mean gap" not in page.section("tasks")
 
 
 def test_the_headline_does_not_call_inconclusive_good(complete: Path) -> None:

@@ -22,6 +22,7 @@ from acula_edge.report.numbers import (
 )
 from acula_edge.report.sections.forests import change_in_error_forest, delta_forest, value_forest
 from acula_edge.report.sections.published_probe import published_blocks
+from acula_edge.report.sections.subgroups import subgroup_blocks
 from acula_edge.report.sections.vocabulary import (
     INT8,
     MODEL_NAMES,
@@ -68,6 +69,7 @@ def task_blocks(bundle: Bundle, name: str) -> list[Block]:
         blocks.extend(_teacher_table(tasks))
         blocks.extend(_detail_table(tasks, verify))
         blocks.extend(published_blocks(tasks))
+        blocks.extend(subgroup_blocks(tasks, verify))
     missing = (verify.get("summary") or {}).get("tasks_missing") or []
     if missing:
         blocks.append(Heading("Tasks not evaluated"))
@@ -207,6 +209,7 @@ def _detail_table(tasks: Sequence[Json], verify: Json) -> list[Block]:
         Column("Decisions that differ", numeric=True),
         Column("AUROC per person, student → INT8", numeric=True),
         Column("Probe fitted again on INT8", numeric=True),
+        Column("Calibration error, student → INT8", numeric=True),
     ]
     rows = []
     for task in tasks:
@@ -223,9 +226,11 @@ def _detail_table(tasks: Sequence[Json], verify: Json) -> list[Block]:
                     _value(task, probe.get(INT8)).text,
                     f"{_delta(task, again).text}, {verdict_of(again)}" if again else "",
                 ),
+                Cell(_calibration(task), "at even odds" if _calibration(task) != MISSING else ""),
             ]
         )
-    return [Table("Beyond the first question", columns, rows, _flips(verify.get("summary") or {}))]
+    note = " ".join(filter(None, [_flips(verify.get("summary") or {}), _calibration_note(tasks)]))
+    return [Table("Beyond the first question", columns, rows, note)]
 
 
 def _flips(summary: Json) -> str:
@@ -234,6 +239,20 @@ def _flips(summary: Json) -> str:
     return (
         f"In all {count(summary['flips'], 'decision')} of INT8 at the student's thresholds differ "
         f"({percent(summary.get('flip_rate'))})."
+    )
+
+
+def _calibration(task: Json) -> str:
+    values = [(task.get(model) or {}).get("ece") for model in (STUDENT, INT8)]
+    return MISSING if None in values else f"{fixed(values[0])} → {fixed(values[1])}"
+
+
+def _calibration_note(tasks: Sequence[Json]) -> str:
+    if all(_calibration(task) == MISSING for task in tasks):
+        return ""
+    return (
+        "Calibration error: mean gap between the stated probability and how often it comes true, with all classes "
+        "equally common; chance alone keeps it above 0 where recordings are few, so the change matters more."
     )
 
 
