@@ -215,9 +215,11 @@ def read_participants(root: Path) -> dict[str, dict[str, Any]]:
     table = find_table(root, "participant_metadata")
     seen: dict[str, int] = {}
     found = {}
-    for number, row in enumerate(read_table(table, (PERSON, "covid_test_result")), start=2):
+    rows = read_table(table, (PERSON, "covid_test_result"))
+    columns = {key: column_name(key) for key in rows[0]} if rows else {}
+    for number, row in enumerate(rows, start=2):
         participant = _take_participant(row, table, number, seen)
-        facts = {column_name(key): clean(value) for key, value in row.items()}
+        facts = {columns[key]: clean(value) for key, value in row.items()}
         found[participant] = {
             "covid_test_result": None
             if facts["covid_test_result"] is None

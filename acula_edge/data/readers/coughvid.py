@@ -1,0 +1,282 @@
+"""CoughVID, first release (Zenodo 4048312): coughs sent in by anyone, with what they say of themselves.
+
+``metadata_compiled.csv`` (uuid, cough_detected, age, gender, status, respiratory_condition, fever_muscle_pain, and what
+up to four experts heard in some of them), and the audio, converted with ffmpeg, in ``wav/<uuid>.wav``; the names of a
+few converted files lack the last character. Optional: the lists that published figures rest on,
+``coughvid__<train|val>_uuids.npy`` and ``coughvid_gender_test_uuids.npy``.
+
+Recordings in which the release's classifier is not sure to hear a cough (cough_detected below 0.8) are left out, as in
+published figures. Who sent in two recordings is not known, so each counts as a person.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from acula_edge.data.lists import fold_name, read_lists
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import (
+    Corpus,
+    PublishedSplit,
+    Reader,
+    ReadResult,
+    check_options,
+    clean,
+    column_name,
+    read_table,
+    readers,
+    require_folder,
+    require_label,
+)
+from acula_edge.data.release import (
+    find_entry,
+    name_audio,
+    read_or_set_aside,
+    require_recordings,
+    warn_of_counts,
+)
+from acula_edge.errors import ManifestError
+
+DATASET = "coughvid"
+MIN_COUGH_DETECTED = 0.8
+# "pnts" is "prefer not to say".
+STATUSES = {
+    "COVID-19": "COVID-19", "healthy": "healthy", "symptomatic": "symptomatic", "other": None, "pnts": None,
+}  # fmt: skip
+SEXES = {"female": "Female", "male": "Male", "other": None, "pnts": None}
+# Persons of the complete release who are kept, and how many of them the published rule tests.
+KEPT = {"Female": 2468, "Male": 4795}
+TESTED = {"Female": 1031, "Male": 1924}
+EXPERTS = range(1, 5)
+FINDINGS = ("dyspnea", "wheezing", "stridor", "choking", "congestion")
+# Metadata column -> what the experts' columns of it begin with.
+_JUDGED = {
+    "cough_type": "cough_type", "severity": "severity", "quality": "quality", "expert_diagnosis": "diagnosis",
+}  # fmt: skip
+_LISTS = {
+    "train": "coughvid__train_uuids.npy",
+    "val": "coughvid__val_uuids.npy",
+    "test": "coughvid_gender_test_uuids.npy",
+}
+_TABLE = "metadata_compiled"
+_SPELLED = {
+    "upper_infection": "upper respiratory tract infection",
+    "lower_infection": "lower respiratory tract infection",
+    "obstructive_disease": "obstructive lung disease",
+}
+_FLAGS = {"true": 1, "1": 1, "1.0": 1, "false": 0, "0": 0, "0.0": 0}
+
+
+class CoughVIDReader(Reader):
+    """One cough recording per row of the table."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="CoughVID",
+        sound="cough, phones and computers",
+        licence="CC BY 4.0",
+        access="open: https://zenodo.org/records/4048312 (doi 10.5281/zenodo.4048312)",
+        layout=(
+            "metadata_compiled.csv",
+            "wav/<uuid>.wav (made from the release's webm and ogg files with ffmpeg)",
+            "coughvid__<train|val>_uuids.npy and coughvid_gender_test_uuids.npy (optional)",
+        ),
+        recordings=10_746,
+        labels={"status": {"COVID-19": 547, "healthy": 5628}, "sex": KEPT},
+    )
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
+        check_options(DATASET, options, ())
+        require_folder(root, "CoughVID (it holds metadata_compiled.csv and wav/)")
+        root = root.absolute()
+        rows, left_out = read_rows(root)
+        folder = find_entry(root, "wav")
+        if folder is None:
+            raise ManifestError(
+                f"{root} has no folder wav",
+                remedy="convert the release's webm and ogg files: ffmpeg -i <uuid>.webm wav/<uuid>.wav",
+            )
+        audio = name_audio(folder)
+        file_of = match_files([*rows, *left_out], audio)
+        result = ReadResult()
+        for uuid, metadata in rows.items():
+            path = audio[file_of[uuid]] if uuid in file_of else folder / f"{uuid}.wav"
+            header = read_or_set_aside(result, f"{DATASET}/{uuid}", path)
+            if header is None:
+                continue
+            result.recordings.append(
+                Recording(
+                    recording=uuid,
+                    path=str(path),
+                    subject=f"{DATASET}/{uuid}",
+                    dataset=DATASET,
+                    sample_rate_hz=header[0],
+                    duration_s=header[1],
+                    stratum=metadata["status"] or "unlabelled",
+                    metadata=metadata,
+                )
+            )
+        require_recordings(root, self.corpus, result)
+        if left_out:
+            result.warnings.append(
+                f"{DATASET}: {len(left_out)} rows have cough_detected below {MIN_COUGH_DETECTED} and are left out"
+            )
+        if unlisted := len(audio) - len(file_of):
+            result.warnings.append(f"{DATASET}: {unlisted} audio files are in no row and are left out")
+        warn_of_counts(self.corpus, result)
+        return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """The lists of the published figures; without them the rule that made the lists.
+
+        The test set is drawn by sex, and serves the task on COVID-19 too.
+        """
+        root = root.absolute()
+        rows, left_out = read_rows(root)
+        lists = read_lists(root, _LISTS)
+        if lists is None:
+            return self._deal(rows, recordings)
+        unknown = set(lists) - {uuid.casefold() for uuid in (*rows, *left_out)}
+        for name, (_, place) in lists.items():
+            if name in unknown:
+                raise ManifestError(
+                    f"{place}: metadata_compiled.csv has no recording {name}", given=f"{len(unknown)} such names"
+                )
+        missing = sum(uuid.casefold() in lists for uuid in left_out)
+        return PublishedSplit(
+            splits={r.key: {"*": lists[name][0]} for r in recordings if (name := r.recording.casefold()) in lists},
+            source="OPERA's lists of uuids" + (f", without {missing} that are left out" if missing else ""),
+            exact=not missing,
+            by_person=True,
+        )
+
+    @staticmethod
+    def _deal(rows: Mapping[str, Mapping[str, Any]], recordings: Sequence[Recording]) -> PublishedSplit | None:
+        from sklearn.model_selection import train_test_split
+
+        side_of: dict[str, str] = {}
+        for sex, tested in TESTED.items():
+            uuids = [uuid for uuid, metadata in rows.items() if metadata["sex"] == sex]
+            # What pandas draws with sample(n, random_state=0).
+            drawn = np.random.RandomState(0).choice(len(uuids) or 1, round(len(uuids) * tested / KEPT[sex]), False)
+            side_of.update((uuids[place], "test") for place in drawn)
+        rest = [uuid for uuid in rows if uuid not in side_of]
+        if len(rest) < 2:
+            return None
+        for side, uuids in zip(("train", "val"), train_test_split(rest, test_size=0.25, random_state=100), strict=True):
+            side_of.update((uuid, side) for uuid in uuids)
+        return PublishedSplit(
+            splits={r.key: {"*": side_of[r.recording]} for r in recordings},
+            source="rule of SPEC section 2.5: 1031 of 2468 women and 1924 of 4795 men, seed 0; 25 % of the others, "
+            "seed 100",
+            exact=False,
+            by_person=True,
+        )
+
+
+def find_table(root: Path) -> Path:
+    """The table of the release.
+
+    Raises:
+        ManifestError: there is none.
+    """
+    table = find_entry(root, _TABLE, suffix=".csv")
+    if table is None:
+        raise ManifestError(
+            f"{root} is not CoughVID: it has no metadata_compiled.csv",
+            remedy="give the folder that holds it and wav/",
+        )
+    return table
+
+
+def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Metadata by uuid of the rows that take part, in the table's order, and the uuids of those that are left out.
+
+    Raises:
+        ManifestError: a uuid is missing or listed twice, or a cell holds no known label.
+    """
+    table = find_table(root)
+    seen: dict[str, int] = {}
+    rows, left_out = {}, []
+    cells = read_table(table, ("uuid", "cough_detected", "gender", "status"))
+    columns = {key: column_name(key) for key in cells[0]} if cells else {}
+    for number, row in enumerate(cells, start=2):
+        uuid = row["uuid"].strip()
+        if not uuid:
+            raise ManifestError(f"{table}, row {number}: the column 'uuid' is empty")
+        if (first := seen.setdefault(uuid.casefold(), number)) != number:
+            raise ManifestError(
+                f"{table}, row {number}: the recording {uuid} is listed twice", given=f"first in row {first}"
+            )
+        facts = {columns[key]: clean(value) for key, value in row.items()}
+        cough_detected = _number(facts["cough_detected"] or "0", 1)
+        if cough_detected is None:
+            raise ManifestError(
+                f"{table}, row {number}: the column 'cough_detected' holds no probability", allowed="0 to 1, or nothing"
+            )
+        if cough_detected < MIN_COUGH_DETECTED:
+            left_out.append(uuid)
+            continue
+        labels = {
+            column: None if facts[column] is None else require_label(facts[column], known, table, number, column)
+            for column, known in (("status", STATUSES), ("gender", SEXES))
+        }
+        labels["sex"] = labels.pop("gender")
+        rows[uuid] = {"sound": "cough", **labels, "cough_detected": cough_detected, **describe(facts)}
+    return rows, left_out
+
+
+def match_files(uuids: Sequence[str], stems: Mapping[str, Path]) -> dict[str, str]:
+    """File of each recording, by name as the files' names are: its own, else the one that lacks its last character."""
+    found = {uuid: fold_name(uuid) for uuid in uuids if fold_name(uuid) in stems}
+    taken = set(found.values())
+    shortened = {uuid: fold_name(uuid)[:-1] for uuid in uuids if uuid not in found}
+    claims = Counter(shortened.values())
+    found.update(
+        (uuid, stem) for uuid, stem in shortened.items() if stem in stems and stem not in taken and claims[stem] == 1
+    )
+    return found
+
+
+def describe(facts: Mapping[str, str | None]) -> dict[str, str | int | None]:
+    """What a row says of the person, and what most of the experts who listened say of the cough."""
+    heard = [name for name in FINDINGS if _FLAGS.get((agree(facts, name) or "").casefold())]
+    nothing = _FLAGS.get((agree(facts, "nothing") or "").casefold())
+    age = _number(facts.get("age"), 120)
+    described: dict[str, str | int | None] = {
+        "age": None if age is None else round(age),
+        "respiratory_condition": _FLAGS.get((facts.get("respiratory_condition") or "").casefold()),
+        "fever_muscle_pain": _FLAGS.get((facts.get("fever_muscle_pain") or "").casefold()),
+        "findings": ", ".join(heard) or ("none" if nothing else None),
+    }
+    for column, name in _JUDGED.items():
+        answer = agree(facts, name)
+        described[column] = None if answer in (None, "unknown") else _SPELLED.get(answer, answer.replace("_", " "))
+    return described
+
+
+def agree(facts: Mapping[str, str | None], name: str) -> str | None:
+    """What most experts answered; None where none did, or as many answered otherwise."""
+    answers = [answer for expert in EXPERTS if (answer := facts.get(f"{name}_{expert}")) is not None]
+    first, *others = Counter(answers).most_common(2) if answers else [(None, 0)]
+    return None if others and others[0][1] == first[1] else first[0]
+
+
+def _number(text: str | None, maximum: float) -> float | None:
+    """None where the text is no number from 0 to the maximum."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if 0 <= number <= maximum else None
+
+
+readers.register(DATASET, CoughVIDReader())
