@@ -8,6 +8,9 @@ from acula_edge.doctor import list_registered
 from acula_edge.errors import RecipeError, did_you_mean
 from acula_edge.recipe import Recipe
 
+GROUPS = ("all", "published")
+"""Words that stand for several tasks (:func:`acula_edge.probe.tasks.resolve_tasks`)."""
+
 
 def check_names(recipe: Recipe) -> dict[str, str]:
     """Look up every name that a recipe uses: encoder, student, objectives, readers, writer, tasks, calibration.
@@ -49,8 +52,9 @@ def _used(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
     for name, source in recipe.data.sources.items():
         yield f"data.sources.{name}.reader", "readers", source.reader or name
     yield "reports.writer", "writers", recipe.reports.writer
-    wanted = (task for task in recipe.verify.tasks if task != "all" and not set(task) & set("*?["))
+    wanted = [task for task in recipe.verify.tasks if task not in GROUPS and not set(task) & set("*?[")]
     yield from _each("verify.tasks", "tasks", wanted)
+    yield from _each("verify.gate.require_tasks", "tasks", recipe.verify.gate.require_tasks)
 
 
 def _each(key: str, kind: str, names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
