@@ -43,6 +43,16 @@ COMPARISON = mapping(
     delta=NUMBER, ci95=maybe(INTERVAL), p_noninferiority=maybe(NUMBER), margin=POSITIVE, verdict=VERDICT
 )
 PAIRS = ("int8_vs_student", "int8_vs_teacher")
+SUBGROUP = mapping(
+    column=TEXT,
+    group=TEXT,
+    n_test=COUNT,
+    n_subjects=COUNT,
+    float_student=NUMBER,
+    int8=NUMBER,
+    int8_vs_student=mapping(delta=NUMBER, ci95=maybe(INTERVAL)),
+)
+SUBGROUPS_TOO_SMALL = mapping(column=TEXT, groups=COUNT, n_test=COUNT, n_subjects=COUNT)
 
 CUTOFFS = ("recall_at_1", "recall_at_5", "recall_at_10")
 RECALLS = mapping(**dict.fromkeys(CUTOFFS, {"type": "number", "minimum": 0, "maximum": 1}))
@@ -65,6 +75,10 @@ VERIFY = mapping(
             int8=ROW,
             int8_vs_student=COMPARISON,
             int8_vs_teacher=COMPARISON,
+            ece_change=maybe(NUMBER),
+            subgroups=listing(SUBGROUP),
+            subgroups_too_small=listing(SUBGROUPS_TOO_SMALL),
+            subgroup_comparisons=COUNT,
         ),
         least=1,
     ),

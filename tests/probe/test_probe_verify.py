@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.heads import fit_probes
 from acula_edge.probe.scores import write_scores
@@ -76,6 +77,26 @@ TASK = {
     ),  # fmt: skip
 }
 COUNTS = dict.fromkeys(("n_positive", "n_negative", "n_positive_subjects", "n_negative_subjects"), (int,))
+MANY_COUNTS = {"n_per_class": (dict,), "n_subjects_per_class": (dict,)}
+MANY_ROW = {
+    **ROW,
+    "per_subject": (dict,),
+    "per_class": (dict,),
+    **dict.fromkeys(("sensitivity_at_95_specificity", "threshold", "sensitivity", "specificity"), (type(None),)),
+    "ece": NUMBER,
+}
+ROWS = {"binary": AUROC_ROW, "multiclass": MANY_ROW, "regression": ROW}
+COUNTS_OF = {"binary": COUNTS, "multiclass": MANY_COUNTS, "regression": {}}
+SUBGROUP = {
+    "column": TEXT,
+    "group": TEXT,
+    "n_test": (int,),
+    "n_subjects": (int,),
+    "float_student": NUMBER_OR_NULL,
+    "int8": NUMBER_OR_NULL,
+    "int8_vs_student": (dict, type(None)),
+}
+SUBGROUPS_TOO_SMALL = {"column": TEXT, "groups": (int,), "n_test": (int,), "n_subjects": (int,)}
 VERDICTS = {"identical", "non-inferior", "inconclusive", "inferior"}
 
 
@@ -90,9 +111,8 @@ def assert_schema(report: dict[str, Any]) -> None:
     assert report["schema"] == SCHEMA
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     for task in report["tasks"]:
-        binary = task["kind"] == "binary"
-        assert_shape(task, TASK | (COUNTS if binary else {}))
-        row_shape = AUROC_ROW if binary else ROW
+        assert_shape(task, TASK | COUNTS_OF[task["kind"]])
+        row_shape = ROWS[task["kind"]]
         for model in ("float_teacher", "float_student", "int8"):
             if task[model] is not None:
                 assert_shape(task[model], row_shape)
@@ -100,6 +120,10 @@ def assert_schema(report: dict[str, Any]) -> None:
             if task[pair] is not None:
                 assert_shape(task[pair], COMPARISON)
                 assert task[pair]["verdict"] in VERDICTS
+        for group in task["subgroups"]:
+            assert_shape(group, SUBGROUP)
+        for groups in task["subgroups_too_small"]:
+            assert_shape(groups, SUBGROUPS_TOO_SMALL)
         if task["retrained_probe"] is not None:
             assert_shape(
                 task["retrained_probe"], {"float_student": (dict,), "int8": (dict,), "int8_vs_student": (dict,)}
@@ -245,6 +269,42 @@ def test_a_handful_of_test_subjects(study, subjects: int) -> None:
     for task in report["tasks"]:
         assert task["int8_vs_student"]["verdict"] in {"inconclusive", "identical"}
         assert task["int8_vs_student"]["verdict"] == "identical" or task["int8_vs_student"]["reason"]
+
+
+def test_more_than_two_classes_with_subgroups() -> None:
+    """From embeddings and metadata to values per class, flips of the most probable class, and groups."""
+    recordings = [
+        Recording(
+            f"{split}-{patient}-{take}", "", f"{split}-{patient}", "respiratory_tr", 4000, 8.0, "", split, "",
+            {"severity": f"COPD{patient % 5}", "sex": "Male" if patient % 3 else "Female", "channel": take},
+        )
+        for split in ("train", "test") for patient in range(60) for take in range(2)
+    ]  # fmt: skip
+    rng = np.random.default_rng(0)
+    grades = np.array([int(str(recording.metadata["severity"])[-1]) for recording in recordings])
+    student = rng.normal(size=(len(recordings), 12)) + 2.0 * np.eye(12)[grades]
+    embeddings = {"float_student": student, "int8": student + 0.05 * rng.normal(size=student.shape)}
+    probes = {model: fit_probes(values, recordings, [tasks["T11"]]) for model, values in embeddings.items()}
+    config = replace(CONFIG, min_subgroup_subjects=8)
+    report = verify_embeddings(embeddings, probes, recordings, [tasks["T11"]], config)
+    assert_schema(report)
+    (task,) = report["tasks"]
+    assert task["n_per_class"] == {f"COPD{grade}": 24 for grade in range(5)}
+    assert task["n_subjects_per_class"] == {f"COPD{grade}": 12 for grade in range(5)}
+    for model in ("float_student", "int8"):
+        assert task[model]["value"] == pytest.approx(np.mean(list(task[model]["per_class"].values())))
+        assert set(task[model]["per_class"]) == set(task["labels"])
+    (item,), _ = score_tasks(embeddings, probes, recordings, [tasks["T11"]])
+    chosen = {model: item.scores[model].argmax(axis=1) for model in embeddings}
+    assert task["flips"] == report["summary"]["flips"] == (chosen["int8"] != chosen["float_student"]).sum()
+    assert task["ece_change"] == pytest.approx(task["int8"]["ece"] - task["float_student"]["ece"])
+    assert [(row["column"], row["group"]) for row in task["subgroups"]] == [
+        ("channel", "0"), ("channel", "1"), ("sex", "Male"),
+    ]  # fmt: skip
+    assert task["subgroups_too_small"] == [{"column": "sex", "groups": 1, "n_test": 40, "n_subjects": 20}]
+    mean = report["summary"]["mean_delta"]["int8_vs_student"]
+    assert mean["tasks"] == 1 and mean["delta"] == pytest.approx(task["int8_vs_student"]["delta"])
+    assert mean["ci95"][0] < mean["delta"] < mean["ci95"][1]
 
 
 def test_only_a_float_student(study) -> None:
