@@ -12,8 +12,9 @@ Every simulated study has subjects with 1-4 recordings, a quarter of them positi
 Columns: the test as used (its variance is that of a loss of the margin, by exponential tilting, with one unseen
 subject per class); the clustered DeLong test with the observed variance; and DeLong with recordings counted as persons,
 as ROC libraries do. `power` is how often the test as used passes a model without loss and with noise of 1 % of the
-scores' spread; `drop of 0.03` how often it passes a model that loses three times the margin. For MAE the errors of INT8
-are on average 2 % larger.
+scores' spread; `drop of 0.03` how often it passes a model that loses three times the margin. With four classes the
+mean over "this class or another" loses the margin, by noise that scores of a recording partly share. For MAE the errors
+of INT8 are on average 2 % larger.
 """
 
 from __future__ import annotations
@@ -24,13 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from acula_edge.probe.statistics.areas import Areas
 from acula_edge.probe.statistics.delong import clustered_auroc
+from acula_edge.probe.statistics.macro import macro_auroc
 from acula_edge.probe.statistics.noninferiority import MIN_SUBJECTS, auroc_p_values, compare_mae
 
 Array = NDArray[np.float64]
 
 MARGIN, ALPHA, PREVALENCE = 0.01, 0.05, 0.25
 BY_SUBJECT = 0.6  # share of a score's variance, and of the noise's, that a subject's recordings have in common
+CLASSES = 4
 WAYS = ("noise", "mixed", "failures")
 DIFFERENCE = np.array([1.0, -1.0])
 
@@ -69,14 +73,36 @@ def passes(rng: np.random.Generator, subjects: int, area: float, loss: float, wa
     """Whether a study calls INT8 non-inferior: as used, with the observed variance, with recordings as persons."""
     labels, scores, subject = study(rng, subjects, area, loss, way)
     areas = clustered_auroc(labels, scores, subject.astype(str))
-    used = areas.contrast(DIFFERENCE)
     naive = clustered_auroc(labels, scores, np.arange(len(labels)).astype(str)).contrast(DIFFERENCE)
-    enough = min(areas.n_positive_subjects, areas.n_negative_subjects) >= MIN_SUBJECTS
     limit = stats.norm.ppf(1 - ALPHA)
     observed, unclustered = (
-        bool(contrast.estimate + MARGIN > limit * np.sqrt(contrast.variance)) for contrast in (used, naive)
+        bool(contrast.estimate + MARGIN > limit * np.sqrt(contrast.variance))
+        for contrast in (areas.contrast(DIFFERENCE), naive)
     )
-    return enough and auroc_p_values(used, MARGIN)[0] < ALPHA, observed, unclustered
+    return passes_as_used(areas), observed, unclustered
+
+
+def passes_as_used(areas: Areas) -> bool:
+    """Whether the first model is called non-inferior to the second."""
+    enough = min(areas.n_positive_subjects, areas.n_negative_subjects) >= MIN_SUBJECTS
+    return enough and auroc_p_values(areas.contrast(DIFFERENCE), MARGIN)[0] < ALPHA
+
+
+def passes_macro(rng: np.random.Generator, subjects: int, area: float, loss: float) -> bool:
+    """Whether a study with four equally common classes calls INT8 non-inferior in the mean AUROC over classes.
+
+    Every class's scores are those of :func:`study` with noise; half of the noise's variance is common to the classes.
+    """
+    subject = np.repeat(np.arange(subjects), rng.integers(1, 5, subjects))
+    label = subject % CLASSES
+    distance = np.sqrt(2) * stats.norm.ppf(area)
+    variance = float((stats.norm.ppf(area) / stats.norm.ppf(area - loss)) ** 2 - 1) if loss else 1e-4
+    common = draw(rng, subject, variance / 2)
+    scores = np.empty((len(subject), CLASSES, 2))
+    for number in range(CLASSES):
+        scores[:, number, 1] = distance * (label == number) + draw(rng, subject, 1.0)
+        scores[:, number, 0] = scores[:, number, 1] + common + draw(rng, subject, variance / 2)
+    return passes_as_used(macro_auroc(label.astype(float), scores, subject.astype(str)))
 
 
 def passes_mae(rng: np.random.Generator, subjects: int, loss: float) -> bool:
@@ -110,6 +136,18 @@ def main() -> None:
                 missed = np.mean([passes(rng, subjects, area, 0.03, way)[0] for _ in range(arguments.studies // 4)])
                 cells = " | ".join(f"{value:.3f}" for value in (*level, power, missed))
                 print(f"| {area} | {way} | {subjects} | {cells} |", flush=True)
+    print("\n| four classes, float AUROC | subjects | as used | power | drop of 0.03 |\n|---|---|---|---|---|")
+    for area in (0.85, 0.97):
+        for subjects in arguments.subjects:
+            cells = " | ".join(
+                f"{np.mean([passes_macro(rng, subjects, area, loss) for _ in range(count)]):.3f}"
+                for loss, count in (
+                    (MARGIN, arguments.studies),
+                    (0.0, arguments.studies // 4),
+                    (0.03, arguments.studies // 4),
+                )
+            )
+            print(f"| {area} | {subjects} | {cells} |", flush=True)
     print("\n| MAE | subjects | as used | power |\n|---|---|---|---|")
     for subjects in arguments.subjects:
         level = np.mean([passes_mae(rng, subjects, 0.02) for _ in range(arguments.studies)])
