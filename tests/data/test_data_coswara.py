@@ -142,7 +142,6 @@ def test_each_task_has_its_own_partition(release: Path, published: PublishedSpli
             answered.append((row[0], classes.index(answer[0]) >= len(classes) // 2))
     labels = [label for _, label in answered]
     rest, test = train_test_split(range(len(answered)), test_size=0.2, random_state=1337, stratify=labels)
-    rest = sorted(rest)
     train, val = train_test_split(rest, test_size=0.2, random_state=1337, stratify=[labels[n] for n in rest])
     expected = {
         f"coswara/{answered[n][0]}_cough-shallow": side

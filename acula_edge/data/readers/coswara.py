@@ -128,16 +128,16 @@ class CoswaraReader(Reader):
     ) -> PublishedSplit | None:
         """Per task: a fifth of the users with an answer is test, a fifth of the others validation; scikit-learn.
 
-        Stratified by the task's label, seed 1337, in the order of ``combined_data.csv`` both times. No source at hand
-        states that order, and the table of the release has grown over time, so the partition is of the published kind
-        and size, but not known to be the published one.
+        Stratified by the task's label, seed 1337: first in the order of ``combined_data.csv``, then in the order in
+        which the first draw leaves the others. The table of the release has grown over time, and nothing here says
+        which of its states the published figures rest on, so the partition is not known to be the published one.
         """
         users = [user for user in read_users(root.absolute()) if not user.reason]
         splits: dict[str, dict[str, str]] = {}
         present = {recording.subject: recording.key for recording in recordings}
         for task, (column, classes) in TASKS.items():
             labels = {u.id: classes[u.metadata[column]] for u in users if u.metadata[column] in classes}
-            side_of = _deal(labels)
+            side_of = divide(list(labels), list(labels.values()), seed=1337, test=0.2, val=0.2)
             if side_of is None:
                 return None
             for user, side in side_of.items():
@@ -240,16 +240,6 @@ def _objection(user: str, modality: str, qualities: Mapping[str, str]) -> str:
     if user not in qualities:
         return f"{modality} has no annotation"
     return f"{modality} is annotated as bad" if qualities[user] == BAD else ""
-
-
-def _deal(labels: Mapping[str, str]) -> dict[str, str] | None:
-    """Sides of the users; those that are not tested are back in order when validation is drawn from them."""
-    tested = divide(list(labels), list(labels.values()), seed=1337, test=0.2, val=0)
-    if tested is None:
-        return None
-    rest = [user for user in labels if tested[user] != "test"]
-    validated = divide(rest, [labels[user] for user in rest], seed=1337, test=0, val=0.2)
-    return None if validated is None else {**tested, **validated}
 
 
 def _ticked(row: Mapping[str, str], columns: Mapping[str, str]) -> str | None:
