@@ -13,7 +13,7 @@ STUDIES = 400
 
 
 def p_values(rng: np.random.Generator, subjects: int, loss: float) -> tuple[float, float]:
-    """Of non-inferiority and of inferiority, in a study with 1-4 recordings per subject, in which noise lowers a binormal AUROC by `loss`."""
+    """Of non-inferiority and inferiority; noise lowers a binormal AUROC by `loss`, 1-4 recordings per subject."""
     subject = np.repeat(np.arange(subjects), rng.integers(1, 5, subjects))
     labels = (subject % 4 == 0).astype(float)
 

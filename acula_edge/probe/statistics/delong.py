@@ -141,6 +141,14 @@ class ClusteredAuroc:
             ),
         )
 
+    def least_unseen(self, weights: Array) -> tuple[float, float]:
+        """What an unseen subject with positive (negative) recordings is at least assumed to contribute to a loss."""
+        used = weights != 0
+        return (
+            _least_unseen(self.positive_imperfect[:, used], self.n_positive_subjects),
+            _least_unseen(self.negative_imperfect[:, used], self.n_negative_subjects),
+        )
+
     def _scales(self) -> tuple[float, float, float]:
         def scale(count: int) -> float:
             return count / (count - 1) if count > 1 else 1.0
@@ -187,8 +195,12 @@ def clustered_auroc(labels: Array, scores: Array, subjects: NDArray[np.str_]) ->
 
 def _unseen(contributions: Array, imperfect: NDArray[np.bool_], n_subjects: int) -> float:
     """What one subject that was not met might contribute to a loss."""
+    return max(UNSEEN_SHARE * float(np.abs(contributions).max()), _least_unseen(imperfect, n_subjects))
+
+
+def _least_unseen(imperfect: NDArray[np.bool_], n_subjects: int) -> float:
     share = max(int(imperfect.any(axis=1).sum()), 1) / n_subjects
-    return max(UNSEEN_SHARE * float(np.abs(contributions).max()), min(UNSEEN_SHIFT / share, MAX_SHIFT) / n_subjects)
+    return min(UNSEEN_SHIFT / share, MAX_SHIFT) / n_subjects
 
 
 def _with_unseen(contributions: Array, loss: float) -> Array:

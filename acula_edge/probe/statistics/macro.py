@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.errors import InputError
-from acula_edge.probe.statistics.delong import ClusteredAuroc, Contrast, clustered_auroc
+from acula_edge.probe.statistics.delong import UNSEEN_SHARE, ClusteredAuroc, Contrast, clustered_auroc
 from acula_edge.probe.statistics.roc import weighted_auroc
 
 Array = NDArray[np.float64]
@@ -54,23 +54,34 @@ class MacroAuroc:
     def contrast(self, weights: Array) -> Contrast:
         """The combination `weights` [K] of the mean AUROCs.
 
-        What an unseen subject might do is assumed to hit all classes in the same direction, and the degrees of
-        freedom are those of the class that has the fewest: both on the safe side. Every subject takes part in each
-        class's AUROC, so the contributions are one group of all subjects and the unseen one.
+        One unseen subject per class is assumed, as with two classes. The degrees of freedom are those of the class that
+        has the fewest, which is on the safe side. Every subject takes part in each class's AUROC, so the contributions
+        are one group of all subjects and the unseen ones.
         """
         parts = [areas.contrast(weights) for areas in self.classes]
         influence: Array = np.mean([part.influence for part in parts], axis=0)
         variance = float(influence @ influence)
-        unseen = float(np.mean([np.sqrt(max(part.guarded_variance - part.variance, 0.0)) for part in parts]))
-        extended = np.append(influence, -unseen)
+        unseen = self._unseen(weights)
+        extended = np.concatenate([influence, -unseen])
         return Contrast(
             estimate=float(np.mean([part.estimate for part in parts])),
             variance=variance,
-            guarded_variance=variance + unseen**2,
+            guarded_variance=variance + float(unseen @ unseen),
             degrees=min(part.degrees for part in parts),
             influence=influence,
             contributions=(extended - extended.mean(),),
         )
+
+    def _unseen(self, weights: Array) -> Array:
+        """What an unseen subject of each class [C] might contribute to a loss, through all classes' AUROCs."""
+        contributions: Array = np.mean(
+            [(areas.positive_raw + areas.negative_raw) @ weights for areas in self.classes], axis=0
+        )
+        seen = np.array([np.abs(contributions[areas.has_positive]).max() for areas in self.classes])
+        positive, negative = np.array([areas.least_unseen(weights) for areas in self.classes]).T
+        least = (positive + negative.sum() - negative) / len(self.classes)
+        result: Array = np.maximum(UNSEEN_SHARE * seen, least)
+        return result
 
 
 def macro_auroc(labels: Array, probabilities: Array, subjects: NDArray[np.str_]) -> MacroAuroc:
