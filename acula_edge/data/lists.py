@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from acula_edge.data.reader import clean
 from acula_edge.errors import ManifestError
 
-_MAGIC = b"\x93NUMPY"
+# What the pickle of an array names; see :class:`_TextUnpickler`.
+_SHELL = frozenset({("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
 
 
 def read_lists(root: Path, files: Mapping[str, str]) -> dict[str, tuple[str, str]] | None:
@@ -56,25 +59,28 @@ def fold_name(text: str) -> str:
 
 
 def load_names(path: Path) -> list[str]:
-    """Texts of an array [N] or [N, 1]; never unpickles.
+    """Texts of an array [N] or [N, 1].
+
+    Lists that pandas wrote hold Python objects, which only a pickle can store. It is read without NumPy's classes or
+    any other, so that nothing in the file can run.
 
     Raises:
         ManifestError: it cannot be read, or holds something else.
     """
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
         with open(path, "rb") as file:
-            pickled = file.read(len(_MAGIC)) == _MAGIC and "pickle" in str(error)
+            array = _load_objects(file) if _pass_header(file).hasobject else np.load(path, allow_pickle=False)
+    except pickle.UnpicklingError as error:
         raise ManifestError(
-            f"the list {path} holds pickled objects, which are not loaded, since they could run code"
-            if pickled
-            else f"the list {path} cannot be read",
+            f"the list {path} holds pickled objects that are no texts; they are not loaded, since they could run code",
+            given=str(error),
             allowed="an array of text",
             remedy=f"if you trust its source, convert it once: python -c \"import numpy as np; f = '{path}'; "
-            'np.save(f, np.load(f, allow_pickle=True).astype(str))"'
-            if pickled
-            else "copy it again from its source",
+            'np.save(f, np.load(f, allow_pickle=True).astype(str))"',
+        ) from error
+    except (OSError, ValueError, EOFError) as error:
+        raise ManifestError(
+            f"the list {path} cannot be read", allowed="an array of text", remedy="copy it again from its source"
         ) from error
     if (
         not isinstance(array, np.ndarray)
@@ -83,3 +89,46 @@ def load_names(path: Path) -> list[str]:
     ):
         raise ManifestError(f"{path} is no list of texts", allowed="an array of text, [N] or [N, 1]")
     return [str(text) for text in array.ravel()]
+
+
+class _Inert:
+    """Stands for an array, or its type, while a pickle is read: keeps what it would be filled with."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.state: object = arguments
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
+
+
+class _TextUnpickler(pickle.Unpickler):
+    """Reads plain values and the shell that NumPy puts around them; makes nothing else, and calls nothing."""
+
+    def find_class(self, module: str, name: str) -> type[_Inert]:
+        """See :class:`pickle.Unpickler`."""
+        if (module.replace("._core.", ".core."), name) not in _SHELL:
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
+        return _Inert
+
+
+def _pass_header(file: BinaryIO) -> np.dtype:
+    """Type of an array's elements; the file is left where they begin."""
+    version = np.lib.format.read_magic(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read_header(file)[2]
+
+
+def _load_objects(file: BinaryIO) -> np.ndarray:
+    """Texts [...] of the pickle that follows an array's header; missing ones are ``nan``.
+
+    Raises:
+        UnpicklingError: it holds something else.
+    """
+    try:
+        shell = _TextUnpickler(file).load()
+        _, shape, _, _, values = shell.state
+        if not all(isinstance(value, str) or value != value for value in values):
+            raise pickle.UnpicklingError("some are no texts")
+        return np.array([str(value) for value in values], dtype=str).reshape(shape)
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise pickle.UnpicklingError(type(error).__name__) from error

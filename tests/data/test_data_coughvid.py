@@ -169,6 +169,13 @@ def test_lists_may_lie_elsewhere(copy: Path, folder: str) -> None:
     assert published(copy) == before
 
 
+def test_lists_as_pandas_writes_them_are_followed(copy: Path) -> None:
+    before = published(copy)
+    for file in LISTS.values():
+        np.save(copy / file, np.load(copy / file).astype(object), allow_pickle=True)
+    assert published(copy) == before
+
+
 def test_the_rule_behind_the_lists_tests_men_and_women(copy: Path, found: ReadResult) -> None:
     for file in LISTS.values():
         (copy / file).unlink()
@@ -266,10 +273,6 @@ def test_lists_that_contradict_the_table_are_errors(copy: Path) -> None:
         np.save(file, wrong)
         with pytest.raises(ManifestError, match=message):
             READER.published(copy, recordings, {})
-    np.save(file, names.astype(object), allow_pickle=True)
-    with pytest.raises(ManifestError, match="pickled objects") as error:
-        READER.published(copy, recordings, {})
-    assert "allow_pickle=True" in str(error.value)
     file.unlink()
     with pytest.raises(ManifestError, match="lacks others"):
         READER.published(copy, recordings, {})
