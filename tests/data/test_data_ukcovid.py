@@ -99,7 +99,7 @@ def test_every_participant_has_an_exhalation_and_a_cough(release: Path, found: R
         assert recording.metadata["covid_test_result"] == known and recording.stratum == (known or "unlabelled")
     assert {r.sample_rate_hz for r in found.recordings if r.metadata["sound"] == "cough"} == {16000}
     assert sum(recording.path.endswith(".WAV") for recording in found.recordings) == 1
-    assert found.warnings == []  # no source states the totals of the release
+    assert found.warnings == []  # no source states how many recordings the release has
 
 
 def test_what_participants_report_is_carried(copy: Path) -> None:

@@ -147,8 +147,8 @@ class ICBHIReader(Reader):
         """The challenge's list; a fifth of its training recordings of COPD and healthy persons are validation.
 
         They are drawn by scikit-learn, stratified by those two, seed 1337, in the list's order. The published figures
-        rest on the order of a folder's listing, which nothing records, so their validation recordings may be others;
-        how many there are, and the test set, are the same.
+        rest on the order of a folder's listing, which the release does not record, so their validation recordings may
+        be others; how many there are, and the test set, are the same.
         """
         root = root.absolute()
         diagnoses = read_diagnoses(root)

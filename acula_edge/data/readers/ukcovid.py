@@ -85,6 +85,7 @@ class UKCovidReader(Reader):
             "train_test_splits.csv (optional)",
             "<exhalation|cough>_<training|val|testing>_files_downsample.npy (optional)",
         ),
+        subjects=72_999,
     )
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
