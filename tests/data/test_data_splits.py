@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acula_edge.data.manifest import Recording
 from acula_edge.data.leaks import find_leaks
+from acula_edge.data.manifest import Recording
 from acula_edge.data.splits import assign_splits, deal_persons
 from acula_edge.errors import ManifestError
 from acula_edge.recipe import SplitConfig
