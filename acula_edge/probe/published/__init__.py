@@ -199,7 +199,10 @@ def _probabilities(weights: Array, features: Array) -> Array:
 
 
 def _best_epoch(errors: NDArray[Any], looked: NDArray[np.bool_], patience: int | None) -> int:
-    """The looked-at epoch, counted from 1, with the least validation error [E] before training stops."""
+    """The looked-at epoch, counted from 1, with the least validation error [E] before training stops.
+
+    `patience` counts every epoch, as in the published script: there only the checkpoint waits for a look.
+    """
     stop = stopping_epoch(errors, patience)
     candidates = np.flatnonzero(looked[:stop])
     return int(candidates[errors[candidates].argmin()]) + 1 if len(candidates) else stop
