@@ -57,7 +57,7 @@ class PublishedSplit:
     Attributes:
         splits: ``Recording.key`` -> {task id, or ``"*"`` for every task: split}; recordings that are not named take
             no part.
-        source: where it comes from, one phrase ("official challenge split", "rule of SPEC section 2.3").
+        source: where it comes from, one phrase ("official challenge split", "published rule: ...").
         exact: whether it is the source's own list, or reproduces it; False where a rule of the same kind stands in.
         by_person: whether the source means to divide persons, and the partition is the same for all tasks; the clean
             rule then keeps its test set.

@@ -22,7 +22,7 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
                         subgroups_too_small [{column, groups, n_test, n_subjects}], subgroup_comparisons } ]
     summary         {tasks_evaluated [id], tasks_missing [{id, reason}],
                      means {model: mean AUROC}, means_by_set {real, phantom: {model: mean AUROC, tasks}},
-                     mean_delta {pair: {delta, ci95, tasks}},  mean_relative_mae_change {pair: number},
+                     mean_delta {pair: {delta, ci95, tasks, left_out [id]}},  mean_relative_mae_change {pair: number},
                      verdicts_holm {pair: {id: {p_adjusted, verdict}}}, flips, flip_rate}
     parity          {int8_vs_student {cosine_mean, ...}, ...}   (quantize.parity.compare_rows)
     gate            {passed, criteria, reasons, decided_by}
@@ -42,6 +42,8 @@ Layout (schema ``acula-edge/verify/1``; null where a number does not exist, neve
 
 ``undetectable_failure_share``: a gross failure of INT8 on fewer than this share of people may, with a chance of more
 than 5 %, not occur among the test subjects at all; no statistic of this file can see it.
+``left_out``: tasks with a single subject in a class, of whose difference no variance can be estimated; they are not
+part of the mean difference, but of everything else.
 ``published_probe``: the published protocol's figure, each model's probe trained on its own embeddings; for comparison
 with published figures, no verdict rests on it (null for a task without such a protocol; ``reason`` where it could not
 be trained).
@@ -168,9 +170,12 @@ def score_tasks(
 def _summarize(results: Sequence[TaskResult], missing: list[dict[str, str]], config: VerifyConfig) -> dict[str, Any]:
     mean_delta, relative = {}, {}
     for pair in PAIRS:
-        differences = {r.facts["id"]: r.differences[pair] for r in results if pair in r.differences}
+        known = [r for r in results if pair in r.differences]
+        testable = [r for r in known if r.comparisons[pair].bound is not None]
+        differences = {r.facts["id"]: r.differences[pair] for r in testable}
         delta, interval = mean_difference(differences) if differences else (None, None)
-        mean_delta[pair] = {"delta": delta, "ci95": interval, "tasks": len(differences)}
+        left_out = [r.facts["id"] for r in known if r not in testable]
+        mean_delta[pair] = {"delta": delta, "ci95": interval, "tasks": len(differences), "left_out": left_out}
         changes = [
             r.comparisons[pair].delta / r.facts[PAIRS[pair][1]]["value"]
             for r in results

@@ -146,4 +146,17 @@ def test_mean_difference_does_not_count_the_same_persons_twice() -> None:
     assert alone is not None and same is not None and others is not None
     assert delta == pytest.approx(-0.004)
     assert same == pytest.approx(alone)
-    assert others[1] - others[0] == pytest.approx((alone[1] - alone[0]) / np.sqrt(2))
+    narrower = stats.t.ppf(0.975, 80) / stats.t.ppf(0.975, 40) / np.sqrt(2)
+    assert others[1] - others[0] == pytest.approx((alone[1] - alone[0]) * narrower)
+
+
+def test_a_task_with_few_degrees_of_freedom_weighs_by_its_variance() -> None:
+    """One that hardly varies must not widen the interval of the mean as if all rested on it."""
+    rng = np.random.default_rng(0)
+    wide, narrow = rng.normal(0, 0.01, 50), np.full(3, 1e-5)
+    large = Contrast(0.0, float(wide @ wide), float(wide @ wide), 40.0, wide)
+    small = Contrast(0.0, float(narrow @ narrow), float(narrow @ narrow), 1.0, narrow)
+    people = [f"s{i}" for i in range(50)]
+    _, interval = mean_difference({"A": TaskDifference(large, people), "B": TaskDifference(small, ["u", "v", "w"])})
+    assert interval is not None
+    assert interval[1] == pytest.approx(stats.t.ppf(0.975, 40) * np.sqrt(large.variance) / 2, rel=1e-3)

@@ -234,7 +234,7 @@ def test_identical_models(study) -> None:
         assert task["float_teacher"] is None and task["int8_vs_teacher"] is None
         assert task["retrained_probe"]["int8_vs_student"]["verdict"] == "identical"
     summary = report["summary"]
-    assert summary["mean_delta"]["int8_vs_student"] == {"delta": 0, "ci95": [0, 0], "tasks": 2}
+    assert summary["mean_delta"]["int8_vs_student"] == {"delta": 0, "ci95": [0, 0], "tasks": 2, "left_out": []}
     assert summary["means"]["float_teacher"] is None and summary["flip_rate"] == 0
     assert summary["verdicts_holm"]["int8_vs_student"]["P1"] == {"p_adjusted": 0, "verdict": "identical"}
     assert report["parity"]["int8_vs_student"]["cosine_mean"] == 1
@@ -316,7 +316,12 @@ def test_only_a_float_student(study) -> None:
         CONFIG,
     )
     assert_schema(report)
-    assert report["summary"]["mean_delta"]["int8_vs_student"] == {"delta": None, "ci95": None, "tasks": 0}
+    assert report["summary"]["mean_delta"]["int8_vs_student"] == {
+        "delta": None,
+        "ci95": None,
+        "tasks": 0,
+        "left_out": [],
+    }
     assert report["parity"] == {} and not report["gate"]["passed"]
 
 

@@ -121,7 +121,7 @@ class CirCorReader(Reader):
             return None
         return PublishedSplit(
             splits={r.key: {"*": side_of[r.recording.partition("_")[0]]} for r in recordings},
-            source="rule of SPEC section 2.4 (assumed): 60, 20 and 20 % of the patient ids, by murmur, seed 42",
+            source="assumed rule: 60, 20 and 20 % of the patient ids, by murmur, seed 42",
             exact=False,
             by_person=False,
         )

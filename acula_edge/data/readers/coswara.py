@@ -145,7 +145,7 @@ class CoswaraReader(Reader):
                     splits.setdefault(key, {})[task] = side
         return PublishedSplit(
             splits=splits,
-            source="rule of SPEC section 2.3: 20 % of the users, then 20 % of the others, by label, seed 1337",
+            source="published rule: 20 % of the users, then 20 % of the others, by label, seed 1337",
             exact=False,
             by_person=False,
         )

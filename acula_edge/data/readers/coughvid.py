@@ -175,8 +175,7 @@ class CoughVIDReader(Reader):
             side_of.update((uuid, side) for uuid in uuids)
         return PublishedSplit(
             splits={r.key: {"*": side_of[r.recording]} for r in recordings},
-            source="rule of SPEC section 2.5: 1031 of 2468 women and 1924 of 4795 men, seed 0; 25 % of the others, "
-            "seed 100",
+            source="published rule: 1031 of 2468 women and 1924 of 4795 men, seed 0; 25 % of the others, seed 100",
             exact=False,
             by_person=True,
         )

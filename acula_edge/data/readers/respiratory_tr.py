@@ -111,7 +111,7 @@ class RespiratoryTRReader(Reader):
             return None
         return PublishedSplit(
             splits={r.key: {"*": side_of[r.subject.partition("/")[2]]} for r in recordings},
-            source="rule of SPEC section 2.3: 20 % of the patients, then 20 % of the others, seed 1337",
+            source="published rule: 20 % of the patients, then 20 % of the others, seed 1337",
             exact=len(severities) == PATIENTS,
             by_person=True,
         )

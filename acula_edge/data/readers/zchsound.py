@@ -120,7 +120,7 @@ class ZCHSoundReader(Reader):
             side_of.update(sides)
         return PublishedSplit(
             splits={r.key: {"*": side_of[r.recording]} for r in recordings},
-            source="rule of SPEC section 2.4 (assumed): 20 %, then 20 % of the others, by diagnosis, seed 42",
+            source="assumed rule: 20 %, then 20 % of the others, by diagnosis, seed 42",
             exact=False,
             by_person=True,
         )

@@ -33,20 +33,42 @@ def mean_difference(differences: Mapping[str, TaskDifference]) -> tuple[float, I
     """Mean AUROC difference over tasks and its interval.
 
     A subject that takes part in several tasks contributes to all of them at once, so tasks on the same persons are
-    not counted as independent evidence.
+    not counted as independent evidence. Degrees of freedom are Satterthwaite's over groups of tasks that share
+    persons, each group with the least of its tasks'.
 
     Args:
         differences: by task id; subject ids must be unique over data sets.
     """
     count = len(differences)
     estimate = float(np.mean([item.contrast.estimate for item in differences.values()]))
+    parts = [_variance(group, count) for group in _sharing_persons(list(differences.values()))]
+    total = sum(variance for variance, _ in parts)
+    spread = sum(variance**2 / degrees for variance, degrees in parts)
+    degrees = total**2 / spread if spread > 0 else float("inf")
+    half = float(stats.t.ppf(0.975, degrees)) * float(np.sqrt(total))
+    return estimate, (estimate - half, estimate + half)
+
+
+def _variance(group: Sequence[TaskDifference], count: int) -> tuple[float, float]:
+    """What tasks that share persons contribute to the variance of the mean over `count` tasks; degrees of freedom."""
     influence: dict[str, float] = {}
     guard = 0.0
-    for item in differences.values():
+    for item in group:
         guard += (item.contrast.guarded_variance - item.contrast.variance) / count**2
         for subject, value in zip(item.subjects, item.contrast.influence, strict=True):
             influence[subject] = influence.get(subject, 0.0) + float(value) / count
-    error = float(np.sqrt(sum(value**2 for value in influence.values()) + guard))
-    degrees = min(item.contrast.degrees for item in differences.values())
-    half = float(stats.t.ppf(0.975, degrees)) * error
-    return estimate, (estimate - half, estimate + half)
+    return sum(value**2 for value in influence.values()) + guard, min(item.contrast.degrees for item in group)
+
+
+def _sharing_persons(items: Sequence[TaskDifference]) -> list[list[TaskDifference]]:
+    groups: list[tuple[set[str], list[TaskDifference]]] = []
+    for item in items:
+        persons, members = set(item.subjects), [item]
+        apart = []
+        for known, others in groups:
+            if known & persons:
+                persons, members = persons | known, [*others, *members]
+            else:
+                apart.append((known, others))
+        groups = [*apart, (persons, members)]
+    return [members for _, members in groups]
