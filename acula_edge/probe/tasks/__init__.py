@@ -39,7 +39,7 @@ class PublishedProbe:
         batch_size: recordings per step of Adam.
         epochs: of training.
         validate_every: epochs between two looks at the validation set; the first best look is kept.
-        patience: looks without improvement after which training stops; None for never.
+        patience: epochs without improvement of the validation error after which training stops; None for never.
         val_fraction: regression only: share of the other subjects' units that are validation.
         val_unit: regression only: what is drawn for validation.
     """

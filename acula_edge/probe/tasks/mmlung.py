@@ -25,7 +25,7 @@ for sound, *ids in _SOUNDS:
                 unit=unit,
                 evaluation="leave-one-subject-out",
                 window="windows of 5 s, or 20 s (OPERA-CT)",
-                # Validation looks every third epoch; patience counts those looks.
+                # Patience counts epochs; only what is kept waits for every third.
                 published_probe=PublishedProbe(batch_size=64, validate_every=3, patience=5, val_fraction=0.11),
                 published_split=PublishedSplitFacts("one of 40 subjects is held out at a time"),
                 note="with 40 subjects, differences of a few hundredths between encoders are mostly noise",
