@@ -24,6 +24,7 @@ def print_verification(verification: Mapping[str, Any]) -> None:
         note(f"not evaluated: {missing['id']}: {missing['reason']}")
     if verification.get("zero_shot") is not None:
         _print_zero_shot(verification["zero_shot"])
+    print_line()
     gate = verification.get("gate")
     if gate is not None and not any(task.get("int8") for task in verification["tasks"]) and verification["tasks"]:
         print_line("gate: not asked, there is no INT8 model")
@@ -59,6 +60,7 @@ def _print_tasks(tasks: Sequence[Mapping[str, Any]], title: str) -> None:
 
 def _print_zero_shot(zero_shot: Mapping[str, Any]) -> None:
     """Tasks scored from prompts, and which report belongs to a recording."""
+    print_line()
     _print_tasks(zero_shot["tasks"], f"Zero-shot: the text prompts {zero_shot['prompts']!r} instead of a probe")
     for missing in zero_shot["tasks_missing"]:
         note(f"not evaluated zero-shot: {missing['id']}: {missing['reason']}")
@@ -77,6 +79,7 @@ def _print_zero_shot(zero_shot: Mapping[str, Any]) -> None:
         rows.append([*where, "shuffled", *(f"{usual[key]['shuffled']:.3f}" for key in scope["chance"])])
         rows.append([*where, "chance", *(f"{value:.3f}" for value in scope["chance"].values())])
     columns = [key.replace("_", " ") for key in scopes[0]["chance"]]
+    print_line()
     print_table(
         ["data set", "subjects", "recordings", "reports", "model", *columns],
         rows,
