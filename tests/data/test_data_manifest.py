@@ -260,3 +260,15 @@ def test_an_internal_manifest_that_cannot_be_read_is_an_error(tmp_path: Path) ->
     for name in ("gone", "bytes", "."):
         with pytest.raises(ManifestError, match="cannot be read"):
             read_manifest(tmp_path / name)
+
+
+def test_a_subject_id_in_two_data_sets_is_named_with_its_rows(folder: Path) -> None:
+    rows = rows_of(folder)
+    rows[0]["dataset"] = "clinic"
+    rows[1]["dataset"] = rows[2]["dataset"] = "ward"
+    found = read(write_rows(folder / "manifest.csv", rows))
+    (warning,) = found.warnings
+    assert "manifest.csv, line 3 and" in warning and "manifest.csv, line 2" in warning and warning.startswith("1 rows")
+    assert {recording.subject for recording in found.recordings} == {"clinic/1", "ward/1", "ward/2"}
+    rows[0]["dataset"] = "ward"
+    assert read(write_rows(folder / "manifest.csv", rows)).warnings == []

@@ -15,8 +15,8 @@ import soundfile
 from acula_edge import progress
 from acula_edge.audio.decode import read_audio
 from acula_edge.audio.resample import resample
-from acula_edge.data.manifest import read_manifest
-from acula_edge.data.prepare import count, list_recordings, prepare
+from acula_edge.data.manifest import Recording, read_manifest
+from acula_edge.data.prepare import check_recordings, count, list_recordings, prepare
 from acula_edge.errors import ManifestError
 from acula_edge.files import sha256_file
 from acula_edge.frontend.spec import FrontendSpec
@@ -261,3 +261,13 @@ def test_counts_add_up(recipe: Recipe, run: Run) -> None:
     for name in ("recordings", "subjects"):
         assert sum(split[name] for split in splits.values()) == counts[name] == counts["datasets"]["clinic"][name]
     assert counts["set_aside"] == 0 and count([])["recordings"] == 0
+
+
+def test_a_subject_of_two_data_sets_is_refused() -> None:
+    """Readers prefix ids with the data set; one that did not would let splits, dealt per data set, leak."""
+    one = Recording("r1", "/a.wav", "s1", "clinic", RATE, 1.0)
+    other = dataclasses.replace(one, recording="r2", path="/b.wav", dataset="ward")
+    with pytest.raises(ManifestError, match="the subject id s1 is there in two data sets") as caught:
+        check_recordings([one, other])
+    assert "clinic/r1" in str(caught.value) and "/b.wav" in str(caught.value)
+    check_recordings([one, dataclasses.replace(other, subject="s2")])

@@ -40,10 +40,15 @@ class ManifestReader(Reader):
         result = ReadResult()
         row_of_id: dict[str, str] = {}
         row_of_path: dict[str, str] = {}
+        first_of_subject: dict[str, tuple[str, str]] = {}
+        shared: list[str] = []
         missing = 0
         for where, row in read_rows(file):
             path, subject = _text(row, "path", where), _text(row, "subject", where)
             dataset = _text(row, "dataset", where, default)
+            known, first = first_of_subject.setdefault(subject, (dataset, where))
+            if known != dataset:
+                shared.append(f"{where} and {first}")
             audio = Path(os.path.normpath(file.absolute().parent / path))
             name = _text(row, "recording", where, re.sub(r"[^\w.-]+", "_", os.path.splitext(Path(path))[0]).strip("_"))
             key = f"{dataset}/{name}"
@@ -71,6 +76,11 @@ class ManifestReader(Reader):
                     stratum=_text(row, "stratum", where, ""),
                     metadata=_metadata(row, where),
                 )
+            )
+        if shared:
+            result.warnings.append(
+                f"{len(shared)} rows have a subject id that another data set has too (the first: {shared[0]}); they count "
+                "as different persons. If they are the same, list them under one data set, or their splits may leak"
             )
         if not result.recordings:
             total = len(result.set_aside)
