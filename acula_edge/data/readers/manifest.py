@@ -79,8 +79,8 @@ class ManifestReader(Reader):
             )
         if shared:
             result.warnings.append(
-                f"{len(shared)} rows have a subject id that another data set has too (the first: {shared[0]}); they count "
-                "as different persons. If they are the same, list them under one data set, or their splits may leak"
+                f"{len(shared)} rows have a subject id that another data set has too (the first: {shared[0]}); they "
+                "count as different persons. If they are the same, list them under one data set: their splits may leak"
             )
         if not result.recordings:
             total = len(result.set_aside)
