@@ -109,8 +109,9 @@ def test_labels_can_be_heard(report: dict[str, Any]) -> None:
     """A reader that mixed up labels or splits would be at chance; the bands are a modest ear."""
     ranked = [task["float_student"]["value"] for task in report["tasks"] if task["metric"] == "auroc"]
     assert len(ranked) == 11 and np.mean(ranked) > 0.7
-    better = [task["float_student"]["value"] < task["baseline"] for task in report["tasks"] if task["metric"] == "mae"]
-    assert len(better) == 7 and sum(better) >= 4
+    # One second of breath says little of a volume; a vowel's pitch and breathiness, and a rate of breathing, do.
+    better = {t["id"] for t in report["tasks"] if t["metric"] == "mae" and t["float_student"]["value"] < t["baseline"]}
+    assert {"T16", "T17", "T18", "T19"} <= better
 
 
 def test_the_published_protocol_gives_a_figure_for_each(report: dict[str, Any]) -> None:
