@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from acula_edge.data.lists import load_names
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import (
     Corpus,
@@ -309,7 +310,7 @@ def _read_stored(root: Path) -> list[tuple[str, str | None, bool]] | None:
             f"{folder / STORED_SPLIT} has no list of files beside it", allowed=STORED_FILES,
             remedy="copy the list from where the array was; its order gives the array its meaning",
         )  # fmt: skip
-    sides, names = _load_texts(folder / STORED_SPLIT), _load_texts(files)
+    sides, names = load_names(folder / STORED_SPLIT), load_names(files)
     if len(sides) != len(names):
         raise ManifestError(
             f"{folder / STORED_SPLIT} and {files} differ in length", given=f"{len(sides)} and {len(names)}"
@@ -324,18 +325,6 @@ def _read_stored(root: Path) -> list[tuple[str, str | None, bool]] | None:
             raise ManifestError(f"{folder / STORED_SPLIT}, item {place}: unknown split", allowed="train, val, test")
         found[recording] = recording, label, side == "train"
     return list(found.values())
-
-
-def _load_texts(path: Path) -> list[str]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ManifestError(
-            f"the array {path} cannot be read", given=str(error), allowed="an array of text, without pickled objects"
-        ) from error
-    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind != "U":
-        raise ManifestError(f"{path} is no list of texts")
-    return [str(text) for text in array]
 
 
 def _stand_in(labels: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None, bool]]:
