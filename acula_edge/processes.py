@@ -13,6 +13,7 @@ one (``srun --kill-on-bad-exit``). Exceptions inside :func:`main_first` and :fun
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 from collections.abc import Iterator
@@ -65,6 +66,10 @@ def start(*, cpu: bool = False) -> None:
 
     cpu = cpu or not torch.cuda.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
     _state = PartialState(cpu=cpu, timeout=PATIENCE)
+    if _state.backend == "gloo":
+        # Gloo's worker threads must be joined while the interpreter is whole: left to its end they race with it, and
+        # now and then a process whose work is done aborts. NCCL has no such threads and may wait for dead peers here.
+        atexit.register(_state.destroy_process_group)
 
 
 def wait_for_all() -> None:

@@ -74,6 +74,23 @@ processes.wait_for_all()
         assert ended.stdout.splitlines() == ["True", f"{number} 2 {number == 0}", "{'from': 0} [0, 10]"]
 
 
+@pytest.mark.parametrize("ending", ["", "raise SystemExit(3)", "raise ZeroDivisionError"])
+def test_the_group_is_dissolved_before_the_interpreter_ends(ending: str) -> None:
+    code = f"""
+import atexit
+def tell():  # registered first, so called last
+    import torch.distributed
+    print("meeting", torch.distributed.is_initialized())
+atexit.register(tell)
+from acula_edge import processes
+processes.wait_for_all()
+{ending}
+"""
+    expected = 3 if "SystemExit" in ending else 1 if ending else 0
+    for ended in run_together(code):
+        assert (ended.returncode, ended.stdout) == (expected, "meeting False\n"), ended.stderr
+
+
 def test_nobody_goes_on_where_one_has_failed() -> None:
     code = """
 from acula_edge.errors import InputError
