@@ -1,4 +1,4 @@
-"""The distillation task: cosine to the teacher, CKA to the teacher and to the reports."""
+"""The distillation task: cosine to the teacher, CKA to the teacher and to the reports, relational terms."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from acula_edge.align.objectives import debiased_cka
 from acula_edge.align.pairs import Pairs, Waves
 from acula_edge.audio.resample import resample
 from acula_edge.distill.degradation import Degradation, degrade, draw_degradation
+from acula_edge.distill.relational import angle_loss, distance_loss
 from acula_edge.distill.teaching import Lessons, Reduction, windows_of
 from acula_edge.encoders.students import Student
 from acula_edge.frontend.forms import make_frontend
@@ -93,6 +94,10 @@ class DistillationTask(nn.Module):
         if self.text is not None and len(embedding) > 3:
             text = torch.from_numpy(self.text[assignment.items]).to(device)
             losses["cka_text"] = self.config.cka_text * (1 - debiased_cka(embedding, text))
+        if self.config.relational_distance:
+            losses["relational_distance"] = self.config.relational_distance * distance_loss(embedding, target)
+        if self.config.relational_angle:
+            losses["relational_angle"] = self.config.relational_angle * angle_loss(embedding, target)
         return torch.stack(list(losses.values())).sum(), {name: float(loss.detach()) for name, loss in losses.items()}
 
     @torch.no_grad()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Student(AudioEncoder):
         self.backbone = kind.backbone()
         self.norm = nn.BatchNorm2d(1)
         bands = math.ceil(math.ceil(self.frontend.n_mels / self.patch) / self.backbone.feature_info[-1]["reduction"])
-        self.projection = nn.Linear(self.backbone.head_hidden_size * bands, self.embedding_dim)
+        self.projection = nn.Linear(self.backbone.num_features * bands, self.embedding_dim)
 
     def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
         features = self.backbone.forward_features(self._patches(self.norm(mel[:, None])))
@@ -83,24 +83,46 @@ class StudentKind:
 students: Registry[StudentKind] = Registry("student")
 
 
-def _timm(name: str) -> Callable[[], Any]:
+def from_timm(name: str) -> Callable[[], Any]:
+    """A network of timm's for one input channel."""
     return lambda: timm.create_model(name, in_chans=1, num_classes=0, global_pool="")
 
 
-def _narrow_repvgg() -> Any:
-    """RepVGG blocks (dense 3x3, merged at deployment), about 90 M multiply-accumulates for 256 x 64 input."""
-    widths, depths = (80, 160, 256), (2, 3, 2)
-    blocks = tuple(
-        ByoBlockCfg(type="rep", d=depth, c=width, s=2, gs=0) for width, depth in zip(widths, depths, strict=True)
-    )
-    config = ByoModelCfg(blocks=blocks, stem_type="rep", stem_chs=32)
-    return ByobNet(config, in_chans=4, num_classes=0, global_pool="")
+def repvgg(widths: Sequence[int], depths: Sequence[int], stem: int, patch: int = 1) -> Callable[[], Any]:
+    """RepVGG blocks (Ding et al. 2021): dense 3x3, merged at deployment; every stage halves the map, as the stem does.
+
+    Args:
+        widths, depths: channels and blocks of each stage.
+        stem: channels of the stem.
+        patch: as in :class:`StudentKind`.
+    """
+    return _network("rep", stem, [(width, depth, 2) for width, depth in zip(widths, depths, strict=True)], patch)
 
 
-students.register("base", StudentKind("base", "phone, Cortex-A, x86", _narrow_repvgg, patch=2))
-students.register("large", StudentKind("large", "Jetson", _timm("repvgg_a0")))
-students.register("tiny", StudentKind("tiny", "microcontroller class", _timm("mobilenetv2_035")))
-students.register("mobileone", StudentKind("mobileone", "phone, Cortex-A, x86", _timm("mobileone_s0")))
+def separable(stages: Sequence[tuple[int, int, int]], stem: int, patch: int = 1) -> Callable[[], Any]:
+    """MobileOne blocks of one branch (Vasu et al. 2023): at deployment a depthwise 3x3, ReLU, a 1x1, ReLU.
+
+    Args:
+        stages: (channels, blocks, stride) of each.
+        stem: channels of the stem, a dense 3x3 of stride 2.
+        patch: as in :class:`StudentKind`.
+    """
+    return _network("one", stem, stages, patch)
+
+
+def _network(block: str, stem: int, stages: Sequence[tuple[int, int, int]], patch: int) -> Callable[[], Any]:
+    groups = 0 if block == "rep" else 1
+    blocks = tuple(ByoBlockCfg(type=block, d=depth, c=width, s=stride, gs=groups) for width, depth, stride in stages)
+    config = ByoModelCfg(blocks=blocks, stem_type=block, stem_chs=stem)
+    return lambda: ByobNet(config, in_chans=patch**2, num_classes=0, global_pool="")
+
+
+_BASE = repvgg((80, 160, 256), (2, 3, 2), stem=32, patch=2)
+
+students.register("base", StudentKind("base", "phone, Cortex-A, x86", _BASE, patch=2))
+students.register("large", StudentKind("large", "Jetson", from_timm("repvgg_a0")))
+students.register("tiny", StudentKind("tiny", "microcontroller class", from_timm("mobilenetv2_035")))
+students.register("mobileone", StudentKind("mobileone", "phone, Cortex-A, x86", from_timm("mobileone_s0")))
 
 
 def make_student(name: str, *, frontend: FrontendSpec, embedding_dim: int) -> Student:
