@@ -10,11 +10,18 @@ the choice is worth. A trial that is done is not done again, and one that was in
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
+from typing import Any
 
 from distillation_trial import Trial, add_options, run_all
+from trial_summary import MARGIN, compare, scores_of, shown, summarize_scores, tasks_of
 
 from acula_edge.encoders.students import students
+from acula_edge.files import write_json
 
+RESULTS = Path(__file__).resolve().parent / "results"
+SCHEMA = "acula-edge/distillation-ablation/1"
 BASE = students["base"]
 DEFAULT = "base"
 TRIALS = (
@@ -43,7 +50,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
     options = parser.parse_args()
-    run_all(TRIALS, options)
+    done = run_all(TRIALS, options)
+    if DEFAULT not in done:
+        raise SystemExit(f"there is nothing to compare with before the trial {DEFAULT} is done")
+    result = summarize(options.out, done)
+    write_json(RESULTS / "distillation_ablation.json", result)
+    show(result)
+
+
+def summarize(out: Path, done: list[str]) -> dict[str, Any]:
+    """AUROC of every way of teaching, and its paired difference to the default and to the teacher."""
+    teacher, default = scores_of(out, "teacher"), scores_of(out, DEFAULT)
+    trials = []
+    for name in done:
+        scores = scores_of(out, name)
+        facts = json.loads((out / name / "result.json").read_text())
+        tasks = tasks_of(scores)
+        trials.append(
+            {
+                "name": name,
+                "title": facts["title"],
+                "training": facts["training"],
+                "tasks": summarize_scores(scores),
+                "less_teacher": compare(scores, teacher, ("float", "float"), tasks),
+                "less_default": compare(scores, default, ("float", "float"), tasks),
+                "degraded_less_default": compare(scores, default, ("degraded", "degraded"), tasks),
+                "val_less_default": compare(scores, default, ("float", "float"), tasks, split="val"),
+            }
+        )
+    left_out = [{"name": trial.name, "title": trial.title} for trial in TRIALS if trial.name not in done]
+    return {
+        "schema": SCHEMA, "default": DEFAULT, "margin": MARGIN, "teacher": summarize_scores(teacher), "trials": trials,
+        "not_run": left_out,
+    }  # fmt: skip
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print validation figures first: they choose."""
+    for row in result["trials"]:
+        cosine = row["training"]["val_cosine"]
+        parts = [f"val cosine {cosine:.3f}" if cosine is not None else "val cosine -    "]
+        for task in ("C1", "T10"):
+            splits = row["tasks"][task]
+            parts.append(f"{task} val {shown(splits['val']['float'])} test {shown(splits['test']['float'])}")
+            parts.append(f"degraded {shown(splits['test']['degraded'])}")
+            parts.append(f"less default {shown(row['less_default'].get(task), 'delta')}")
+        print(f"{row['name']:20s} " + "  ".join(parts))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,38 @@
 """Which student? AUROC after the same distillation against latency and size of its INT8 file, beside OPERA-CE.
 
     python benchmarks/student_frontier.py --run runs/clean --out runs/trials --epochs 8
+    python benchmarks/student_frontier.py --run runs/clean --out runs/trials --latency      # on a quiet machine
 
-Every candidate learns the same teacher by the same schedule and goes through the product's export and INT8.
+Every candidate learns the same teacher by the same schedule and goes through the product's export and INT8; timings
+are pairs run in turn, waveform to embedding, against OPERA-CE's float file. OPERA-CE itself is aligned by the run's
+recipe from random initialization (its public weights need a download), for ``OPERA_CE_EPOCHS`` epochs, and its network
+is taught like a student too. Writes ``benchmarks/results/student_frontier.json`` and ``.svg``: aggregates only.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from distillation_trial import Trial, add_options, run_all
+from trial_summary import compare, scores_of, shown, summarize_scores, tasks_of
 
+from acula_edge.benchmark.environment import describe_environment
+from acula_edge.benchmark.inputs import input_arrays
+from acula_edge.benchmark.measure import Plan
+from acula_edge.benchmark.paired import measure_pairs
 from acula_edge.encoders.students import StudentKind, from_timm, repvgg, separable, students
+from acula_edge.engines.ort import OrtEngine
+from acula_edge.files import write_json
+from acula_edge.quantize.footprint import estimate_footprint
+from acula_edge.quantize.graph import load_graph
+
+RESULTS = Path(__file__).resolve().parent / "results"
+SCHEMA = "acula-edge/student-frontier/1"
+PLAN = Plan(loops=1, loop_s=0.1, warmup_runs=5, warmup_s=0.3, pairs=25, block_s=0.08)
 
 
 def _kind(backbone: Callable[[], Any], patch: int = 1) -> StudentKind:
@@ -22,6 +41,7 @@ def _kind(backbone: Callable[[], Any], patch: int = 1) -> StudentKind:
 
 # Of the recipe's 48: a third of the optimizer steps of the teacher that the students learn from.
 OPERA_CE_EPOCHS = 16
+REFERENCE = "opera-ce"
 
 BASE = students["base"]
 TRIALS = (
@@ -36,6 +56,7 @@ TRIALS = (
         _kind(separable([(64, 2, 1), (128, 4, 2), (192, 2, 2)], 32, 2), 2),
     ),
     Trial("tiny-dense", "RepVGG 32-64-96, 2x2 patches", _kind(repvgg((32, 64, 96), (1, 2, 1), 16, 2), 2)),
+    Trial("tiny-dense-wide", "RepVGG 48-96-128, 2x2 patches", _kind(repvgg((48, 96, 128), (1, 2, 1), 24, 2), 2)),
     Trial("large-32", "RepVGG 128-256-512, 2x2 patches", _kind(repvgg((128, 256, 512), (2, 4, 1), 64, 2), 2)),
     Trial("mobilenetv2-035", "MobileNetV2 x0.35", _kind(from_timm("mobilenetv2_035"))),
     Trial("mobilenetv2-050", "MobileNetV2 x0.5", _kind(from_timm("mobilenetv2_050"))),
@@ -45,15 +66,126 @@ TRIALS = (
     Trial("repvgg-a0", "RepVGG-A0", _kind(from_timm("repvgg_a0"))),
     Trial("efficientnet-lite0", "EfficientNet-lite0", _kind(from_timm("efficientnet_lite0"))),
     Trial("opera-ce-taught", "OPERA-CE's network, taught", _kind(from_timm("efficientnet_b0"))),
-    Trial("opera-ce", "OPERA-CE, aligned itself", BASE, aligned="opera-ce", align={"epochs": OPERA_CE_EPOCHS}),
+    Trial(REFERENCE, "OPERA-CE, aligned itself", BASE, aligned="opera-ce", align={"epochs": OPERA_CE_EPOCHS}),
 )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
+    parser.add_argument(
+        "--latency", action="store_true", help="measure the trials that are done, again where they were"
+    )
     options = parser.parse_args()
-    run_all(TRIALS, options)
+    options.summarize |= options.latency
+    done = run_all(TRIALS, options)
+    if REFERENCE not in done:
+        raise SystemExit(f"there is nothing to compare with before the trial {REFERENCE} is done")
+    if options.latency:
+        measure(options.out, done)
+    result = summarize(options.out, done)
+    write_json(RESULTS / "student_frontier.json", result)
+    draw(result, RESULTS / "student_frontier.svg")
+    show(result)
+
+
+def measure(out: Path, done: list[str]) -> None:
+    """Time every trial's INT8 file against its own float one and against OPERA-CE in float; one thread."""
+    reference = _callable(out / REFERENCE / "bundle" / "model.onnx")
+    for name in done:
+        bundle = out / name / "bundle"
+        int8 = _callable(bundle / "model.int8.onnx")
+        pairs = {
+            "against_own_float": (_callable(bundle / "model.onnx"), int8),
+            "encoder_against_own_float": (
+                _callable(bundle / "encoder.onnx"),
+                _callable(bundle / "encoder.int8.onnx"),
+            ),
+            "against_opera_ce_float": (reference, int8),
+        }
+        measured = {key: measure_pairs(*pair, PLAN).summary() for key, pair in pairs.items()}
+        cpu = describe_environment()["cpu"]
+        kept = {"cpu": {key: cpu[key] for key in ("model", "int8_dot_product")}, "threads": 1, **measured}
+        write_json(out / name / "latency.json", kept)
+        print(f"{name:20s} {kept['against_opera_ce_float']['speedup']:.2f} times OPERA-CE in float", flush=True)
+
+
+def _callable(file: Path) -> Callable[[], object]:
+    engine = OrtEngine(file, threads=1)
+    inputs = input_arrays(engine)
+    return lambda: engine.run(inputs)
+
+
+def summarize(out: Path, done: list[str]) -> dict[str, Any]:
+    """Everything that is known of the trials that are done."""
+    teacher, rival = scores_of(out, "teacher"), scores_of(out, REFERENCE)
+    candidates = []
+    for name in done:
+        scores = scores_of(out, name)
+        facts = json.loads((out / name / "result.json").read_text())
+        latency = out / name / "latency.json"
+        footprint = estimate_footprint(load_graph(out / name / "bundle" / "encoder.int8.onnx"))
+        candidates.append(
+            {
+                **facts,
+                "footprint": vars(footprint),
+                "tasks": summarize_scores(scores),
+                "float_less_teacher": compare(scores, teacher, ("float", "float"), tasks_of(scores)),
+                "int8_less_teacher": compare(scores, teacher, ("int8", "float"), tasks_of(scores)),
+                "int8_less_opera_ce_int8": compare(scores, rival, ("int8", "int8"), tasks_of(scores)),
+                "latency": json.loads(latency.read_text()) if latency.is_file() else None,
+            }
+        )
+    return {"schema": SCHEMA, "margin": 0.02, "teacher": summarize_scores(teacher), "candidates": candidates}
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the table."""
+    for row in result["candidates"]:
+        c1, t10 = (row["tasks"][task]["test"]["int8"] for task in ("C1", "T10"))
+        pair = row["latency"]["against_opera_ce_float"]["speedup"] if row["latency"] else float("nan")
+        own = row["latency"]["encoder_against_own_float"]["speedup"] if row["latency"] else float("nan")
+        ram = (row["footprint"]["ram_int8_bytes"] or 0) / 1024
+        cosine = row["training"]["val_cosine"] or float("nan")
+        print(
+            f"{row['name']:20s} {row['parameters'] / 1e3:6.0f} k  {row['macs'] / 1e6:6.1f} M  "
+            f"{row['encoder_int8_bytes'] / 1e6:5.2f} MB  {ram:5.0f} KiB  cosine {cosine:.3f}  "
+            f"C1 {shown(c1)}  T10 {shown(t10)}  {pair:5.2f} x OPERA-CE  {own:5.2f} x own float"
+        )
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """C1 of the INT8 files against time, relative to OPERA-CE in float; the area of a point is its file's size."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "acula-edge"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    for row in result["candidates"]:
+        if row["latency"] is None:
+            continue
+        time = 1 / row["latency"]["against_opera_ce_float"]["speedup"]
+        entry = row["tasks"]["C1"]["test"]["int8"]
+        color = "#c0392b" if row["name"].startswith("opera-ce") else "#1b6ca8"
+        axes.plot([time, time], entry["ci95"], color=color, linewidth=1, alpha=0.35)
+        axes.scatter(time, entry["auroc"], s=40 * row["encoder_int8_bytes"] / 1e6 + 12, color=color, zorder=3)
+        axes.annotate(row["name"], (time, entry["auroc"]), (6, 4), textcoords="offset points", fontsize=8)
+    rival = next(row for row in result["candidates"] if row["name"] == REFERENCE)["tasks"]["C1"]["test"]
+    for model, style in (("float", "--"), ("int8", ":")):
+        axes.axhline(rival[model]["auroc"], color="#c0392b", linestyle=style, linewidth=1, label=f"OPERA-CE {model}")
+    axes.axhline(
+        result["teacher"]["C1"]["test"]["float"]["auroc"], color="#8a8a8a", linestyle="-.", linewidth=1, label="teacher"
+    )
+    axes.set_xscale("log")
+    axes.set_xlabel("time of the INT8 file, waveform to embedding, OPERA-CE in float = 1")
+    axes.set_ylabel(f"AUROC of C1, {rival['int8']['subjects']} test persons, 95 % intervals over persons")
+    axes.legend(loc="lower right", fontsize=8)
+    axes.grid(alpha=0.3)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    figure.savefig(path, metadata={"Date": None})
 
 
 if __name__ == "__main__":

@@ -96,7 +96,8 @@ def repvgg(widths: Sequence[int], depths: Sequence[int], stem: int, patch: int =
         stem: channels of the stem.
         patch: as in :class:`StudentKind`.
     """
-    return _network("rep", stem, [(width, depth, 2) for width, depth in zip(widths, depths, strict=True)], patch)
+    stages = tuple(ByoBlockCfg(type="rep", d=d, c=c, s=2, gs=0) for c, d in zip(widths, depths, strict=True))
+    return _network(stages, "rep", stem, patch)
 
 
 def separable(stages: Sequence[tuple[int, int, int]], stem: int, patch: int = 1) -> Callable[[], Any]:
@@ -107,13 +108,19 @@ def separable(stages: Sequence[tuple[int, int, int]], stem: int, patch: int = 1)
         stem: channels of the stem, a dense 3x3 of stride 2.
         patch: as in :class:`StudentKind`.
     """
-    return _network("one", stem, stages, patch)
+    blocks, last = [], stem
+    for channels, depth, stride in stages:
+        layers = []
+        for _ in range(depth):
+            layers.append(ByoBlockCfg(type="one", d=1, c=last, s=stride, gs=1))
+            layers.append(ByoBlockCfg(type="one", d=1, c=channels, s=1, gs=0, block_kwargs={"kernel_size": 1}))
+            last = channels
+        blocks.append(tuple(layers))  # timm takes the stride of a stage's first block, and 1 for the others
+    return _network(tuple(blocks), "one", stem, patch)
 
 
-def _network(block: str, stem: int, stages: Sequence[tuple[int, int, int]], patch: int) -> Callable[[], Any]:
-    groups = 0 if block == "rep" else 1
-    blocks = tuple(ByoBlockCfg(type=block, d=depth, c=width, s=stride, gs=groups) for width, depth, stride in stages)
-    config = ByoModelCfg(blocks=blocks, stem_type=block, stem_chs=stem)
+def _network(blocks: tuple[Any, ...], kind: str, stem: int, patch: int) -> Callable[[], Any]:
+    config = ByoModelCfg(blocks=blocks, stem_type=kind, stem_chs=stem)
     return lambda: ByobNet(config, in_chans=patch**2, num_classes=0, global_pool="")
 
 
