@@ -72,13 +72,26 @@ def _print_result(result: dict[str, Any]) -> None:
             "nodes": result["nodes"],
             "opset": result["opset"],
             "work": f"{result['macs'] / 1e6:.1f} million multiply-accumulates",
-            "of it in INT8": None if share is None else f"{share:.1%}",
+            "of the work in INT8": None if share is None else f"{share:.1%}",
+            **_footprint(result["footprint"]),
         }
     )
     rows = list(_rows(result["findings"]))
     if rows:
         print_line()
         print_table(["severity", "rule", "node", "what it means"], rows)
+
+
+def _footprint(footprint: dict[str, Any] | None) -> dict[str, str]:
+    """Flash and RAM of the network, or of the whole graph where no part of it is called so."""
+    if footprint is None:
+        return {}
+    part = footprint["encoder"] or footprint
+    facts = {"flash for constants": f"{part['flash_bytes'] / 1e3:.0f} kB"}
+    if part["ram_bytes"] is not None:
+        facts["RAM for values"] = f"{part['ram_bytes'] / 1e3:.0f} kB at {part['peak_node']}"
+        facts["RAM for INT8 values"] = f"at most {part['ram_int8_bytes'] / 1e3:.0f} kB"
+    return facts
 
 
 def _rows(findings: list[dict[str, str]]) -> Iterator[list[str]]:

@@ -124,11 +124,16 @@ def _network(blocks: tuple[Any, ...], kind: str, stem: int, patch: int) -> Calla
     return lambda: ByobNet(config, in_chans=patch**2, num_classes=0, global_pool="")
 
 
+# About 74, 290 and 13 M multiply-accumulates for 256 x 64 values (benchmarks/student_frontier.py compares).
 _BASE = repvgg((80, 160, 256), (2, 3, 2), stem=32, patch=2)
+# TensorRT's INT8 kernels take channels by 32.
+_LARGE = repvgg((128, 256, 512), (2, 4, 1), stem=64, patch=2)
+# At most 450 k parameters and 0.5 MB of INT8 for a microcontroller, whose kernels are quickest with dense 3x3 too.
+_TINY = repvgg((48, 96, 128), (1, 2, 1), stem=24, patch=2)
 
 students.register("base", StudentKind("base", "phone, Cortex-A, x86", _BASE, patch=2))
-students.register("large", StudentKind("large", "Jetson", from_timm("repvgg_a0")))
-students.register("tiny", StudentKind("tiny", "microcontroller class", from_timm("mobilenetv2_035")))
+students.register("large", StudentKind("large", "Jetson", _LARGE, patch=2))
+students.register("tiny", StudentKind("tiny", "microcontroller class", _TINY, patch=2))
 students.register("mobileone", StudentKind("mobileone", "phone, Cortex-A, x86", from_timm("mobileone_s0")))
 
 

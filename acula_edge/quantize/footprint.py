@@ -9,12 +9,15 @@ form where it has one. Code, stacks and alignment come on top and depend on the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import onnx
 from onnx import helper
 
 from acula_edge.quantize.graph import consumers
+
+ENCODER_PREFIX = "encoder/"
 
 RESHAPING = frozenset({"DequantizeLinear", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 """The result is the operand's bytes under another shape or type, whoever else reads the operand."""
@@ -75,6 +78,18 @@ def estimate_footprint(model: onnx.ModelProto, prefix: str = "") -> Footprint:
     return Footprint(flash, peak, max(small, default=0), name)
 
 
+def describe_footprint(model: onnx.ModelProto) -> dict[str, Any]:
+    """What ``audit.json`` says: the whole graph's footprint, and under ``encoder`` that of the network alone.
+
+    ``encoder`` is None for a graph without a node of that name.
+    """
+    encoder = any(node.name.startswith(ENCODER_PREFIX) for node in model.graph.node)
+    return {
+        **asdict(estimate_footprint(model)),
+        "encoder": asdict(estimate_footprint(model, ENCODER_PREFIX)) if encoder else None,
+    }
+
+
 def _live(buffers: list[_Buffer], position: int, widest: int) -> int:
     """Bytes that live while one node computes, of buffers with at most `widest` bytes per element."""
     return sum(
@@ -115,11 +130,13 @@ def _buffers(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> list[_Buffe
 
 
 def _values(model: onnx.ModelProto) -> dict[str, tuple[int, int | None]]:
-    """Bytes per element and number of elements of every value; None elements where a dimension is not fixed."""
+    """Bytes per element and number of elements of every tensor; None elements where a dimension is not fixed."""
     graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
     found: dict[str, tuple[int, int | None]] = {}
     for value in [*graph.value_info, *graph.input, *graph.output]:
         kind = value.type.tensor_type
+        if not kind.elem_type:
+            continue
         sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
         elements = None if None in sizes or not kind.HasField("shape") else math.prod(size or 0 for size in sizes)
         found[value.name] = (_width(kind.elem_type), elements)
@@ -127,7 +144,7 @@ def _values(model: onnx.ModelProto) -> dict[str, tuple[int, int | None]]:
 
 
 def _constant_bytes(tensor: onnx.TensorProto) -> int:
-    return math.prod(tensor.dims) * _width(tensor.data_type)
+    return _width(tensor.data_type) * int(math.prod(tensor.dims))
 
 
 def _width(data_type: int) -> int:

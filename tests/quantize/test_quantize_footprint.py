@@ -7,7 +7,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from acula_edge.quantize.audit import audit_model
 from acula_edge.quantize.footprint import estimate_footprint
+from acula_edge.quantize.graph import save_graph
 
 
 def graph(nodes, inputs, outputs, constants):
@@ -105,3 +107,15 @@ def test_a_value_that_is_still_read_cannot_be_overwritten():
     assert estimate_footprint(model).ram_bytes == 4 * 300
     alone = graph([node("Relu", ["x"], ["y"])], {"x": [1, 100]}, {"y": [1, 100]}, {})
     assert estimate_footprint(alone).ram_bytes == pytest.approx(4 * 100)
+
+
+def test_the_audit_tells_the_footprint_of_the_network_and_of_the_whole(tmp_path):
+    nodes = [
+        node("MatMul", ["wave", "w"], ["mel"], prefix="frontend"),
+        node("MatMul", ["mel", "v"], ["y"]),
+    ]
+    constants = {"w": weights(1000, 10), "v": weights(10, 2)}
+    save_graph(graph(nodes, {"wave": [1, 1000]}, {"y": [1, 2]}, constants), tmp_path / "model.onnx")
+    found = audit_model(tmp_path / "model.onnx", "cpu_x86")["footprint"]
+    assert (found["ram_bytes"], found["flash_bytes"]) == (4 * 1010, 4 * 10020)
+    assert found["encoder"]["ram_bytes"] == 4 * 12

@@ -15,6 +15,7 @@ from typing import Any
 from acula_edge.files import write_json
 from acula_edge.quantize.audit.rules import OLDEST_TENSORRT, Finding, find, list_rules
 from acula_edge.quantize.audit.view import GraphView
+from acula_edge.quantize.footprint import describe_footprint
 from acula_edge.quantize.graph import load_graph
 from acula_edge.quantize.profiles import profiles
 from acula_edge.quantize.tensorrt_operators import parse_version
@@ -34,8 +35,9 @@ def audit_model(path: str | Path, profile: str, tensorrt: str = OLDEST_TENSORRT)
 
     Returns:
         ``{"schema", "model", "profile", "passed", "findings", "ops", "nodes", "opset", "ir_version",
-        "quantize_linear", "macs", "int8_mac_share"}``, for the profile ``tensorrt`` also ``tensorrt``; passed means no
-        finding of severity error. Errors come first.
+        "quantize_linear", "macs", "int8_mac_share", "footprint"}``, for the profile ``tensorrt`` also ``tensorrt``;
+        passed means no finding of severity error. Errors come first. ``footprint`` is what
+        :func:`acula_edge.quantize.footprint.describe_footprint` says; None where weights lie in another file.
 
     Raises:
         ArtifactError: no such file or no ONNX model.
@@ -60,6 +62,7 @@ def audit_model(path: str | Path, profile: str, tensorrt: str = OLDEST_TENSORRT)
         "quantize_linear": operators["QuantizeLinear"],
         "macs": sum(item.macs for item in work),
         "int8_mac_share": int8_share(work),
+        "footprint": None if view.external else describe_footprint(view.model),
     }
 
 
