@@ -14,26 +14,23 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from trial_scores import Corpus, open_phantom, read_bundle_on, score_rows
 
 from acula_edge.align.train import align
 from acula_edge.data.prepare import prepare
 from acula_edge.data.store import WaveStore
-from acula_edge.distill.degradation import degrade, draw_degradation
 from acula_edge.distill.train import distill
 from acula_edge.encoders import load_encoder, make_student, teachers
 from acula_edge.encoders.students import Student, StudentKind, students
-from acula_edge.engines.ort import OrtEngine
 from acula_edge.frontend.forms import make_frontend
-from acula_edge.pipeline.evaluation import encoder_embeddings, select_tasks
-from acula_edge.probe.embeddings import embed_store
-from acula_edge.probe.heads import fit_heads
+from acula_edge.pipeline.evaluation import encoder_embeddings
 from acula_edge.progress import show_progress
 from acula_edge.quantize.bundle import Description, write_bundle
 from acula_edge.recipe import Recipe, dump_recipe
@@ -79,21 +76,6 @@ class Trial:
         return f"trial-{self.name}"
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """Recordings that trials are read on.
-
-    Attributes:
-        prefix: of the tasks' names in results; "" for the run's own recordings.
-        store: with splits.
-        tasks: ids.
-    """
-
-    prefix: str
-    store: WaveStore
-    tasks: tuple[str, ...]
-
-
 def register(trials: Sequence[Trial]) -> None:
     """Make the networks known by name, so that saved ones can be read back."""
     for trial in trials:
@@ -102,7 +84,7 @@ def register(trials: Sequence[Trial]) -> None:
             teachers.register(trial.student, Student)
 
 
-def run_trial(trial: Trial, source: Run, out: Path, epochs: int, phantom: Corpus | None) -> dict[str, Any]:
+def run_trial(trial: Trial, source: Run, out: Path, epochs: int) -> dict[str, Any]:
     """Distill, export, quantize and read one trial, or return what an earlier call kept."""
     folder = out / trial.name
     kept = folder / "result.json"
@@ -125,24 +107,20 @@ def run_trial(trial: Trial, source: Run, out: Path, epochs: int, phantom: Corpus
             distill(run, trial.student, resume=True)
         network = load_encoder(run.student_dir(trial.student))
         facts = run.manifest["stages"][f"distill-{trial.student}"]
-    result = close_trial(trial, network, run, store, phantom, facts)
+    result = close_trial(trial, network, run, store, facts)
     print(f"{trial.name} took {time.monotonic() - begun:.0f} s", flush=True)
     return result
 
 
-def close_trial(
-    trial: Trial, network: Any, run: Run, store: WaveStore, phantom: Corpus | None, facts: dict[str, Any]
-) -> dict[str, Any]:
-    """Export and quantize a trained network, read it on every corpus, and keep the result."""
+def close_trial(trial: Trial, network: Any, run: Run, store: WaveStore, facts: dict[str, Any]) -> dict[str, Any]:
+    """Export and quantize a trained network, read it, and keep the result."""
     folder = run.path.parent
     recipe = run.recipe
     bundle = write_bundle(
         folder / "bundle", network.deployable(), [], Description(None, recipe.encoder.name, {}),
         data=recipe.data, quantize=recipe.quantize, store=store,
     )  # fmt: skip
-    corpora = [Corpus("", store, TASKS), *([phantom] if phantom else [])]
-    rows = [row for corpus in corpora for row in read_bundle_on(bundle, corpus, recipe)]
-    (folder / "scores.json").write_text(json.dumps(rows))
+    (folder / "scores.json").write_text(json.dumps(read_bundle_on(bundle, Corpus("", store, TASKS), recipe)))
     described = json.loads((bundle / "bundle.json").read_text())
     quantized = json.loads((bundle / "quantize.json").read_text())
     result = {
@@ -224,106 +202,6 @@ def _initialized(trial: Trial, run: Run, store: WaveStore) -> Any:
     return network
 
 
-class _Degraded:
-    """Every recording through a worse sensor, the same one each time."""
-
-    def __init__(self, store: WaveStore) -> None:
-        self.recordings, self.sample_rate_hz = store.recordings, store.sample_rate_hz
-        self._store = store
-
-    def __len__(self) -> int:
-        return len(self._store)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        wave = torch.from_numpy(np.ascontiguousarray(self._store[index]))[None]
-        drawn = draw_degradation([np.random.default_rng([7, index])], wave.shape[1])
-        drawn = dataclasses.replace(drawn, untouched=torch.zeros_like(drawn.untouched))
-        return degrade(wave, drawn)[0].numpy()
-
-
-class _Rows:
-    """Some recordings of a store."""
-
-    def __init__(self, store: Any, rows: list[int]) -> None:
-        self._store, self._rows, self.sample_rate_hz = store, rows, store.sample_rate_hz
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        wave: np.ndarray = self._store[self._rows[index]]
-        return wave
-
-
-def read_bundle_on(bundle: Path, corpus: Corpus, recipe: Recipe) -> list[dict[str, Any]]:
-    """Scores of validation and test recordings by the float file, the INT8 file, and the float file through sensors."""
-    listeners = {"float": (bundle / "model.onnx", False), "int8": (bundle / "model.int8.onnx", False)}
-    if not corpus.prefix:
-        listeners["degraded"] = (bundle / "model.onnx", True)
-    splits = [recording.split for recording in corpus.store.recordings]
-    everything = [row for row, split in enumerate(splits) if split in ("train", "val", "test")]
-    unseen = [row for row in everything if splits[row] != "train"]
-    embeddings = {}
-    for name, (file, worse) in listeners.items():
-        rows = everything if name == "float" else unseen  # the probe is the float file's
-        waves: Any = _Degraded(corpus.store) if worse else corpus.store
-        embedded = embed_store(_listener(file), _Rows(waves, rows), recipe.data)
-        embeddings[name] = np.zeros((len(splits), embedded.shape[1]), np.float32)
-        embeddings[name][rows] = embedded
-    return score_rows(embeddings, corpus, recipe.seed)
-
-
-def score_rows(embeddings: dict[str, np.ndarray], corpus: Corpus, seed: int) -> list[dict[str, Any]]:
-    """Logits of the float model's probe on every model's embeddings: engines and microphones are swapped, no probe."""
-    recordings = corpus.store.recordings
-    tasks = [task for task in select_tasks(corpus.tasks, corpus.store) if task.kind == "binary"]
-    heads = {head.task_id: head for head in fit_heads(embeddings["float"], recordings, tasks, seed)}
-    rows = []
-    for task in tasks:
-        if task.id not in heads:
-            continue
-        head = heads[task.id]
-        for split in ("val", "test"):
-            positions, targets = task.values(recordings, split)
-            for model, values in embeddings.items():
-                logits = values[positions] @ head.weight[:, 0] + head.bias[0]
-                rows.append(
-                    {
-                        "task": f"{corpus.prefix}{task.id}",
-                        "split": split,
-                        "model": model,
-                        "subjects": [recordings[int(i)].subject for i in positions],
-                        "targets": [float(value) for value in targets],
-                        "scores": [float(value) for value in logits],
-                    }
-                )
-    return rows
-
-
-def _listener(file: Path) -> Callable[[np.ndarray], np.ndarray]:
-    engine = OrtEngine(file, threads=1)
-    return lambda windows: np.stack([engine.run({"waveform": window[None]})["embedding"][0] for window in windows])
-
-
-def read_scores(folder: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
-    """(task, split, model) -> subjects, targets and scores of a closed trial."""
-    found = {}
-    for row in json.loads((folder / "scores.json").read_text()):
-        arrays = {key: np.array(row[key]) for key in ("subjects", "targets", "scores")}
-        found[row["task"], row["split"], row["model"]] = arrays
-    return found
-
-
-def open_phantom(path: Path, frontend: Any, subjects: int) -> Corpus:
-    """The phantom corpus at a front end's rate, made once."""
-    from acula_edge.recipe import load_recipe
-
-    recipe = load_recipe("phantom", overrides=[f"data.sources.phantom.options.subjects={subjects}"])
-    recipe = dataclasses.replace(recipe, frontend=frontend)
-    run = Run.create(path, recipe)
-    return Corpus("phantom ", prepare(recipe, run), ("all",))
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What both scripts take."""
     parser.add_argument("--run", type=Path, required=True, help="a run on real recordings with an aligned encoder")
@@ -347,24 +225,40 @@ def run_all(trials: Sequence[Trial], options: argparse.Namespace) -> list[str]:
     if unknown:
         raise SystemExit(f"no trial {', '.join(unknown)}; there are {', '.join(by_name)}")
     if not options.summarize:
-        phantom = None
-        if options.phantom:
-            phantom = open_phantom(options.out / "phantom", source.recipe.frontend, options.phantom)
-        read_teacher(source, options.out, phantom)
+        read_teacher(source, options.out)
         for name in wanted:
-            run_trial(by_name[name], source, options.out, options.epochs, phantom)
-    return [name for name in by_name if (options.out / name / "result.json").is_file()]
+            run_trial(by_name[name], source, options.out, options.epochs)
+    done = [name for name in by_name if (options.out / name / "result.json").is_file()]
+    if options.phantom:
+        read_phantom(source, options.out, done, options.phantom)
+    return done
 
 
-def read_teacher(source: Run, out: Path, phantom: Corpus | None) -> None:
+def read_teacher(source: Run, out: Path) -> None:
     """Scores of the run's own encoder, as of a trial."""
     folder = out / "teacher"
     if (folder / "scores.json").is_file():
         return
     recipe = source.recipe
     run = borrow(source, folder / "run", recipe, source.encoder_dir)
-    teacher = load_encoder(run.encoder_dir)
-    rows = []
-    for corpus in [Corpus("", prepare(recipe, run), TASKS), *([phantom] if phantom else [])]:
-        rows += score_rows({"float": encoder_embeddings(teacher, corpus.store, recipe)}, corpus, recipe.seed)
-    (folder / "scores.json").write_text(json.dumps(rows))
+    corpus = Corpus("", prepare(recipe, run), TASKS)
+    embeddings = {"float": encoder_embeddings(load_encoder(run.encoder_dir), corpus.store, recipe)}
+    (folder / "scores.json").write_text(json.dumps(score_rows(embeddings, corpus, recipe.seed)))
+
+
+def read_phantom(source: Run, out: Path, names: Sequence[str], subjects: int) -> None:
+    """Scores on phantom recordings, which no trial has learned from: what the embedding carries over."""
+    file = f"phantom-{subjects}.json"
+    missing = [name for name in ("teacher", *names) if not (out / name / file).is_file()]
+    if not missing:
+        return
+    recipe = source.recipe
+    assert recipe.frontend is not None
+    corpus = open_phantom(out / f"phantom-{subjects}", recipe.frontend, subjects)
+    for name in missing:
+        if name == "teacher":
+            teacher = load_encoder(source.encoder_dir)
+            rows = score_rows({"float": encoder_embeddings(teacher, corpus.store, recipe)}, corpus, recipe.seed)
+        else:
+            rows = read_bundle_on(out / name / "bundle", corpus, recipe)
+        (out / name / file).write_text(json.dumps(rows))

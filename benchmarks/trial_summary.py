@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from alignment_controls import auroc, bootstrap
-from distillation_trial import read_scores
+from trial_scores import read_scores
 
 MARGIN = 0.02
 MIN_SUBJECTS = 10

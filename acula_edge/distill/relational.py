@@ -45,6 +45,7 @@ def _angles(embedding: torch.Tensor) -> torch.Tensor:
     """Cosines of the angles at j between i and k, [N (N-1) (N-2)]."""
     count = len(embedding)
     arms = functional.normalize(embedding[None] - embedding[:, None], dim=2)  # [j, i, D]
-    cosines = arms @ arms.transpose(1, 2)  # [j, i, k]
+    with torch.autocast(embedding.device.type, enabled=False):
+        cosines = arms @ arms.transpose(1, 2)  # [j, i, k]
     same = torch.eye(count, dtype=torch.bool, device=embedding.device)
     return cosines[~(same[:, :, None] | same[:, None, :] | same[None])]
