@@ -29,6 +29,25 @@ Where Xor
 """
 SUPPORTED = frozenset(_TABLE.split())
 
+# By the column "Supported Types" of 10.15; the table of 10.3 was not at hand.
+_FLOAT_TABLE = """
+Acos Acosh Asin Asinh Atan Atanh AveragePool BatchNormalization Ceil Celu Clip Conv ConvTranspose Cos Cosh CumSum
+DeformConv Einsum Elu Erf Exp Floor Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool GridSample GroupNormalization
+HardSigmoid HardSwish Hardmax InstanceNormalization IsInf LRN LSTM LayerNormalization LeakyRelu Log LogSoftmax
+LpNormalization LpPool MatMul MaxPool MeanVarianceNormalization NonZero PRelu Reciprocal Resize RoiAlign Round Selu
+Sigmoid Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh ThresholdedRelu
+"""
+FLOAT_ONLY = frozenset(_FLOAT_TABLE.split())
+"""Operators that compute on floating point only."""
+
+_BOOL_TABLE = """
+And Cast CastLike Concat Constant ConstantOfShape Dropout Expand EyeLike Flatten Gather GatherElements GatherND
+Identity If Loop Not OneHot Or Reshape ReverseSequence Scan Shape Size Slice Split Squeeze Tile Transpose Trilu
+Unsqueeze Where Xor
+"""
+BOOL_TOO = frozenset(_BOOL_TABLE.split())
+"""Operators that take BOOL as data."""
+
 ARRIVED: dict[str, Version] = {
     "BlackmanWindow": (10, 4, 0),
     "HammingWindow": (10, 4, 0),

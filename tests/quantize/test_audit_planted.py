@@ -162,6 +162,21 @@ def _(g: Garden) -> set[str]:
     return {"encoder/AveragePool"}
 
 
+@plants("operator-type")
+def _(g: Garden) -> set[str]:
+    numbers = g.insert(None, "Cast", ["embedding"], "numbers", to=TensorProto.INT32)
+    truth = g.insert(None, "Cast", ["embedding"], "truth", to=TensorProto.BOOL)
+    return {g.insert(None, "Softmax", [numbers], "softmax"), g.insert(None, "Equal", [truth, truth], "equal")}
+
+
+@plants("stored-weights")
+def _(g: Garden) -> set[str]:
+    codes = g.constant("codes", np.ones((32, 32, 1, 1), np.int8))
+    g.node("encoder/last.weight_DequantizeLinear").input[0] = codes
+    g.remove("encoder/last.weight_QuantizeLinear")
+    return {"encoder/last.weight_DequantizeLinear"}
+
+
 @plants("opset")
 def _(g: Garden) -> set[str]:
     g.model.opset_import[0].version = 21

@@ -109,7 +109,8 @@ def sigmoid_between() -> onnx.ModelProto:
 
 
 CASES: list[tuple[str, Callable[[], onnx.ModelProto], str, str, str]] = [
-    ("sound", convolution, "tensorrt", "", ""),
+    ("sound", convolution, "cpu_arm", "", ""),
+    ("weights stored as INT8", convolution, "tensorrt", "stored-weights", "warning"),
     ("zero point", lambda: convolution(zero_point=3), "tensorrt", "zero-point", "error"),
     ("uint8", lambda: convolution(activation=np.uint8), "tensorrt", "uint8", "error"),
     ("int32 bias", lambda: convolution(bias=True), "tensorrt", "int32-bias", "error"),

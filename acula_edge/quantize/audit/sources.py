@@ -12,6 +12,7 @@ LAYOUTS = f"{_TENSORRT}/reference/data-format-desc.html"
 OPERATORS = f"{_PARSER}/main/docs/operators.md"
 CHANGELOG = f"{_PARSER}/main/docs/Changelog.md"
 PARSER = f"{_PARSER}/main/onnxOpImporters.cpp (QuantDequantLinearHelper)"
+STORED_WEIGHTS = EXPLICIT + " (Quantized Weights); https://github.com/microsoft/onnxruntime/issues/11535"
 INT32_BIAS = "https://github.com/microsoft/onnxruntime/issues/14229"
 PAD_SPLIT = "https://github.com/NVIDIA/TensorRT/issues/2592"
 RESIDUAL = "https://github.com/NVIDIA/TensorRT/issues/1992; " + PLACEMENT

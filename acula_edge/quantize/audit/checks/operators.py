@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from onnx import TensorProto
+
 from acula_edge.quantize.audit import sources
 from acula_edge.quantize.audit.limits import LIMITS
 from acula_edge.quantize.audit.rules import CPU, TENSORRT, Hit, Severity, rule
 from acula_edge.quantize.audit.view import GraphView
-from acula_edge.quantize.tensorrt_operators import ARRIVED, SUPPORTED, short
+from acula_edge.quantize.tensorrt_operators import ARRIVED, BOOL_TOO, FLOAT_ONLY, SUPPORTED, short
 
 SLOW_SPECTRA = ("STFT", "DFT", "MelWeightMatrix")
 
@@ -43,3 +45,16 @@ def find_limits(view: GraphView) -> Iterator[Hit]:
                 since = "" if limit.since is None else f" before TensorRT {short(limit.since)}"
                 severity: Severity = "error" if limit.refused else "warning"
                 yield Hit(node.name, f"{node.op_type}{since}: {limit.message}", severity)
+
+
+@rule("operator-type", "error", "operators on types that TensorRT has them for", source=sources.OPERATORS,
+      profiles=TENSORRT)  # fmt: skip
+def find_operator_types(view: GraphView) -> Iterator[Hit]:
+    """By the first input, which carries the data."""
+    for node in view.nodes:
+        kind = view.types.get(node.input[0]) if node.input else None
+        if kind in (TensorProto.INT32, TensorProto.INT64) and node.op_type in FLOAT_ONLY:
+            word = TensorProto.DataType.Name(kind)
+            yield Hit(node.name, f"{node.op_type} on {word}: TensorRT has it for floating point only; cast before")
+        elif kind == TensorProto.BOOL and node.op_type in SUPPORTED and node.op_type not in BOOL_TOO:
+            yield Hit(node.name, f"{node.op_type} on BOOL: TensorRT has it for numbers only; cast to INT32 before")

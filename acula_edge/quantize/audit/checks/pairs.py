@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from onnx import TensorProto
+
 from acula_edge.quantize.audit import sources
 from acula_edge.quantize.audit.rules import TENSORRT, Hit, rule
 from acula_edge.quantize.audit.view import WEIGHTED, GraphView, same
@@ -43,6 +45,17 @@ def find_unpaired_dequantize(view: GraphView) -> Iterator[Hit]:
             name = view.made_by[name].input[0]
         if name not in view.constants and view.maker(name, "QuantizeLinear") is None:
             yield Hit(node.name, "it reads neither a QuantizeLinear nor a constant; quantize inside the graph")
+
+
+@rule(
+    "stored-weights", "warning", "weights are float behind a Q/DQ pair", source=sources.STORED_WEIGHTS,
+    profiles=TENSORRT,
+)  # fmt: skip
+def find_stored_weights(view: GraphView) -> Iterator[Hit]:
+    """The documentation of 10 and 11 allows both; 8.x refuses INT8 constants, and nobody could try 10.3 here."""
+    for node in view.of("DequantizeLinear"):
+        if view.types.get(node.input[0]) == TensorProto.INT8 and node.input[0] in view.constants:
+            yield Hit(node.name, "INT8 weights behind a DQ alone; store them in float behind a Q/DQ pair")
 
 
 @rule("pair-scale", "warning", "both of a pair have one scale", source=sources.LIMITATIONS, profiles=TENSORRT)
