@@ -69,6 +69,8 @@ def _entropy_range(histogram: Histogram, symmetric: bool) -> Range:
     """One threshold on magnitudes; a one-sided range keeps its zero end."""
     low, high = histogram.range
     magnitudes = histogram.magnitudes()
+    # What ReLU has set to 0 is exact in any scale and would drown the rest: NVIDIA's calibrator does the same.
+    magnitudes[0] = min(magnitudes[0], magnitudes[1])
     used = int(np.flatnonzero(magnitudes)[-1]) + 1
     # Without a negative side, a zero point gives all 256 levels to the positive one.
     levels = LEVELS_OF_A_SIDE * (1 if symmetric or low < 0 < high else 2)
