@@ -22,7 +22,9 @@ from acula_edge.progress import track
 from acula_edge.quantize.calibration_sets import CalibrationDefinition as CalibrationDefinition
 from acula_edge.quantize.calibration_sets import Degradation as Degradation
 from acula_edge.quantize.calibration_sets import load_definition as load_definition
-from acula_edge.quantize.calibration_windows import CalibrationWindows, Change, Pick, Waves, windows_of
+from acula_edge.quantize.calibration_windows import CalibrationWindows, Change, Pick, windows_of
+from acula_edge.quantize.calibration_windows import Spectrograms as Spectrograms
+from acula_edge.quantize.calibration_windows import Waves as Waves
 from acula_edge.recipe import DataConfig
 
 # Windows looked at per window taken, so that loudness can be spread.
