@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from acula_edge.encoders import make_student, students
 from acula_edge.frontend.spec import FrontendSpec
@@ -92,3 +93,12 @@ def test_pooling_keeps_frequency(name):
     channels = student.backbone.num_features
     assert student.projection.in_features >= 2 * channels
     assert student.projection.in_features % channels == 0
+
+
+@pytest.mark.parametrize("patch", [2, 4])
+def test_patches_are_those_of_pixel_unshuffle(patch):
+    student = make_student("tiny", frontend=SPEC, embedding_dim=8)
+    student.patch = patch
+    mel = torch.rand(3, 1, 24, 16)
+    torch.testing.assert_close(student._patches(mel), functional.pixel_unshuffle(mel, patch), rtol=0, atol=0)
+    assert student._patches(torch.rand(3, 1, 21, 15)).shape == (3, patch**2, 24 // patch, 16 // patch)
