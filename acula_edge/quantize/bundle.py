@@ -30,6 +30,8 @@ from acula_edge.quantize.export import FRONTEND_FILE, MODEL_FILE, Encoder, Float
 from acula_edge.quantize.golden import write_selftest
 from acula_edge.quantize.graph import OPSET
 from acula_edge.quantize.heads import TaskHead, column_ranges
+from acula_edge.quantize.hub_files import write_hub_files
+from acula_edge.quantize.profiles import profiles
 from acula_edge.quantize.qdq import MODEL_INT8_FILE, quantize_encoder
 from acula_edge.recipe import DataConfig, QuantizeConfig
 
@@ -113,6 +115,8 @@ def write_bundle(
             )
             parity["int8_vs_onnx"] = quantized["parity"]
             models["int8"] = MODEL_INT8_FILE
+        architecture = description.student or description.encoder
+        write_hub_files(stage, encoder, architecture, None if quantized is None else profiles[quantize.profile])
         audit = write_audit(stage, quantize.profile, models.get("int8", MODEL_FILE))
         write_selftest(stage, spec.sample_rate_hz, exported.samples, models)
         if prompts is not None:
