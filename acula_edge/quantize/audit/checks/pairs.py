@@ -15,7 +15,7 @@ COMMUTING = (
     "Concat", "Flatten", "Gather", "MaxPool", "Pad", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
 )  # fmt: skip
 # TensorRT has INT8 kernels of these, with DQ before and (but for weighted ones) Q behind.
-FUSING = (*WEIGHTED, "Add", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Sum", "Mul")
+FUSING = (*WEIGHTED, "Add", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Sum", "Mul", "Resize")
 # Readers for which the rules activation-split and slow-operator speak.
 SPLITTING = (
     "BatchNormalization", "Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu",
