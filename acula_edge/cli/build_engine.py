@@ -14,16 +14,16 @@ from acula_edge.cli.options import json_option
 @verb(
     "build-engine",
     "acula-edge build-engine base-tensorrt",
-    "acula-edge build-engine base-tensorrt --precision fp16 --level 5",
+    "acula-edge build-engine base-tensorrt --precision int8-fp16 --level 5",
     "acula-edge build-engine base-tensorrt --check",
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
     "--precision",
-    type=click.Choice(["int8", "fp16", "fp32"]),
+    type=click.Choice(["int8", "int8-fp16", "fp16", "fp32"]),
     default="int8",
     show_default=True,
-    help="The network's; the front end is float32 always.",
+    help="The network's; int8-fp16 has float16 around its integers. The front end is float32 always.",
 )
 @click.option(
     "--fp16/--no-fp16",
@@ -50,7 +50,7 @@ from acula_edge.cli.options import json_option
     help="Measured tactics, read and extended; by default one file per GPU and version in ~/.cache/acula-edge.",
 )
 @click.option("--profile/--no-profile", default=True, show_default=True, help="Time its layers, if trtexec is here.")
-@click.option("--only-convert", is_flag=True, help="Write model.fp16.onnx and stop: for devices without onnx.")
+@click.option("--only-convert", is_flag=True, help="Write the float16 graph and stop: for devices without onnx.")
 @click.option("--check", is_flag=True, help="Say of each engine in the bundle whether it belongs to this machine.")
 @json_option
 def command(
@@ -74,6 +74,7 @@ def command(
     from acula_edge.engines.bundle_files import read_bundle, seal
     from acula_edge.engines.tensorrt import BuildPolicy, build_engine
     from acula_edge.engines.tensorrt.half import convert
+    from acula_edge.engines.tensorrt.policy import HALF_PRECISIONS
     from acula_edge.errors import ArtifactError, InputError
     from acula_edge.files import read_json
 
@@ -88,15 +89,15 @@ def command(
     if check:
         _check(bundle, backend, as_json)
         return
-    model = bundle / ("model.int8.onnx" if precision == "int8" else "model.onnx")
+    model = bundle / ("model.int8.onnx" if precision.startswith("int8") else "model.onnx")
     if model.name not in info["files"]:
         raise ArtifactError(
             f"the bundle {bundle} has no {model.name}",
             remedy="acula-edge export --int8 --profile tensorrt, or another --precision",
         )
     if only_convert:
-        if precision != "fp16":
-            raise InputError("only float16 needs a graph of its own", given=precision, allowed="--precision fp16")
+        if precision not in HALF_PRECISIONS:
+            raise InputError("only float16 needs a graph of its own", given=precision, allowed=HALF_PRECISIONS)
         written = convert(model)
         seal(bundle)
         print_line(str(written))

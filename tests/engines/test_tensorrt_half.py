@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.engines.tensorrt import BuildPolicy, Gpu, build, build_engine, trtexec
@@ -62,6 +64,36 @@ def test_the_front_end_keeps_its_type_and_the_network_does_not(model: Path) -> N
     assert np.any(found != expected)
 
 
+def test_scales_become_float16_with_what_they_give(model: Path, tmp_path: Path) -> None:
+    quantized = onnx.load(model)
+    scale, zero = np.float32(0.037), np.int8(0)
+    for name, array in {"s": scale, "z": zero, "ws": np.full(8, 0.003, np.float32), "wz": np.zeros(8, np.int8)}.items():
+        quantized.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
+    pairs = [
+        helper.make_node("QuantizeLinear", ["mel", "s", "z"], ["mq"], "encoder/Q"),
+        helper.make_node("DequantizeLinear", ["mq", "s", "z"], ["md"], "encoder/DQ"),
+        helper.make_node("QuantizeLinear", ["encoder/weight", "ws", "wz"], ["wq"], "encoder/WQ", axis=0),
+        helper.make_node("DequantizeLinear", ["wq", "ws", "wz"], ["wd"], "encoder/WDQ", axis=0),
+    ]
+    layer = next(node for node in quantized.graph.node if node.name == "encoder/Conv")
+    layer.input[:] = ["md", "wd"]
+    position = list(quantized.graph.node).index(layer)
+    for offset, node in enumerate(pairs):
+        quantized.graph.node.insert(position + offset, node)
+    source = tmp_path / "model.int8.onnx"
+    onnx.save(quantized, source)
+    half = onnx.load(convert(source))
+    assert half_path(source).name == "model.int8.fp16.onnx"
+    assert half.opset_import[0].version == 19
+    kinds = {tensor.name: tensor.data_type for tensor in half.graph.initializer}
+    assert [kinds[name] for name in ("s", "ws", "z", "wz")] == [TensorProto.FLOAT16] * 2 + [TensorProto.INT8] * 2
+    onnx.checker.check_model(half, full_check=True)
+    wave = np.random.default_rng(1).normal(size=(4, 64)).astype(np.float32)
+    expected = OrtEngine(source).run({"waveform": wave})["embedding"]
+    (found,) = ReferenceEvaluator(half).run(None, {"waveform": wave})
+    assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+
+
 def test_it_is_made_once_per_model_and_needs_onnx_only_then(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_converted(model)
     first = convert(model).read_bytes()
@@ -77,13 +109,14 @@ def test_it_is_made_once_per_model_and_needs_onnx_only_then(model: Path, monkeyp
 
 
 @pytest.mark.parametrize("version", FLAVORS)
+@pytest.mark.parametrize("precision", ["fp16", "int8-fp16"])
 def test_float16_engines_are_strongly_typed_everywhere(
-    model: Path, version: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    model: Path, precision: Any, version: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     package = Package(version).install(monkeypatch)
     monkeypatch.setattr(build, "find_gpu", lambda: Gpu("NVIDIA A10", "8.6"))
     monkeypatch.setattr(trtexec, "find_program", lambda: None)
-    policy = BuildPolicy("fp16", timing_cache=tmp_path / "t.cache")
+    policy = BuildPolicy(precision, timing_cache=tmp_path / "t.cache")
     facts = read_json(build_engine(model, tmp_path, policy).with_suffix(".json"))
     assert package.asked("flag") == []
     assert package.asked("network") == [0 if version.startswith("11") else 2]

@@ -5,9 +5,10 @@ was ever built with this package: tests cover arguments, versions, parsing and r
 
 Precision follows the version. Below 10.12 a network is weakly typed: Q/DQ nodes decide where INT8 is used, the INT8
 and FP16 flags allow those types, and layers outside Q/DQ may run in FP16. From 10.12 a network is built strongly typed:
-types come from the graph alone, so that layers outside Q/DQ run in FP32. In 11 that is the only form. A float16 engine
-is built from a float16 graph, strongly typed in every version. The front end is float32 throughout: its powers span
-more than float16 holds, and TF32 would round its transforms to ten bits.
+types come from the graph alone, so that layers outside Q/DQ run in FP32. In 11 that is the only form. Precisions with
+float16 are built from a float16 graph (:mod:`acula_edge.engines.tensorrt.half`), strongly typed in every version. The
+front end is float32 throughout: its powers span more than float16 holds, and TF32 would round its transforms to ten
+bits.
 
 An engine is neither portable nor bit-reproducible; the JSON file beside it says where it belongs, and
 :func:`check_engine` refuses it elsewhere. Inference without ONNX Runtime's overhead is ``trtexec --loadEngine`` or

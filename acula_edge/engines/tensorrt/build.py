@@ -16,7 +16,7 @@ from acula_edge.engines.tensorrt.inspection import (
     parse_layers,
     parse_profile,
 )
-from acula_edge.engines.tensorrt.policy import BackendName, BuildPolicy, typing_of
+from acula_edge.engines.tensorrt.policy import HALF_PRECISIONS, BackendName, BuildPolicy, typing_of
 from acula_edge.engines.tensorrt.records import LAYERS_SUFFIX, SCHEMA, engine_name, platform_text
 from acula_edge.engines.tensorrt.versions import Version, check_version, version_text
 from acula_edge.errors import ArtifactError
@@ -33,7 +33,8 @@ def build_engine(
     layers, the share of each precision by layers and, where trtexec is at hand, by time).
 
     Args:
-        onnx: a model of the ``tensorrt`` profile: of a bundle ``model.int8.onnx``, for float precisions ``model.onnx``.
+        onnx: a model of the ``tensorrt`` profile: of a bundle ``model.int8.onnx``, for ``fp16`` and ``fp32``
+            ``model.onnx``.
         folder: where all go; of a bundle, seal it afterwards.
         backend: ``auto`` takes the Python API where it is installed, else ``trtexec``.
 
@@ -52,7 +53,7 @@ def build_engine(
     allows_fp16 = policy.fp16 and policy.precision == "int8" and typing == "weak" and chosen.holds_frontend
     policy = replace(policy, fp16=allows_fp16, timing_cache=policy.timing_cache or timing_cache_path(gpu, version))
     assert policy.timing_cache is not None
-    source = half.convert(onnx) if policy.precision == "fp16" else onnx
+    source = half.convert(onnx) if policy.precision in HALF_PRECISIONS else onnx
     plan = folder / engine_name(gpu, version, policy.precision)
     chosen.build(source, plan, policy.timing_cache, policy, version)
     write_json(

@@ -13,8 +13,10 @@ from acula_edge.errors import InputError, did_you_mean
 
 BackendName = Literal["auto", "python", "trtexec"]
 Typing = Literal["weak", "strong", "always strong"]
-Precision = Literal["int8", "fp16", "fp32"]
-PRECISIONS: tuple[Precision, ...] = ("int8", "fp16", "fp32")
+Precision = Literal["int8", "int8-fp16", "fp16", "fp32"]
+PRECISIONS: tuple[Precision, ...] = ("int8", "int8-fp16", "fp16", "fp32")
+HALF_PRECISIONS: tuple[Precision, ...] = ("int8-fp16", "fp16")
+"""Built from a graph that says float16 itself."""
 
 STRONG_SINCE: Version = (10, 12, 0)
 ALWAYS_STRONG_SINCE: Version = (11, 0, 0)
@@ -27,8 +29,9 @@ class BuildPolicy(Bounded):
     """How an engine is built.
 
     Attributes:
-        precision: ``int8`` from a Q/DQ graph, ``fp16`` from a float16 graph (made if need be), ``fp32`` from a float
-            graph.
+        precision: ``int8`` from a Q/DQ graph as it is, ``int8-fp16`` with float16 instead of float32 around the
+            integers, ``fp16`` from a float graph in float16, ``fp32`` from a float graph. Float16 graphs are made if
+            need be; of all the front end is float32.
         fp16: of an ``int8`` engine: let layers outside Q/DQ run in FP16 where the network is weakly typed (below
             10.12) and the front end can be held in FP32 (Python API).
         workspace_mb: memory that tactics may use.
@@ -67,4 +70,4 @@ def typing_of(version: Version, precision: Precision = "int8") -> Typing:
     """How a network is typed. Float16 graphs say all their types themselves."""
     if version >= ALWAYS_STRONG_SINCE:
         return "always strong"
-    return "strong" if version >= STRONG_SINCE or precision == "fp16" else "weak"
+    return "strong" if version >= STRONG_SINCE or precision in HALF_PRECISIONS else "weak"
