@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from acula_edge.engines.ort import EXACT_ON_X86
 from acula_edge.files import write_json
 from acula_edge.progress import track
+from acula_edge.quantize.channel_groups import describe, find_groups
 from acula_edge.quantize.equalization import find_pairs
 from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE, merge_files
-from acula_edge.quantize.forms import BALANCES, Form, Measuring, list_forms, settle
+from acula_edge.quantize.forms import Form, Measuring, count_forms, list_forms, settle
 from acula_edge.quantize.graph import load_graph, save_graph
 from acula_edge.quantize.insertion import describe_work as describe_work
 from acula_edge.quantize.insertion import embed as embed
@@ -84,20 +85,34 @@ def quantize_encoder(
     model = load_graph(folder / ENCODER_FILE)
     placement = place(model, chosen, keep_float, left_float)
     trial = [mels[index] for index in range(0, len(mels), max(1, len(mels) // TRIAL_WINDOWS))][:TRIAL_WINDOWS]
-    measuring = Measuring(mels, trial, method, chosen.symmetric_activations)
+    measuring = Measuring(mels, trial, method, chosen, placement.quantized)
     judges = trial if parity_mels is None else list(parity_mels)
     reference = embed(model, judges)
 
     pairs = find_pairs(model)
+    groups = find_groups(model, placement.quantized)
+    if all(group.source == "explicit" for group in groups):
+        groups = []  # no transformer
 
     def judge(form: Form) -> Candidate:
         int8 = insert_qdq(form.network, chosen, placement, form.ranges)
         sqnr_db = compare_rows(reference, embed(int8, judges))["sqnr_db"]
         return Candidate(form, int8, np.inf if sqnr_db is None else float(sqnr_db))
 
-    total = 1 + (len(BALANCES) if pairs else 0)
-    candidates = [judge(form) for form in track(list_forms(model, measuring, pairs), "quantizing", total)]
-    best = max(candidates, key=lambda candidate: candidate.sqnr_db)
+    best: Candidate | None = None
+    equalized: dict[str, float | None] = {}
+    smoothed: dict[str, float | None] = {}
+    for form in track(list_forms(model, measuring, pairs, groups), "quantizing", count_forms(pairs, groups)):
+        candidate = judge(form)
+        sqnr_db = candidate.sqnr_db if np.isfinite(candidate.sqnr_db) else None
+        if form.facts["smoothing"] is None:
+            equalized[str(form.facts["balance"])] = sqnr_db
+        if form.facts["balance"] is None:
+            smoothed[str(form.facts["smoothing"])] = sqnr_db
+        # One at a time: a large encoder's forms do not fit into memory together.
+        if best is None or candidate.sqnr_db > best.sqnr_db:
+            best = candidate
+    assert best is not None
     if best.form.provisional:
         best = judge(settle(best.form, measuring))
 
@@ -110,13 +125,8 @@ def quantize_encoder(
         "activation_type": chosen.activation_type + (" symmetric" if chosen.symmetric_activations else ""),
         "weight_type": "int8 symmetric, per channel" + (f", {EXACT_ON_X86}" if chosen.pairs_fit_16_bits else ""),
         "calibration": dict(calibration or {"definition": None, "n_windows": len(mels)}),
-        "equalization": {
-            "pairs": len(pairs),
-            "balance": best.form.facts["balance"],
-            "sqnr_db": {
-                str(c.form.facts["balance"]): c.sqnr_db if np.isfinite(c.sqnr_db) else None for c in candidates
-            },
-        },
+        "equalization": {"pairs": len(pairs), "balance": best.form.facts["balance"], "sqnr_db": equalized},
+        "smoothing": {"layers": describe(groups), "exponent": best.form.facts["smoothing"], "sqnr_db": smoothed},
         "nodes": {"quantized": len(placement.quantized), "float": placement.kept},
         **describe_work(best.model),
         "parity": {

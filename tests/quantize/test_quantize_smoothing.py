@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,12 +13,12 @@ from acula_edge.quantize.balances import choose_balances, layer_error
 from acula_edge.quantize.calibration import make_mels
 from acula_edge.quantize.channel_groups import Group, find_groups
 from acula_edge.quantize.channels import ChannelMap
-from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, export_float
+from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, FloatExport, export_float
 from acula_edge.quantize.graph import IR_VERSION, OPSET, attribute, initializers, load_graph, producers, sign
 from acula_edge.quantize.parity import compare_rows
 from acula_edge.quantize.placement import Placement, place
 from acula_edge.quantize.profiles import profiles
-from acula_edge.quantize.qdq import embed, insert_qdq
+from acula_edge.quantize.qdq import embed, insert_qdq, quantize_encoder
 from acula_edge.quantize.ranges import find_ranges, float_values
 from acula_edge.quantize.smoothing import (
     channel_extremes,
@@ -31,10 +33,16 @@ Mels = list[np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[onnx.ModelProto, Mels, Mels]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The float files."""
+    path = tmp_path_factory.mktemp("transformer")
+    export_float(TinyTransformer(), [], SAMPLES, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(folder: Path) -> tuple[onnx.ModelProto, Mels, Mels]:
     """The float graph, calibration windows and others."""
-    folder = tmp_path_factory.mktemp("transformer")
-    export_float(TinyTransformer(), [], SAMPLES, folder)
     mels, others = (make_mels(folder / FRONTEND_FILE, make_windows(16, seed)) for seed in (1, 2))
     return load_graph(folder / ENCODER_FILE), mels, others
 
@@ -105,6 +113,31 @@ def test_smoothing_mends_what_outlier_channels_spoil(
     assert plain["cosine_p1"] < 0.97
     assert smoothed["cosine_p1"] > 0.99
     assert smoothed["sqnr_db"] > plain["sqnr_db"] + 10
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile"])
+def test_the_smoothed_form_is_tried_and_taken(
+    folder: Path, network: tuple[onnx.ModelProto, Mels, Mels], tmp_path: Path, method: str
+) -> None:
+    shutil.copytree(folder, tmp_path / "bundle")
+    facts = quantize_encoder(tmp_path / "bundle", "cpu_x86", network[1], method=method, parity_mels=network[2])
+    smoothing = facts["smoothing"]
+    assert smoothing["layers"] == {"norm": 6, "linear": 2, "explicit": 2}
+    assert smoothing["exponent"] is not None
+    assert smoothing["sqnr_db"][str(smoothing["exponent"])] == max(smoothing["sqnr_db"].values())
+    assert smoothing["sqnr_db"].keys() == {"None", "0.35", "0.5", "0.65", "per layer"}
+    assert facts["parity"]["cosine_p1"] > 0.99
+    assert facts["int8_mac_share"] > 0.5
+
+
+def test_convolutional_networks_are_not_smoothed(
+    exported: tuple[Path, FloatExport], mels: Mels, tmp_path: Path
+) -> None:
+    shutil.copytree(exported[0], tmp_path / "bundle")
+    smoothing = quantize_encoder(tmp_path / "bundle", "cpu_x86", mels[:4])["smoothing"]
+    assert smoothing["exponent"] is None
+    assert smoothing["layers"] == {"norm": 0, "linear": 0, "explicit": 0}
+    assert smoothing["sqnr_db"].keys() == {"None"}
 
 
 def test_ranges_follow_from_the_scales_as_they_would_be_observed(
