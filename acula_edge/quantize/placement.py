@@ -25,10 +25,12 @@ class Placement:
     Attributes:
         quantized: names of nodes computed on integers, in graph order.
         kept: weighted nodes that stay in float, each ``{"node", "reason"}``.
+        patterns: name patterns of nodes that the user keeps in float.
     """
 
     quantized: list[str]
     kept: list[dict[str, str]]
+    patterns: tuple[str, ...] = ()
 
 
 def place(
@@ -90,15 +92,19 @@ def place(
             given=f"{len(kept)} layers, all kept in float",
             remedy="take patterns out of quantize.keep_float",
         )
-    return Placement(with_carriers(model, profile, weighted, keep_float), kept)
+    return Placement(_with_carriers(model, profile, weighted, keep_float, behind), kept, tuple(keep_float))
 
 
-def with_carriers(
-    model: onnx.ModelProto, profile: Profile, weighted: Collection[str], keep_float: Sequence[str] = ()
+def restrict(model: onnx.ModelProto, profile: Profile, placement: Placement, weighted: Collection[str]) -> Placement:
+    """The same with only some of its weighted nodes on integers, and what runs on integers between those."""
+    names = _with_carriers(model, profile, weighted, placement.patterns, _behind_embedding(model))
+    return Placement(names, placement.kept, placement.patterns)
+
+
+def _with_carriers(
+    model: onnx.ModelProto, profile: Profile, weighted: Collection[str], keep_float: Sequence[str], behind: set[str]
 ) -> list[str]:
-    """Weighted nodes and what runs on integers between them, in graph order."""
-    carriers = _carriers(model, profile, set(weighted), keep_float, _behind_embedding(model))
-    chosen = {*weighted, *carriers}
+    chosen = {*weighted, *_carriers(model, profile, set(weighted), keep_float, behind)}
     return [node.name for node in model.graph.node if node.name in chosen]
 
 
