@@ -3,8 +3,9 @@
     python benchmarks/distillation_ablation.py --run runs/clean --out runs/trials --epochs 8
 
 Every trial goes through distillation, export and INT8 and is read by a linear probe fitted on training persons. The
-default is chosen by validation figures (cosine to the teacher, AUROC on validation persons); test persons only say what
-the choice is worth. A trial that is done is not done again, and one that was interrupted is resumed.
+default is chosen by validation figures: nearest neighbors in common with the teacher, which are nobody's loss, beside
+the cosine and CKA to the teacher and AUROC on validation persons. Test persons only say what the choice is worth. A
+trial that is done is not done again, and one that was interrupted is resumed.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ def summarize(out: Path, done: list[str]) -> dict[str, Any]:
     for name in done:
         scores = scores_of(out, name)
         facts = json.loads((out / name / "result.json").read_text())
+        facts["training"] |= json.loads((out / name / "readout.json").read_text())
         tasks = tasks_of(scores)
         trials.append(
             {
@@ -90,6 +92,7 @@ def show(result: dict[str, Any]) -> None:
     for row in result["trials"]:
         cosine = row["training"]["val_cosine"]
         parts = [f"val cosine {cosine:.3f}" if cosine is not None else "val cosine -    "]
+        parts.append(f"neighbors {row['training']['val_neighbors']:.3f}")
         for task in ("C1", "T10"):
             splits = row["tasks"][task]
             parts.append(f"{task} val {shown(splits['val']['float'])} test {shown(splits['test']['float'])}")

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from trial_scores import Corpus, open_phantom, read_bundle_on, score_rows
+from trial_scores import Corpus, open_phantom, read_back, read_bundle_on, score_rows
 
 from acula_edge.align.train import align
 from acula_edge.data.prepare import prepare
@@ -30,7 +30,7 @@ from acula_edge.distill.train import distill
 from acula_edge.encoders import load_encoder, make_student, teachers
 from acula_edge.encoders.students import Student, StudentKind, students
 from acula_edge.frontend.forms import make_frontend
-from acula_edge.pipeline.evaluation import encoder_embeddings
+from acula_edge.pipeline.evaluation import encoder_embeddings, teacher_embeddings
 from acula_edge.progress import show_progress
 from acula_edge.quantize.bundle import Description, write_bundle
 from acula_edge.recipe import Recipe, dump_recipe
@@ -229,6 +229,7 @@ def run_all(trials: Sequence[Trial], options: argparse.Namespace) -> list[str]:
         for name in wanted:
             run_trial(by_name[name], source, options.out, options.epochs)
     done = [name for name in by_name if (options.out / name / "result.json").is_file()]
+    read_all_back(source, options.out, done)
     if options.phantom:
         read_phantom(source, options.out, done, options.phantom)
     return done
@@ -244,6 +245,19 @@ def read_teacher(source: Run, out: Path) -> None:
     corpus = Corpus("", prepare(recipe, run), TASKS)
     embeddings = {"float": encoder_embeddings(load_encoder(run.encoder_dir), corpus.store, recipe)}
     (folder / "scores.json").write_text(json.dumps(score_rows(embeddings, corpus, recipe.seed)))
+
+
+def read_all_back(source: Run, out: Path, names: Sequence[str]) -> None:
+    """How much of the teacher is left in each student, kept as ``readout.json``."""
+    missing = [name for name in names if not (out / name / "readout.json").is_file()]
+    if not missing:
+        return
+    run = Run.open(out / "teacher" / "run")
+    corpus = Corpus("", prepare(source.recipe, run), TASKS)
+    teacher = teacher_embeddings(run, corpus.store)
+    for name in missing:
+        found = read_back(out / name / "bundle", corpus, teacher, source.recipe)
+        (out / name / "readout.json").write_text(json.dumps(found))
 
 
 def read_phantom(source: Run, out: Path, names: Sequence[str], subjects: int) -> None:

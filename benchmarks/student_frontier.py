@@ -32,7 +32,7 @@ from acula_edge.quantize.graph import load_graph
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SCHEMA = "acula-edge/student-frontier/1"
-PLAN = Plan(loops=1, loop_s=0.1, warmup_runs=5, warmup_s=0.3, pairs=25, block_s=0.08)
+PLAN = Plan(loops=1, loop_s=0.1, warmup_runs=5, warmup_s=0.3, pairs=15, block_s=0.06)
 
 
 def _kind(backbone: Callable[[], Any], patch: int = 1) -> StudentKind:
@@ -123,6 +123,7 @@ def summarize(out: Path, done: list[str]) -> dict[str, Any]:
     for name in done:
         scores = scores_of(out, name)
         facts = json.loads((out / name / "result.json").read_text())
+        facts["training"] |= json.loads((out / name / "readout.json").read_text())
         latency = out / name / "latency.json"
         footprint = estimate_footprint(load_graph(out / name / "bundle" / "encoder.int8.onnx"))
         candidates.append(
@@ -146,10 +147,10 @@ def show(result: dict[str, Any]) -> None:
         pair = row["latency"]["against_opera_ce_float"]["speedup"] if row["latency"] else float("nan")
         own = row["latency"]["encoder_against_own_float"]["speedup"] if row["latency"] else float("nan")
         ram = (row["footprint"]["ram_int8_bytes"] or 0) / 1024
-        cosine = row["training"]["val_cosine"] or float("nan")
+        cosine, neighbors = (row["training"][key] or float("nan") for key in ("val_cosine", "val_neighbors"))
         print(
             f"{row['name']:20s} {row['parameters'] / 1e3:6.0f} k  {row['macs'] / 1e6:6.1f} M  "
-            f"{row['encoder_int8_bytes'] / 1e6:5.2f} MB  {ram:5.0f} KiB  cosine {cosine:.3f}  "
+            f"{row['encoder_int8_bytes'] / 1e6:5.2f} MB  {ram:5.0f} KiB  cosine {cosine:.3f}  neighbors {neighbors:.3f}  "
             f"C1 {shown(c1)}  T10 {shown(t10)}  {pair:5.2f} x OPERA-CE  {own:5.2f} x own float"
         )
 

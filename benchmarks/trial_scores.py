@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from acula_edge.align.objectives import debiased_cka
 from acula_edge.data.prepare import prepare
 from acula_edge.data.store import WaveStore
 from acula_edge.distill.degradation import degrade, draw_degradation
+from acula_edge.distill.teaching import fit_reduction
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.pipeline.evaluation import select_tasks
@@ -55,6 +57,36 @@ def read_bundle_on(bundle: Path, corpus: Corpus, recipe: Recipe) -> list[dict[st
         embeddings[name] = np.zeros((len(splits), embedded.shape[1]), np.float32)
         embeddings[name][rows] = embedded
     return score_rows(embeddings, corpus, recipe.seed)
+
+
+def read_back(bundle: Path, corpus: Corpus, teacher: np.ndarray, recipe: Recipe) -> dict[str, float]:
+    """What of the teacher is left in a student's embedding, on validation recordings.
+
+    The cosine that training logs favors whoever was trained on the cosine, CKA whoever was trained on CKA. The share of
+    nearest neighbors in common (Huh et al. 2024, section 3, mutual k-NN) is nobody's loss.
+
+    Args:
+        teacher: [R, D] of every recording; rows of test recordings are not read.
+
+    Returns:
+        ``val_cka`` (debiased) and ``val_neighbors`` (of the 10 nearest by cosine).
+    """
+    splits = np.array([recording.split for recording in corpus.store.recordings])
+    train, val = np.flatnonzero(splits == "train"), np.flatnonzero(splits == "val")
+    student = embed_store(_listener(bundle / "model.onnx"), _Rows(corpus.store, val.tolist()), recipe.data)
+    target = fit_reduction(teacher[train], recipe.distill.embedding_dim).apply(teacher[val])
+    near, nearest = _nearest(student), _nearest(target)
+    common = [len(set(one) & set(other)) / len(one) for one, other in zip(near, nearest, strict=True)]
+    cka = debiased_cka(torch.from_numpy(student), torch.from_numpy(target))
+    return {"val_cka": float(cka), "val_neighbors": float(np.mean(common))}
+
+
+def _nearest(embedding: np.ndarray, count: int = 10) -> np.ndarray:
+    """Rows of the nearest others, [N, count]."""
+    unit = embedding / np.linalg.norm(embedding, axis=1, keepdims=True)
+    cosine = unit @ unit.T
+    np.fill_diagonal(cosine, -np.inf)
+    return np.argsort(-cosine, axis=1)[:, :count]
 
 
 def score_rows(embeddings: dict[str, np.ndarray], corpus: Corpus, seed: int) -> list[dict[str, Any]]:

@@ -18,14 +18,14 @@ Scores = dict[tuple[str, str, str], dict[str, Any]]
 
 
 def summarize_scores(scores: Scores) -> dict[str, Any]:
-    """task -> split -> model -> ``{auroc, ci95, recordings, subjects, subjects_in_smaller_class}``."""
+    """task -> split -> model -> ``{auroc, ci95 (null for phantoms), recordings, subjects, ...}``."""
     found: dict[str, Any] = {}
     for (task, split, model), row in scores.items():
         value = None
         if 0 < row["targets"].sum() < len(row["targets"]):
             value = {
                 "auroc": auroc(row["targets"], row["scores"]),
-                "ci95": bootstrap(row["subjects"], row["targets"], row["scores"][None], RESAMPLES),
+                "ci95": _interval(row) if not task.startswith("phantom") else None,
                 "recordings": len(row["targets"]),
                 **_persons(row),
             }
@@ -66,6 +66,10 @@ def shown(entry: dict[str, Any] | None, key: str = "auroc") -> str:
         return "-"
     form = "{:+.3f}" if key == "delta" else "{:.3f}"
     return f"{form.format(entry[key])} [{form.format(entry['ci95'][0])}, {form.format(entry['ci95'][1])}]"
+
+
+def _interval(row: dict[str, Any]) -> list[float]:
+    return list(bootstrap(row["subjects"], row["targets"], row["scores"][None], RESAMPLES))
 
 
 def _persons(row: dict[str, Any]) -> dict[str, int]:
