@@ -92,7 +92,7 @@ def show(result: dict[str, Any]) -> None:
     for row in result["trials"]:
         cosine = row["training"]["val_cosine"]
         parts = [f"val cosine {cosine:.3f}" if cosine is not None else "val cosine -    "]
-        parts.append(f"neighbors {row['training']['val_neighbors']:.3f}")
+        parts.append(f"CKA {row['training']['val_cka']:.3f}  neighbors {row['training']['val_neighbors']:.3f}")
         for task in ("C1", "T10"):
             splits = row["tasks"][task]
             parts.append(f"{task} val {shown(splits['val']['float'])} test {shown(splits['test']['float'])}")

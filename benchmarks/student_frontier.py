@@ -141,7 +141,7 @@ def summarize(out: Path, done: list[str]) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print the table."""
+    """Print the table: size, work, RAM of INT8 values, likeness to the teacher (cosine, neighbors), AUROC, speed."""
     for row in result["candidates"]:
         c1, t10 = (row["tasks"][task]["test"]["int8"] for task in ("C1", "T10"))
         pair = row["latency"]["against_opera_ce_float"]["speedup"] if row["latency"] else float("nan")
@@ -150,7 +150,7 @@ def show(result: dict[str, Any]) -> None:
         cosine, neighbors = (row["training"][key] or float("nan") for key in ("val_cosine", "val_neighbors"))
         print(
             f"{row['name']:20s} {row['parameters'] / 1e3:6.0f} k  {row['macs'] / 1e6:6.1f} M  "
-            f"{row['encoder_int8_bytes'] / 1e6:5.2f} MB  {ram:5.0f} KiB  cosine {cosine:.3f}  neighbors {neighbors:.3f}  "
+            f"{row['encoder_int8_bytes'] / 1e6:5.2f} MB  {ram:5.0f} KiB  cosine {cosine:.3f}, {neighbors:.3f}  "
             f"C1 {shown(c1)}  T10 {shown(t10)}  {pair:5.2f} x OPERA-CE  {own:5.2f} x own float"
         )
 
