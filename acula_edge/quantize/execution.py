@@ -143,7 +143,8 @@ def _stretches(nodes: Sequence[onnx.NodeProto], layers: Mapping[str, _Layer]) ->
 
 
 def _first_integer(node: onnx.NodeProto, part: Mapping[str, str]) -> str:
-    return next(name for name in node.input if name in part)
+    found: str = next(name for name in node.input if name in part)
+    return found
 
 
 def _makes_integers(node: onnx.NodeProto) -> bool:

@@ -16,16 +16,8 @@ import onnx
 from numpy.typing import NDArray
 
 from acula_edge.engines.ort import EXACT_ON_X86, OrtEngine
-from acula_edge.quantize.graph import (
-    IR_VERSION,
-    consumers,
-    initializers,
-    save_graph,
-    shapes,
-    share_constants,
-    sign,
-    tensor_of,
-)
+from acula_edge.quantize.fusion_guards import guard_floats, guard_integers
+from acula_edge.quantize.graph import IR_VERSION, save_graph, share_constants, sign
 from acula_edge.quantize.histograms import Range
 from acula_edge.quantize.overflow import weight_ranges
 from acula_edge.quantize.placement import Placement
@@ -73,7 +65,8 @@ def insert_qdq(
     quantized = onnx.ModelProto()
     quantized.CopyFrom(quantizer.model.model)
     if profile.quantized_weights:
-        _keep_biases_apart(quantized, set(placement.quantized))
+        guard_integers(quantized, set(placement.quantized))
+        guard_floats(quantized, set(placement.quantized))
     del quantized.graph.value_info[:]
     del quantized.metadata_props[:]
     # Zero points of biases only: on x86 without VNNI, ONNX Runtime rewrites those of weights in place.
@@ -81,26 +74,6 @@ def insert_qdq(
     quantized.ir_version = IR_VERSION
     exact = f", {EXACT_ON_X86}" if profile.pairs_fit_16_bits else ""
     return sign(quantized, f"{model.doc_string}; INT8 for {profile.name}{exact}")
-
-
-def _keep_biases_apart(model: onnx.ModelProto, nodes: set[str]) -> None:
-    """Give the biases behind quantized MatMuls leading dimensions of 1.
-
-    Of a MatMul and an addition of [N], ONNX Runtime 1.32 makes a Gemm first (MatMulAddFusion) and looks for Q/DQ pairs
-    after, and there is no integer Gemm with a float output behind a Reshape: the layer runs in float. It leaves an
-    addition of [1, 1, N] alone, and MatMulIntegerToFloat takes the MatMul.
-    """
-    constants, read_by, known = initializers(model), consumers(model), shapes(model)
-    for node in model.graph.node:
-        if node.op_type != "MatMul" or node.name not in nodes or len(known.get(node.output[0], [])) < 3:
-            continue
-        for adder in read_by[node.output[0]]:
-            bias = next((name for name in adder.input if name in constants), None)
-            if adder.op_type != "Add" or bias is None or len(constants[bias].dims) != 1 or len(read_by[bias]) > 1:
-                continue
-            values = onnx.numpy_helper.to_array(constants[bias])
-            apart = values.reshape([1] * (len(known[node.output[0]]) - 1) + [-1])
-            constants[bias].CopyFrom(tensor_of(apart, bias))
 
 
 def run_graph(model: onnx.ModelProto, mels: Iterable[Array], outputs: Sequence[str] = ("embedding",)) -> list[Array]:

@@ -101,6 +101,15 @@ def restrict(model: onnx.ModelProto, profile: Profile, placement: Placement, wei
     return Placement(names, placement.kept, placement.patterns)
 
 
+def leave_float(
+    model: onnx.ModelProto, profile: Profile, placement: Placement, reasons: Mapping[str, str]
+) -> Placement:
+    """The same with some of its weighted nodes in float as well, each for the reason given."""
+    rest = [name for name in weighted_nodes(model, placement) if name not in reasons]
+    kept = [*placement.kept, *({"node": name, "reason": reason} for name, reason in reasons.items())]
+    return Placement(restrict(model, profile, placement, rest).quantized, kept, placement.patterns)
+
+
 def _with_carriers(
     model: onnx.ModelProto, profile: Profile, weighted: Collection[str], keep_float: Sequence[str], behind: set[str]
 ) -> list[str]:

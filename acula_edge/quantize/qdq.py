@@ -24,12 +24,13 @@ from acula_edge.quantize.equalization import find_pairs
 from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE, merge_files
 from acula_edge.quantize.forms import Form, Measuring, count_forms, list_forms, settle
 from acula_edge.quantize.graph import load_graph, save_graph
-from acula_edge.quantize.insertion import describe_work as describe_work
+from acula_edge.quantize.insertion import describe_work
 from acula_edge.quantize.insertion import embed as embed
 from acula_edge.quantize.insertion import insert_qdq as insert_qdq
-from acula_edge.quantize.parity import compare_rows
+from acula_edge.quantize.judging import Judge
 from acula_edge.quantize.placement import place
 from acula_edge.quantize.profiles import profiles
+from acula_edge.quantize.tuning import FIT_WINDOWS, Tuning, Windows, tune
 
 SCHEMA = "acula-edge/quantize/1"
 ENCODER_INT8_FILE = "encoder.int8.onnx"
@@ -37,6 +38,7 @@ MODEL_INT8_FILE = "model.int8.onnx"
 QUANTIZE_FILE = "quantize.json"
 
 TRIAL_WINDOWS = 64
+DEFAULT_TUNING = Tuning()
 
 Array = NDArray[np.float32]
 
@@ -60,6 +62,7 @@ def quantize_encoder(
     left_float: Mapping[str, str] | None = None,
     calibration: Mapping[str, Any] | None = None,
     parity_mels: Sequence[Array] | None = None,
+    tuning: Tuning = DEFAULT_TUNING,
 ) -> dict[str, Any]:
     """Quantize ``encoder.onnx`` in `folder` and merge it with ``frontend.onnx``.
 
@@ -73,6 +76,7 @@ def quantize_encoder(
         calibration: what to record about the windows.
         parity_mels: spectrograms that judge: the forms are compared on them, and INT8 with float; by default some of
             the calibration ones.
+        tuning: what is done to the best form.
 
     Returns:
         The content of ``quantize.json``, which is written beside ``encoder.int8.onnx`` and ``model.int8.onnx``.
@@ -86,24 +90,22 @@ def quantize_encoder(
     placement = place(model, chosen, keep_float, left_float)
     trial = [mels[index] for index in range(0, len(mels), max(1, len(mels) // TRIAL_WINDOWS))][:TRIAL_WINDOWS]
     measuring = Measuring(mels, trial, method, chosen, placement.quantized)
-    judges = trial if parity_mels is None else list(parity_mels)
-    reference = embed(model, judges)
+    judge = Judge(model, trial if parity_mels is None else list(parity_mels))
 
     pairs = find_pairs(model)
     groups = find_groups(model, placement.quantized)
     if all(group.source == "explicit" for group in groups):
         groups = []  # no transformer
 
-    def judge(form: Form) -> Candidate:
+    def quantize(form: Form) -> Candidate:
         int8 = insert_qdq(form.network, chosen, placement, form.ranges)
-        sqnr_db = compare_rows(reference, embed(int8, judges))["sqnr_db"]
-        return Candidate(form, int8, np.inf if sqnr_db is None else float(sqnr_db))
+        return Candidate(form, int8, judge(int8).sqnr_db)
 
     best: Candidate | None = None
     equalized: dict[str, float | None] = {}
     smoothed: dict[str, float | None] = {}
     for form in track(list_forms(model, measuring, pairs, groups), "quantizing", count_forms(pairs, groups)):
-        candidate = judge(form)
+        candidate = quantize(form)
         sqnr_db = candidate.sqnr_db if np.isfinite(candidate.sqnr_db) else None
         if form.facts["smoothing"] is None:
             equalized[str(form.facts["balance"])] = sqnr_db
@@ -114,9 +116,16 @@ def quantize_encoder(
             best = candidate
     assert best is not None
     if best.form.provisional:
-        best = judge(settle(best.form, measuring))
+        best = quantize(settle(best.form, measuring))
 
-    save_graph(best.model, folder / ENCODER_INT8_FILE)
+    if parity_mels is None:
+        # Bias correction at least is judged on windows that it was not fitted on.
+        windows = Windows(trial[::2][:FIT_WINDOWS], Judge(model, trial[1::2] or trial), held_out=False)
+    else:
+        windows = Windows(trial[:: max(1, len(trial) // FIT_WINDOWS)][:FIT_WINDOWS], judge, held_out=True)
+    tuned = tune(best.form, best.model, chosen, placement, windows, tuning)
+
+    save_graph(tuned.model, folder / ENCODER_INT8_FILE)
     merge_files(folder / FRONTEND_FILE, folder / ENCODER_INT8_FILE, folder / MODEL_INT8_FILE)
     facts = {
         "schema": SCHEMA,
@@ -127,10 +136,11 @@ def quantize_encoder(
         "calibration": dict(calibration or {"definition": None, "n_windows": len(mels)}),
         "equalization": {"pairs": len(pairs), "balance": best.form.facts["balance"], "sqnr_db": equalized},
         "smoothing": {"layers": describe(groups), "exponent": best.form.facts["smoothing"], "sqnr_db": smoothed},
-        "nodes": {"quantized": len(placement.quantized), "float": placement.kept},
-        **describe_work(best.model),
+        **tuned.facts,
+        "nodes": {"quantized": len(tuned.placement.quantized), "float": tuned.placement.kept},
+        **describe_work(tuned.model),
         "parity": {
-            **compare_rows(reference, embed(best.model, judges)),
+            **judge.parity(tuned.model),
             "windows": "calibration" if parity_mels is None else "held out",
         },
         **_sizes(folder),
