@@ -62,6 +62,16 @@ def _gemm(node: onnx.NodeProto, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     return product + attribute(node, "beta", 1.0) * inputs[2] if len(inputs) > 2 else product
 
 
+def _pad_constant(node: onnx.NodeProto, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    x, pads = inputs[0], inputs[1].tolist()
+    axes = inputs[3].tolist() if len(inputs) > 3 else range(x.ndim)
+    if attribute(node, "mode", b"constant") != b"constant":
+        raise InputError(f"{node.name} repeats what is at the edge", allowed="padding with a constant")
+    of_axis = {axis % x.ndim: (pads[place], pads[place + len(axes)]) for place, axis in enumerate(axes)}
+    sides = [size for axis in reversed(range(x.ndim)) for size in of_axis.get(axis, (0, 0))]
+    return functional.pad(x, sides, value=float(inputs[2]) if len(inputs) > 2 else 0.0)
+
+
 def _reshape(node: onnx.NodeProto, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
     x, wanted = inputs[0], inputs[1].tolist()
     if not attribute(node, "allowzero", 0):
@@ -100,6 +110,7 @@ OPERATORS: dict[str, Operator] = {
     "MatMul": lambda node, inputs: inputs[0] @ inputs[1],
     "MaxPool": _max_pool,
     "Mul": lambda node, inputs: inputs[0] * inputs[1],
+    "Pad": _pad_constant,
     "Relu": lambda node, inputs: functional.relu(inputs[0]),
     "Reshape": _reshape,
     "Squeeze": lambda node, inputs: inputs[0].squeeze(tuple(inputs[1].tolist())),

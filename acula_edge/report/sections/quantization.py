@@ -16,6 +16,7 @@ def quantization_blocks(bundle: Bundle) -> list[Block]:
     blocks: list[Block] = []
     if bundle.quantize is not None:
         blocks.extend(_settings(bundle.quantize))
+        blocks.extend(_fine_tuning(bundle.quantize.get("aware") or {}))
     elif bundle.has_int8:
         blocks.append(Text("Not recorded: this bundle has no quantize.json."))
     else:
@@ -62,6 +63,48 @@ def _settings(quantize: Json) -> list[Block]:
         rows = [[Cell(str(node.get("node")), tone="code"), Cell(str(node.get("reason") or ""))] for node in kept]
         blocks.append(Table("Kept in float", columns, rows))
     return blocks
+
+
+def _fine_tuning(aware: Json) -> list[Block]:
+    """Whether post-training INT8 was good enough, and what fine-tuning made of it."""
+    before: Json = aware.get("post_training") or {}
+    if not before:
+        return []
+    missed = "; ".join(before.get("reasons") or ())
+    text = f"Post-training INT8 {f'missed its limits: {missed}' if missed else 'met its limits of accuracy'}"
+    text += f" ({_asked(before)}). "
+    outcome = aware.get("outcome")
+    if outcome == "not needed":
+        return [Heading("Fine-tuning"), Text(f"{text}Nothing was fine-tuned.")]
+    if outcome == "not possible":
+        return [Heading("Fine-tuning"), Notice(f"{text}{aware.get('reason') or ''}.")]
+    training: Json = aware.get("training") or {}
+    decibels: Json = training.get("sqnr_db") or {}
+    text += (
+        f"After {count(training.get('epochs'), 'epoch')} of quantization-aware fine-tuning the SQNR against the float "
+        f"student went from {fixed(decibels.get('before'), 1)} to {fixed(decibels.get('after'), 1, 'dB')}"
+    )
+    if outcome != "fine-tuned":
+        return [Heading("Fine-tuning"), Notice(f"{text}, so post-training INT8 was kept.")]
+    after: Json = aware.get("fine_tuned") or {}
+    missed = "; ".join(after.get("reasons") or ())
+    blocks: list[Block] = [Heading("Fine-tuning")]
+    if missed:
+        blocks.append(Notice(f"{text}. It still misses its limits: {missed} ({_asked(after)})."))
+    else:
+        blocks.append(Text(f"{text}; INT8 now meets its limits ({_asked(after)})."))
+    blocks.append(
+        Text(
+            "The INT8 files hold the fine-tuned weights. The float model, with which INT8 is compared everywhere, and "
+            "the heads are those from before."
+        )
+    )
+    return blocks
+
+
+def _asked(judgement: Json) -> str:
+    whom, subjects = str(judgement.get("asked") or ""), judgement.get("n_subjects")
+    return f"{count(subjects)} {whom}, no test person was asked" if subjects else whom
 
 
 def _equalization(equalization: Json) -> str:
