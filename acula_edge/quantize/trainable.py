@@ -26,6 +26,7 @@ from acula_edge.quantize.profiles import WEIGHTED_OPERATORS, Profile
 from acula_edge.quantize.torch_operators import OPERATORS, run_operator
 
 LARGEST_BIAS = 2**31 - 1
+BIAS_STEPS = 2**30
 Write = Callable[[str, NDArray[Any]], None]
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
@@ -153,11 +154,13 @@ class TrainableGraph(nn.Module):
             for node in nodes:
                 if node.op_type not in WEIGHTED_OPERATORS:
                     continue
+                if node.input[1] in made_by:
+                    self._write_integers(node, made_by, write)
                 for name in node.input[1:]:
                     if _key(name) in self.floats and name not in made_by:
                         write(name, _array(self._float(name)))
-                if node.input[1] in made_by:
-                    self._write_integers(node, made_by, write)
+                    elif _key(name) in self.floats and node.input[1] not in made_by:
+                        self._write_bias_of_float(made_by[name], write)
         return model
 
     def fingerprint(self) -> str:
@@ -186,6 +189,13 @@ class TrainableGraph(nn.Module):
             write(bias.input[0], np.round(value / (scales.astype(np.float64) * step)))
         write(weight.input[1], scales)
         write(weight.input[0], _array(learned.value) if weight.op_type == QUANTIZE else learned.integers(scales))
+
+    def _write_bias_of_float(self, bias: onnx.NodeProto, write: Write) -> None:
+        """A layer in float may keep its bias in INT32 (:func:`acula_edge.quantize.fusion_guards.guard_floats`)."""
+        value = _array(self._float(bias.output[0])).astype(np.float64)
+        step = np.float32(max(np.abs(value).max() / BIAS_STEPS, np.finfo(np.float32).tiny))
+        write(bias.input[1], np.full(self.constants[bias.input[1]].shape, step))
+        write(bias.input[0], np.rint(value / step))
 
 
 def _leading_to(model: onnx.ModelProto, value: str) -> list[onnx.NodeProto]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,30 +12,29 @@ import torch
 from onnx import numpy_helper
 
 from acula_edge.errors import InputError
-from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE, FloatExport
+from acula_edge.quantize.export import ENCODER_FILE, FloatExport
 from acula_edge.quantize.fake_quantization import Scale, Weight
-from acula_edge.quantize.graph import initializers, load_graph, save_graph
-from acula_edge.quantize.insertion import embed
+from acula_edge.quantize.graph import initializers, load_graph
+from acula_edge.quantize.insertion import embed, insert_qdq
 from acula_edge.quantize.overflow import LARGEST_SUM
 from acula_edge.quantize.parity import compare_rows
+from acula_edge.quantize.placement import place
 from acula_edge.quantize.profiles import profiles
-from acula_edge.quantize.qdq import ENCODER_INT8_FILE, quantize_encoder
+from acula_edge.quantize.ranges import find_ranges, float_values
 from acula_edge.quantize.trainable import TrainableGraph
 
 Mels = list[np.ndarray]
 Edit = Callable[[onnx.ModelProto], None]
 
 
-def quantized(exported: Path, folder: Path, profile: str, mels: Mels, edit: Edit | None = None) -> onnx.ModelProto:
-    """The INT8 file that the quantizer makes of the small network, after an edit of the float one."""
-    for name in (FRONTEND_FILE, ENCODER_FILE, MODEL_FILE):
-        shutil.copy(exported / name, folder)
-    model = load_graph(folder / ENCODER_FILE)
+def quantized(exported: Path, profile: str, mels: Mels, edit: Edit | None = None, keep: str = "") -> onnx.ModelProto:
+    """A plain INT8 form of the small network, after an edit of the float one."""
+    model = load_graph(exported / ENCODER_FILE)
     if edit is not None:
         edit(model)
-        save_graph(model, folder / ENCODER_FILE)
-    quantize_encoder(folder, profile, mels)
-    return load_graph(folder / ENCODER_INT8_FILE)
+    chosen = profiles[profile]
+    placement = place(model, chosen, [keep] if keep else [])
+    return insert_qdq(model, chosen, placement, find_ranges(model, mels, float_values(model)))
 
 
 def torch_embeddings(graph: TrainableGraph, mels: Mels) -> np.ndarray:
@@ -58,9 +56,9 @@ def train(graph: TrainableGraph, mels: Mels, target: np.ndarray, steps: int = 40
 
 @pytest.mark.parametrize("profile", profiles.names())
 def test_the_mirror_computes_what_onnx_runtime_computes_before_and_after_training(
-    exported: tuple[Path, FloatExport], tmp_path: Path, mels: Mels, other_mels: Mels, profile: str
+    exported: tuple[Path, FloatExport], mels: Mels, other_mels: Mels, profile: str
 ) -> None:
-    model = quantized(exported[0], tmp_path, profile, mels)
+    model = quantized(exported[0], profile, mels)
     graph = TrainableGraph(model, profiles[profile])
     reference = embed(load_graph(exported[0] / ENCODER_FILE), other_mels)
     before = compare_rows(embed(model, other_mels), torch_embeddings(graph, other_mels))
@@ -75,8 +73,8 @@ def test_the_mirror_computes_what_onnx_runtime_computes_before_and_after_trainin
     assert compare_rows(reference, embed(learned, other_mels))["sqnr_db"] > rounding + 2
 
 
-def test_only_numbers_change(exported: tuple[Path, FloatExport], tmp_path: Path, mels: Mels) -> None:
-    model = quantized(exported[0], tmp_path, "cpu_x86", mels)
+def test_only_numbers_change(exported: tuple[Path, FloatExport], mels: Mels) -> None:
+    model = quantized(exported[0], "cpu_x86", mels)
     graph = TrainableGraph(model, profiles["cpu_x86"])
     train(graph, mels, np.zeros((len(mels), 24), np.float32), steps=2)
     learned = graph.to_model()
@@ -92,8 +90,8 @@ def test_only_numbers_change(exported: tuple[Path, FloatExport], tmp_path: Path,
     assert graph.fingerprint() != TrainableGraph(learned, profiles["cpu_x86"]).fingerprint()
 
 
-def test_trained_weights_still_fit_16_bits(exported: tuple[Path, FloatExport], tmp_path: Path, mels: Mels) -> None:
-    graph = TrainableGraph(quantized(exported[0], tmp_path, "cpu_x86", mels), profiles["cpu_x86"])
+def test_trained_weights_still_fit_16_bits(exported: tuple[Path, FloatExport], mels: Mels) -> None:
+    graph = TrainableGraph(quantized(exported[0], "cpu_x86", mels), profiles["cpu_x86"])
     train(graph, mels, np.ones((len(mels), 24), np.float32), steps=10)
     checked = 0
     for name, tensor in initializers(graph.to_model()).items():
@@ -106,24 +104,34 @@ def test_trained_weights_still_fit_16_bits(exported: tuple[Path, FloatExport], t
     assert checked >= 3
 
 
-def test_biases_that_are_equal_in_the_file_learn_apart(
-    exported: tuple[Path, FloatExport], tmp_path: Path, mels: Mels
-) -> None:
+def test_biases_that_are_equal_in_the_file_learn_apart(exported: tuple[Path, FloatExport], mels: Mels) -> None:
     def without_bias(model: onnx.ModelProto) -> None:
         for tensor in model.graph.initializer:
             if tensor.name.endswith(("deep.bias", "mix.bias")):
                 tensor.CopyFrom(numpy_helper.from_array(np.zeros(32, np.float32), tensor.name))
 
-    model = quantized(exported[0], tmp_path, "cpu_x86", mels, without_bias)
+    model = quantized(exported[0], "cpu_x86", mels, without_bias)
     graph = TrainableGraph(model, profiles["cpu_x86"])
-    train(graph, mels, np.ones((len(mels), 24), np.float32))
+    train(graph, mels, np.ones((len(mels), 24), np.float32), steps=15)
     learned = graph.to_model()
     parity = compare_rows(embed(learned, mels), torch_embeddings(graph, mels))
     assert parity["cosine_min"] > 0.9995
 
 
-def test_an_operator_that_is_not_known_is_named(exported: tuple[Path, FloatExport], tmp_path: Path, mels: Mels) -> None:
-    model = quantized(exported[0], tmp_path, "cpu_x86", mels)
+@pytest.mark.parametrize("profile", profiles.names())
+def test_a_layer_left_in_float_learns_too(exported: tuple[Path, FloatExport], mels: Mels, profile: str) -> None:
+    model = quantized(exported[0], profile, mels, keep="encoder/mix*")
+    graph = TrainableGraph(model, profiles[profile])
+    kept = [name for name in graph.floats if "mix" in name]
+    before = {name: graph.floats[name].detach().clone() for name in kept}
+    train(graph, mels, np.ones((len(mels), 24), np.float32), steps=15)
+    assert len(kept) == 2 and all(not torch.equal(before[name], graph.floats[name]) for name in kept)
+    parity = compare_rows(embed(graph.to_model(), mels), torch_embeddings(graph, mels))
+    assert parity["cosine_min"] > 0.9995
+
+
+def test_an_operator_that_is_not_known_is_named(exported: tuple[Path, FloatExport], mels: Mels) -> None:
+    model = quantized(exported[0], "cpu_x86", mels)
     next(node for node in model.graph.node if node.op_type == "Unsqueeze").op_type = "Erf"
     with pytest.raises(InputError, match="Erf"):
         TrainableGraph(model, profiles["cpu_x86"])
