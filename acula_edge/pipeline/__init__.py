@@ -189,7 +189,14 @@ def demo(out: str | Path = "runs/demo") -> Path:
 
 
 def _open(run: Run | str | Path) -> Run:
-    return run if isinstance(run, Run) else Run.open(run)
+    if isinstance(run, Run):
+        return run
+    if (Path(run) / "bundle.json").is_file():
+        raise ArtifactError(
+            f"{run} is a bundle: it holds no recordings to train or calibrate on",
+            remedy="name the run that it was made in",
+        )
+    return Run.open(run)
 
 
 def _bundles(target: Run | str | Path) -> list[Path]:
@@ -220,8 +227,8 @@ def _mend(verification: Mapping[str, Any], bundle: Path) -> str:
     if not verification["tasks"]:
         return "give the recipe a task that these recordings can answer (acula-edge doctor lists the tasks)"
     aware = (read_json(bundle / "quantize.json").get("aware") or {}).get("outcome")
-    tried = "" if aware in ("fine-tuned", "kept post-training") else " fine-tune in INT8 (quantize.aware: always),"
-    return f"see report.html;{tried} keep more nodes in float (quantize.keep_float), calibrate on more windows"
+    untried = " fine-tune in INT8 (quantize.aware: always in recipe.yaml)," if aware in (None, "not needed") else ""
+    return f"see report.html;{untried} keep more nodes in float (quantize.keep_float), calibrate on more windows"
 
 
 def _seal(bundle: Path) -> None:
