@@ -24,7 +24,7 @@ from acula_edge.quantize.smoothing import channel_extremes, find_scales, smooth,
 BALANCES = (0.25, 0.5, 0.75)
 
 # Of transformers: one exponent for all layers, then the best one for each.
-SMOOTHING = (0.35, 0.5, 0.65)
+SMOOTHING = (0.5, 0.65, 0.8)
 PER_LAYER = "per layer"
 _LAYER_GRID = (None, 0.2, 0.35, 0.5, 0.65, 0.8)
 _LAYER_WINDOWS = 4

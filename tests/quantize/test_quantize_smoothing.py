@@ -125,7 +125,7 @@ def test_the_smoothed_form_is_tried_and_taken(
     assert smoothing["layers"] == {"norm": 6, "linear": 2, "explicit": 2}
     assert smoothing["exponent"] is not None
     assert smoothing["sqnr_db"][str(smoothing["exponent"])] == max(smoothing["sqnr_db"].values())
-    assert smoothing["sqnr_db"].keys() == {"None", "0.35", "0.5", "0.65", "per layer"}
+    assert smoothing["sqnr_db"].keys() == {"None", "0.5", "0.65", "0.8", "per layer"}
     assert facts["parity"]["cosine_p1"] > 0.99
     assert facts["int8_mac_share"] > 0.5
 
