@@ -22,15 +22,14 @@ from acula_edge.progress import track
 from acula_edge.quantize.calibration_sets import CalibrationDefinition as CalibrationDefinition
 from acula_edge.quantize.calibration_sets import Degradation as Degradation
 from acula_edge.quantize.calibration_sets import load_definition as load_definition
-from acula_edge.quantize.calibration_windows import CalibrationWindows, Change, Pick, windows_of
-from acula_edge.quantize.calibration_windows import Spectrograms as Spectrograms
-from acula_edge.quantize.calibration_windows import Waves as Waves
+from acula_edge.quantize.calibration_windows import CalibrationWindows, Change, Pick, Waves, windows_of
 from acula_edge.recipe import DataConfig
 
 # Windows looked at per window taken, so that loudness can be spread.
 POOL = 3
 # One person in so many judges INT8 models instead of helping to make them.
 JUDGES = 5
+JUDGE_WINDOWS = (8, 64)
 
 Array = NDArray[np.float32]
 Persons = Literal["all", "fit", "judge"]
@@ -72,6 +71,21 @@ def pick_windows(
     picks.sort(key=lambda pick: store.recordings[pick.index].key)
     picks, degraded = _degrade(picks, definition.degradations, generator)
     return CalibrationWindows(store, picks, data, sample_rate_hz, definition.name, degraded)
+
+
+def pick_judges(
+    store: Waves, definition: CalibrationDefinition, data: DataConfig, sample_rate_hz: int, n_windows: int
+) -> CalibrationWindows | None:
+    """Windows of the training persons who do not calibrate: a quarter of `n_windows`, within :data:`JUDGE_WINDOWS`.
+
+    None where there are none, as with a single training person.
+    """
+    fewest, most = JUDGE_WINDOWS
+    wanted = min(max(n_windows // 4, fewest), most)
+    try:
+        return pick_windows(store, definition, data, sample_rate_hz, wanted, "judge")
+    except InputError:
+        return None
 
 
 def make_mels(frontend: str | Path, windows: Sequence[Array] | Array) -> list[Array]:

@@ -93,7 +93,7 @@ def _look(folder: Path, measure: Measure) -> tuple[dict[str, Any], Execution]:
 
 def _conclude(shipped: Mapping[str, Any], trail: list[dict[str, Any]], *, replanned: bool) -> dict[str, Any]:
     """INT8 that was slower at first has to be faster to be recommended; else it is enough that it is not slower."""
-    verdict, low, high = shipped["verdict"], *shipped["speedup_ci95"]
+    verdict, (low, high) = shipped["verdict"], shipped["speedup_ci95"]
     said = f"{shipped['speedup']:.2f} times as fast as float [{low:.2f}, {high:.2f}]"
     slower_at_first = trail[0]["verdict"] == "slower"
     good = verdict == "faster" or (verdict != "slower" and not slower_at_first)

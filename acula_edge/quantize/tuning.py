@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from acula_edge.quantize.bias import correct_biases
 from acula_edge.quantize.forms import Form
 from acula_edge.quantize.insertion import insert_qdq
-from acula_edge.quantize.judging import Judge, Loss
-from acula_edge.quantize.placement import Placement, leave_float, restrict, weighted_nodes
+from acula_edge.quantize.judging import Judge
+from acula_edge.quantize.placement import Placement, leave_float, weighted_nodes
 from acula_edge.quantize.planning import REASON, plan_precision
 from acula_edge.quantize.profiles import Profile
 from acula_edge.quantize.sensitivity import Sensitivities, measure_sensitivity
@@ -100,15 +100,15 @@ def tune(
         if reached < tuning.min_cosine and len(names) > 1:
             sensitivities = measure()
 
-            def attempt(left: Sequence[str]) -> Loss:
-                rest = restrict(form.network, profile, placement, [name for name in names if name not in left])
-                return windows.judge(insert_qdq(form.network, profile, rest, form.ranges))
+            def build(left: Sequence[str]) -> tuple[onnx.ModelProto, Placement, dict[str, Any]]:
+                fewer = leave_float(form.network, profile, placement, dict.fromkeys(left, REASON))
+                int8 = insert_qdq(form.network, profile, fewer, form.ranges)
+                rest = weighted_nodes(form.network, fewer)
+                model, corrected = _correct(form, int8, rest, windows, tuning)
+                return model, fewer, corrected
 
-            plan = plan_precision(sensitivities, attempt, tuning.min_cosine)
-            placement = leave_float(form.network, profile, placement, dict.fromkeys(plan.left_float, REASON))
-            names = weighted_nodes(form.network, placement)
-            int8 = insert_qdq(form.network, profile, placement, form.ranges)
-            model, facts["bias_correction"] = _correct(form, int8, names, windows, tuning)
+            plan = plan_precision(sensitivities, lambda left: windows.judge(build(left)[0]), tuning.min_cosine)
+            model, placement, facts["bias_correction"] = build(plan.left_float)
             facts["mixed_precision"] |= {
                 "needed": True,
                 "met": plan.met,
