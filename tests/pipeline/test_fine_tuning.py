@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +11,21 @@ import numpy as np
 import pytest
 import yaml
 
+from acula_edge import pipeline
 from acula_edge.data.prepare import prepare
 from acula_edge.data.store import WaveStore
 from acula_edge.engines.bundle_files import check
-from acula_edge.errors import InputError
+from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import read_json, sha256_file
 from acula_edge.pipeline import fine_tuning
 from acula_edge.pipeline.evaluation import model_embeddings, select_tasks
 from acula_edge.probe.heads import fit_heads
-from acula_edge.quantize.heads import TaskHead
 from acula_edge.run import Run
 from acula_edge.runtime import selftest
 from tests.pipeline.conftest import WholeLine
 
 BUNDLE = "tiny-cpu_x86"
-Refine = Callable[..., dict[str, Any]]
+Tuned = tuple[Run, dict[str, Any]]
 
 
 def change(run: Run, **settings: Any) -> None:
@@ -37,15 +36,21 @@ def change(run: Run, **settings: Any) -> None:
     run.recipe_path.write_text(yaml.safe_dump(values))
 
 
-def refine(run: Run, student: str | None = "tiny", gate: bool = True) -> dict[str, Any] | None:
+@pytest.fixture(scope="module")
+def material(whole_line: WholeLine) -> tuple[Any, ...]:
+    """What an export hands over: recordings, the float student's embeddings, heads on them, and their tasks."""
+    run = whole_line.run
+    store = prepare(run.recipe, run)
+    embeddings = model_embeddings(run, whole_line.bundle / "model.onnx", store)
+    tasks = select_tasks(["all"], store)
+    return store, embeddings, fit_heads(embeddings, store.recordings, tasks), tasks
+
+
+def refine(run: Run, material: tuple[Any, ...], student: str | None = "tiny", gate: bool = True) -> dict[str, Any]:
     """Refine the copied bundle; what quantize.json says of it afterwards."""
     bundle = run.path / "export" / BUNDLE
-    store = prepare(run.recipe, run)
-    embeddings = model_embeddings(run, bundle / "model.onnx", store)
-    tasks = select_tasks(["all"], store)
-    heads: list[TaskHead] = fit_heads(embeddings, store.recordings, tasks)
-    fine_tuning.refine(run, bundle, student, store, embeddings, heads, tasks, gate=gate)
-    facts: dict[str, Any] | None = read_json(bundle / "quantize.json").get("aware")
+    fine_tuning.refine(run, bundle, student, *material, gate=gate)
+    facts: dict[str, Any] = read_json(bundle / "quantize.json")["aware"]
     return facts
 
 
@@ -54,20 +59,16 @@ def models(run: Run) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def tuned(whole_line: WholeLine, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[str, Any]]:
+def tuned(whole_line: WholeLine, material: tuple[Any, ...], tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     """A copy of the run in which post-training INT8 was not good enough."""
     folder = tmp_path_factory.mktemp("tuned") / "run"
     shutil.copytree(whole_line.run.path, folder)
     run = Run(folder)
     change(run, min_cosine=1, aware_learning_rate=1e-4)
-    facts = refine(run)
-    assert facts is not None
-    return run, facts
+    return run, refine(run, material)
 
 
-def test_int8_that_misses_a_limit_is_fine_tuned_and_only_int8_changes(
-    whole_line: WholeLine, tuned: tuple[Run, dict[str, Any]]
-) -> None:
+def test_int8_that_misses_a_limit_is_fine_tuned_and_only_int8_changes(whole_line: WholeLine, tuned: Tuned) -> None:
     run, facts = tuned
     before, after = models(whole_line.run), models(run)
     assert {name for name in before if before[name] != after[name]} == {"encoder.int8.onnx", "model.int8.onnx"}
@@ -79,7 +80,7 @@ def test_int8_that_misses_a_limit_is_fine_tuned_and_only_int8_changes(
     assert facts["fine_tuned"]["parity"]["sqnr_db"] > facts["post_training"]["parity"]["sqnr_db"]
 
 
-def test_the_bundle_is_whole_again(tuned: tuple[Run, dict[str, Any]]) -> None:
+def test_the_bundle_is_whole_again(tuned: Tuned) -> None:
     bundle = tuned[0].path / "export" / BUNDLE
     assert check(bundle) == []
     assert selftest(bundle)["passed"]
@@ -88,18 +89,20 @@ def test_the_bundle_is_whole_again(tuned: tuple[Run, dict[str, Any]]) -> None:
 
 
 def test_an_export_of_the_same_again_does_not_train_again(
-    whole_line: WholeLine, tuned: tuple[Run, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    whole_line: WholeLine, material: tuple[Any, ...], tuned: Tuned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, facts = tuned
     expected = models(run)
     shutil.rmtree(run.path / "export")
     shutil.copytree(whole_line.run.path / "export", run.path / "export")
     monkeypatch.setattr(fine_tuning, "fine_tune", lambda *_: pytest.fail("trained again"))
-    assert refine(run) == facts
+    assert refine(run, material) == facts
     assert models(run) == expected
 
 
-def test_only_validation_persons_are_asked(copied_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_validation_persons_are_asked(
+    copied_run: Run, material: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Any] = []
 
     def listen(run: Run, model: Path, store: WaveStore, splits: Any = None) -> np.ndarray:
@@ -109,20 +112,26 @@ def test_only_validation_persons_are_asked(copied_run: Run, monkeypatch: pytest.
     monkeypatch.setattr(fine_tuning, "model_embeddings", listen)
     change(copied_run)
     before = models(copied_run)
-    facts = refine(copied_run)
-    assert facts is not None and facts["outcome"] == "not needed" and facts["post_training"]["passed"]
+    facts = refine(copied_run, material)
+    assert facts["outcome"] == "not needed" and facts["post_training"]["passed"]
     assert asked == [("model.int8.onnx", ("val",))]
     assert facts["post_training"]["n_subjects"] == len({r.subject for r in copied_run.recordings("val")})
     assert models(copied_run) == before
     change(copied_run, min_cosine=1)
     for student, gate, word in (("tiny", False, "--no-gate"), (None, True, "needs a student")):
-        facts = refine(copied_run, student, gate)
-        assert facts is not None and facts["outcome"] == "not possible" and word in facts["reason"]
+        facts = refine(copied_run, material, student, gate)
+        assert facts["outcome"] == "not possible" and word in facts["reason"]
     assert models(copied_run) == before
     change(copied_run, aware="always")
     with pytest.raises(InputError, match="needs a student"):
-        refine(copied_run, None)
+        refine(copied_run, material, None)
     assert check(copied_run.path / "export" / BUNDLE) == []
+
+
+def test_a_bundle_alone_cannot_be_exported_again(whole_line: WholeLine) -> None:
+    with pytest.raises(ArtifactError, match="is a bundle") as caught:
+        pipeline.export(whole_line.bundle, int8=True)
+    assert "the run that it was made in" in str(caught.value)
 
 
 def test_without_validation_persons_calibration_windows_decide(copied_run: Run) -> None:
