@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class TransformFactors:
 
 def factor_transform(length: int) -> TransformFactors:
     """Factor a transform of even `length`: its bins 1 .. N/2 - 1."""
-    rows = _rows(length, 1.0)
+    rows = _rows(length)
     columns, slots = length // rows, rows // 2
     residue = np.arange(slots)
     bins = residue[:, None] + rows * np.arange(columns)
@@ -66,7 +67,7 @@ def factor_transform(length: int) -> TransformFactors:
 
 def factor_odd_transform(length: int) -> TransformFactors:
     """Factor the odd transform of even `length`: bin j, of 0 .. N/2 - 1, has the frequency (j + 1/2) / N."""
-    rows = _rows(length, 1.0)
+    rows = _rows(length)
     columns, slots = length // rows, rows // 2
     residue = np.arange(slots)
     bins = residue[:, None] + rows * np.arange(columns)
@@ -75,13 +76,13 @@ def factor_odd_transform(length: int) -> TransformFactors:
     return _sorted(_stage1(residue + 0.5, rows), stage2, np.minimum(bins, length - 1 - bins))
 
 
-def _rows(length: int, ratio: float) -> int:
-    """The even divisor R whose R / C is nearest to `ratio`; the larger of two."""
+def _rows(length: int) -> int:
+    """The even divisor R that is nearest to C; the larger of two."""
     divisors = [n for n in range(2, length + 1, 2) if length % n == 0]
-    return min(divisors, key=lambda n: (abs(math.log(n * n / length / ratio)), -n))
+    return min(divisors, key=lambda n: (abs(math.log(n * n / length)), -n))
 
 
-def _stage1(residues: NDArray[np.floating], rows: int) -> NDArray[np.float64]:
+def _stage1(residues: NDArray[Any], rows: int) -> NDArray[np.float64]:
     first = np.exp(_TURN * np.outer(residues, np.arange(rows)) / rows)
     return np.stack([first.real, first.imag], axis=1).reshape(rows, rows)
 
