@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-from transformers import PretrainedConfig
+from transformers import CONFIG_MAPPING, PretrainedConfig
 
 from acula_edge.files import write_json
 from acula_edge.quantize.graph import OPSET
@@ -20,6 +20,9 @@ from acula_edge.quantize.profiles import WEIGHTED_OPERATORS, Profile
 
 CONFIG_FILE = "config.json"
 ORT_CONFIG_FILE = "ort_config.json"
+
+# Models that AutoConfig knows only as a part of another: which, and under what key.
+_PARTS = {"clap_audio_model": ("clap", "audio_config")}
 
 
 def write_hub_files(folder: Path, encoder: Any, architecture: str, profile: Profile | None) -> None:
@@ -39,11 +42,23 @@ def describe_network(encoder: Any, architecture: str) -> dict[str, Any]:
     """config.json: what ``transformers.AutoConfig`` can read without this package."""
     backbone = getattr(encoder, "backbone", None)
     config = backbone.config if isinstance(backbone, nn.Module) and hasattr(backbone, "config") else None
-    if isinstance(config, PretrainedConfig) and config.model_type:
-        values: dict[str, Any] = json.loads(config.to_json_string())
-        values.pop("_name_or_path", None)  # where the weights lay on this machine
+    values = describe_config(config) if isinstance(config, PretrainedConfig) else None
+    if values is not None:
         return values
     return {"model_type": "timm_wrapper", "architecture": architecture, "num_classes": 0, "label_names": []}
+
+
+def describe_config(config: PretrainedConfig) -> dict[str, Any] | None:
+    """A transformers configuration as ``AutoConfig`` reads it; None where it would not know the model.
+
+    A model that is a part of another, as HTS-AT is of CLAP, stands in the whole one's configuration.
+    """
+    values: dict[str, Any] = json.loads(config.to_json_string())
+    values.pop("_name_or_path", None)  # where the weights lay on this machine
+    if config.model_type in _PARTS:
+        whole, part = _PARTS[config.model_type]
+        return {"model_type": whole, part: values}
+    return values if config.model_type in CONFIG_MAPPING else None
 
 
 def describe_runtime(profile: Profile | None) -> dict[str, Any]:

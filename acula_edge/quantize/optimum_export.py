@@ -19,6 +19,8 @@ import torch
 from transformers import ClapAudioModel, PreTrainedModel
 
 from acula_edge.errors import InputError, MissingCapability
+from acula_edge.files import write_json
+from acula_edge.quantize.hub_files import CONFIG_FILE, describe_config
 
 FLOAT_FILE = "model.onnx"
 INT8_FILE = "model_quantized.onnx"
@@ -57,6 +59,9 @@ def export_backbone(encoder: Any, folder: str | Path) -> Path:
         onnx_export_from_model(
             network, folder, task=TASK, custom_onnx_configs=configs or None, do_validation=False, device="cpu"
         )
+    config = describe_config(network.config)
+    if config is not None:
+        write_json(folder / CONFIG_FILE, config)
     return folder / FLOAT_FILE
 
 

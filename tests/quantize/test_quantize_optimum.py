@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from transformers import AutoConfig
 
 from acula_edge.encoders.base import AudioEncoder, make_encoder
 from acula_edge.engines.ort import OrtEngine
@@ -20,6 +21,9 @@ from acula_edge.quantize.qdq import quantize_encoder
 from tests.quantize.conftest import SAMPLES, make_windows
 
 TINY_AST = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+TINY_HTS_AT = {
+    "hidden_size": 32, "patch_embeds_hidden_size": 16, "depths": [1, 1], "num_attention_heads": [2, 2],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,22 @@ def test_optimums_export_loads_as_a_feature_extractor_and_computes_the_same(
         found = model(input_values=mel).last_hidden_state
         assert found.shape == expected.shape
         assert float((found - expected).abs().max()) < tolerance
+
+
+def test_hts_at_exports_at_its_own_size(tmp_path: Path) -> None:
+    from optimum.onnxruntime import ORTModelForFeatureExtraction
+
+    torch.manual_seed(0)
+    encoder = make_encoder("clap", options={"config": TINY_HTS_AT}).eval()
+    path = export_backbone(encoder, tmp_path)
+    features = torch.rand(1, 1, 1024, 64)
+    with torch.no_grad():
+        expected = encoder.backbone(input_features=features, return_dict=True).last_hidden_state  # type: ignore[operator]
+    found = ORTModelForFeatureExtraction.from_pretrained(tmp_path)(input_features=features).last_hidden_state
+    assert path.name == "model.onnx"
+    assert AutoConfig.from_pretrained(tmp_path).audio_config.depths == [1, 1]
+    assert describe_network(encoder, "clap")["model_type"] == "clap"
+    assert float((found - expected).abs().max()) < 1e-4
 
 
 def test_dynamic_int8_is_what_the_command_makes(folders: tuple[Path, Path]) -> None:
