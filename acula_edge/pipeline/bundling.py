@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
+from acula_edge.benchmark.encoders import compare_encoders
 from acula_edge.data.prepare import at_rate, prepare
 from acula_edge.encoders import load_encoder
 from acula_edge.files import sha256_file
@@ -13,6 +15,8 @@ from acula_edge.pipeline.fine_tuning import refine
 from acula_edge.pipeline.zero_shot import prompts_for_bundle
 from acula_edge.probe.heads import fit_heads
 from acula_edge.quantize.bundle import Description, write_bundle
+from acula_edge.quantize.speed import Measure
+from acula_edge.recipe import BenchmarkConfig
 from acula_edge.run import Run
 
 
@@ -44,10 +48,19 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool, gat
         heads,
         Description(student=student, encoder=recipe.encoder.name, origin=origin),
         data=recipe.data,
-        quantize=dataclasses.replace(recipe.quantize, profile=profile),  # type: ignore[arg-type]
+        quantize=dataclasses.replace(
+            recipe.quantize,
+            profile=profile,  # type: ignore[arg-type]
+            min_cosine=recipe.quantize.min_cosine or recipe.verify.gate.min_cosine,
+        ),
         store=store if int8 else None,
         prompts=prompts,
+        measure=_measure(recipe.benchmark) if recipe.quantize.speed_guard else None,
     )
     if int8:
         refine(run, bundle, student, store, embeddings, heads, tasks, gate=gate)
     return bundle
+
+
+def _measure(settings: BenchmarkConfig) -> Measure:
+    return partial(compare_encoders, mode=settings.mode, threads=settings.threads)
