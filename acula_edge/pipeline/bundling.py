@@ -16,7 +16,7 @@ from acula_edge.pipeline.zero_shot import prompts_for_bundle
 from acula_edge.probe.heads import fit_heads
 from acula_edge.quantize.bundle import Description, write_bundle
 from acula_edge.quantize.speed import Measure
-from acula_edge.recipe import BenchmarkConfig
+from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
 
 
@@ -51,7 +51,7 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool, gat
         quantize=dataclasses.replace(
             recipe.quantize,
             profile=profile,  # type: ignore[arg-type]
-            min_cosine=recipe.quantize.min_cosine or recipe.verify.gate.min_cosine,
+            min_cosine=_min_cosine(recipe),
         ),
         store=store if int8 else None,
         prompts=prompts,
@@ -60,6 +60,12 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool, gat
     if int8:
         refine(run, bundle, student, store, embeddings, heads, tasks, gate=gate)
     return bundle
+
+
+def _min_cosine(recipe: Recipe) -> float | None:
+    """The target of mixed precision; a gate that asks for nothing, or for the impossible, sets none."""
+    asked = recipe.verify.gate.min_cosine
+    return recipe.quantize.min_cosine or (asked if 0 < asked < 1 else None)
 
 
 def _measure(settings: BenchmarkConfig) -> Measure:

@@ -129,7 +129,7 @@ def test_int8_that_is_not_slower_is_left_alone(line: Make, answer: dict[str, Any
 
 
 def test_layers_that_cost_more_than_they_save_are_named_and_left_in_float(slow_line: Make) -> None:
-    export = slow_line(SLOWER, FASTER, worth=LAST)
+    export = slow_line(SLOWER, SLOWER, FASTER, worth=LAST)
     facts, found = export.guard()
     assert found["recommended"] == "int8"
     first, second = found["trail"]
@@ -142,7 +142,7 @@ def test_layers_that_cost_more_than_they_save_are_named_and_left_in_float(slow_l
 
 
 def test_float_is_recommended_where_planning_again_does_not_help(slow_line: Make) -> None:
-    export = slow_line(SLOWER, said("no difference shown", 0.98), worth=LAST)
+    export = slow_line(SLOWER, SLOWER, said("no difference shown", 0.98), worth=LAST)
     facts, found = export.guard()
     assert found["recommended"] == "float"
     assert "even with layers left in float" in found["reason"]
@@ -150,7 +150,7 @@ def test_float_is_recommended_where_planning_again_does_not_help(slow_line: Make
 
 
 def test_the_first_plan_comes_back_where_the_second_is_no_quicker(slow_line: Make) -> None:
-    export = slow_line(SLOWER, said("slower", 0.4), worth=LAST)
+    export = slow_line(SLOWER, SLOWER, said("slower", 0.4), worth=LAST)
     before = export.bytes()
     facts, found = export.guard()
     assert (facts, export.bytes()) == (export.first, before)
@@ -158,7 +158,7 @@ def test_the_first_plan_comes_back_where_the_second_is_no_quicker(slow_line: Mak
 
 
 def test_float_is_recommended_where_no_layer_would_be_left_on_integers(slow_line: Make) -> None:
-    export = slow_line(SLOWER)
+    export = slow_line(SLOWER, SLOWER)
     before = export.bytes()
     facts, found = export.guard()
     assert (facts, export.bytes(), found["recommended"]) == (export.first, before, "float")
@@ -168,9 +168,17 @@ def test_float_is_recommended_where_no_layer_would_be_left_on_integers(slow_line
 
 
 def test_float_is_recommended_where_integers_are_slower_for_no_visible_reason(line: Make) -> None:
-    export = line(SLOWER)
+    export = line(SLOWER, SLOWER)
     assert export.guard()[1]["recommended"] == "float"
     assert export.asked == []
+
+
+def test_a_machine_that_was_disturbed_once_changes_nothing(line: Make) -> None:
+    export = line(SLOWER, ALIKE)
+    before = export.bytes()
+    facts, found = export.guard()
+    assert (facts, export.asked, export.bytes()) == (export.first, [], before)
+    assert found["recommended"] == "int8" and found["trail"][0]["again"] == ALIKE
 
 
 @pytest.mark.parametrize("profile", ["cpu_x86", "cpu_arm", "tensorrt"])
