@@ -26,7 +26,7 @@ BALANCES = (0.25, 0.5, 0.75)
 # Of transformers: one exponent for all layers, then the best one for each.
 SMOOTHING = (0.5, 0.65, 0.8)
 PER_LAYER = "per layer"
-_LAYER_GRID = (None, 0.2, 0.35, 0.5, 0.65, 0.8)
+_LAYER_GRID = (None, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0)
 _LAYER_WINDOWS = 4
 
 Array = NDArray[np.float32]
