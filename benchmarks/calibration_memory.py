@@ -13,7 +13,6 @@ import json
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,7 +57,6 @@ def calibrate(bundle: Path, count: int, method: str) -> dict[str, float | int | 
     source = read_bundle(bundle)["input"]
     data = DataConfig(window_s=source["window_s"], hop_s=source["hop_s"], trim_top_db=source["trim_top_db"])
     definition = CalibrationDefinition("noise", windows=count)
-    start = time.perf_counter()
     windows = pick_windows(Noise(count, source["window_s"]), definition, data, source["sample_rate_hz"])
     model = load_graph(bundle / ENCODER_FILE)
     rescaled = [name for pair in find_pairs(model) for name in pair.values]
@@ -69,7 +67,6 @@ def calibrate(bundle: Path, count: int, method: str) -> dict[str, float | int | 
         "windows": found.windows,
         "method": method,
         "peak_rss_mb": peak / (1e6 if sys.platform == "darwin" else 1e3),
-        "seconds": time.perf_counter() - start,
     }
 
 

@@ -236,3 +236,34 @@ def test_a_shared_bias_is_corrected_for_one_layer_only(mels: Mels) -> None:
         expected = outputs_of(network, name, mels[:4])
         shifts = [np.abs(outputs_of(model, name, mels[:4]) - expected).max() for model in (int8, corrected)]
         assert shifts[1] < 0.2 * shifts[0]
+
+
+def test_a_matmul_runs_on_integers_although_a_bias_follows(mels: Mels, tmp_path: Path) -> None:
+    """ONNX Runtime makes a float Gemm of the two first, unless the graph keeps it from that."""
+    generator = np.random.default_rng(0)
+    bands = mels[0].shape[2]
+    constants = {
+        "w": generator.normal(size=(bands, 16)).astype(np.float32),
+        "b": generator.normal(size=16).astype(np.float32),
+        "axes": np.array([1], np.int64),
+    }
+    nodes = [
+        onnx.helper.make_node("MatMul", ["mel", "w"], ["product"], name="product"),
+        onnx.helper.make_node("Add", ["product", "b"], ["sum"], name="sum"),
+        onnx.helper.make_node("ReduceMean", ["sum", "axes"], ["embedding"], name="mean", keepdims=0),
+    ]
+    graph = onnx.helper.make_graph(
+        nodes, "encoder",
+        [onnx.helper.make_tensor_value_info("mel", onnx.TensorProto.FLOAT, list(mels[0].shape))],
+        [onnx.helper.make_tensor_value_info("embedding", onnx.TensorProto.FLOAT, [1, 16])],
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )  # fmt: skip
+    network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    ranges = find_ranges(network, mels[:4], float_values(network))
+    int8 = insert_qdq(network, profiles["cpu_x86"], Placement(["product"], []), ranges)
+    onnx.save(int8, tmp_path / "model.onnx")
+    operators = fused_operators(tmp_path / "model.onnx", tmp_path)
+    assert operators["MatMulIntegerToFloat"] == 1
+    assert not {"MatMul", "Gemm"} & set(operators)
+    expected, found = embed(network, mels[:4]), embed(int8, mels[:4])
+    assert np.square(found - expected).sum() < 1e-3 * np.square(expected).sum()
