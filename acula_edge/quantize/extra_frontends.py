@@ -9,6 +9,7 @@ All give the spectrogram that ``encoder.onnx`` and ``encoder.int8.onnx`` read. N
     Takes int16 samples, for programs that hand the converter's buffer to ONNX Runtime. CPU profiles only.
 ``frontend.stream.onnx`` and ``level.onnx``
     Mel power of a chunk with a tail that is handed on, and the level of a window (:mod:`acula_edge.frontend.stream`).
+    The device's runtime uses them in streams whose windows overlap so far that at least half of the frames are spared.
 """
 
 from __future__ import annotations

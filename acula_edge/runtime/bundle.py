@@ -210,12 +210,15 @@ class Bundle:
             )
 
     def _frames(self, listener: Listener) -> FrameStream | None:
-        """Shared frames, where the bundle has a streaming front end and its windows share any."""
-        if self._streaming is None or listener is not self._own:
+        """Shared frames, where the bundle has a streaming front end and sharing spares at least half of them."""
+        if self._streaming is None or listener is not self._own or self.hop_samples >= self.window_samples:
             return None
         stream, level, entry = self._streaming
-        shared = self.hop_samples < self.window_samples and self.hop_samples % entry["hop_samples"] == 0
-        return FrameStream(stream, level, entry, self.window_samples) if shared else None
+        step, rest = divmod(self.hop_samples, entry["hop_samples"])
+        # Chunks for the new frames and one for the window's ends; a chunk has its own fixed cost.
+        computed = (-(-step // entry["hops"]) + 1) * entry["hops"]
+        spares = rest == 0 and 2 * computed * entry["hop_samples"] <= self.window_samples
+        return FrameStream(stream, level, entry, self.window_samples) if spares else None
 
     def _run(self, wave: NDArray[np.float32], sample_rate_hz: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A recording, window by window. Shape: [T] -> ([N, D], [N, K])."""
