@@ -42,12 +42,14 @@ class ReadResult:
         recordings, set_aside: usable recordings, and the others with the reason.
         warnings: what differs from the release and could change results, one sentence each; holds no metadata.
         published: the partition that published figures rest on, by data set, where it was asked for and is known.
+        untested: data sets of which nobody is held out for testing.
     """
 
     recordings: list[Recording] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     published: dict[str, PublishedSplit] = field(default_factory=dict)
+    untested: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from acula_edge.align.train import read_pairs, save_encoder
-from acula_edge.data.prepare import prepare
+from acula_edge.data.prepare import prepare_alignment
 from acula_edge.distill.task import DistillationTask
 from acula_edge.distill.teaching import collect_lessons, fit_reduction
 from acula_edge.encoders import load_encoder, make_student
@@ -30,7 +30,7 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
     recipe = run.recipe
     config = recipe.distill
     start(cpu=resolve_device(config.device).type == "cpu")
-    store = prepare(recipe, run)
+    store = prepare_alignment(recipe, run)
     teacher = load_encoder(run.encoder_dir)
     frontend = config.frontend or teacher.frontend
     splits = [recording.split for recording in store.recordings]

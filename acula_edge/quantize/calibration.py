@@ -231,7 +231,7 @@ def _training_recordings(store: Waves, definition: CalibrationDefinition) -> dic
     for index, recording in enumerate(store.recordings):
         if recording.split != "train" or (definition.datasets and recording.dataset not in definition.datasets):
             continue
-        if recording.subject in others:
+        if recording.subject in others or recording.withheld:
             continue
         groups.setdefault(recording.dataset, {}).setdefault(recording.subject, []).append(index)
     if not groups:
