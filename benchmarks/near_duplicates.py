@@ -11,7 +11,7 @@ Every figure goes the guard's own way: keys, index, comparison by bits at the re
 * Threshold: the smallest bit error over all offsets of random pairs of different persons, and of one child.
 * KAUH: pairs that the copy's manifest names as equal under two patients, and pairs that it does not name.
 * Scale: fingerprints that are drawn, not heard (masks of phantom sounds, signs with the persistence of real ones),
-  with 1,000 copies among them whose bits differ by a tenth; time and peak memory of the search.
+  with 1,000 copies among them of whose bits 9 % differ; time and peak memory of the search.
 """
 
 from __future__ import annotations
@@ -242,9 +242,7 @@ class Drawn:
                         originals[one] = words
                 else:
                     words = originals[one - (number - planted)].copy()
-                    words[:, 0] ^= np.packbits(
-                        rng.random((len(words), 32)) < 0.1, axis=1, bitorder="little"
-                    ).view(np.uint32)[:, 0]  # fmt: skip
+                    words[:, 0] ^= _rare(rng, len(words), 4) | _rare(rng, len(words), 5)
                 keys, frames = make_keys(words)
                 numbers = np.concatenate([words.ravel(), keys, frames.view(np.uint32)])
                 file.write(numbers.tobytes())
@@ -254,11 +252,10 @@ class Drawn:
 
     @staticmethod
     def _draw(rng: np.random.Generator, mask: NDArray[np.uint32]) -> Words:
-        """Each sign stays as it is from one frame to the next with probability 0.9, as in recordings."""
-        frames = len(mask)
-        flips = np.packbits(rng.random((frames, 32)) < 0.1, axis=1, bitorder="little").view(np.uint32)[:, 0]
+        """Each sign stays as it is from one frame to the next with probability 7/8, as in recordings."""
+        flips = _rare(rng, len(mask), 3)
         flips[0] = rng.integers(0, 1 << 32, dtype=np.uint32)
-        return np.stack([np.bitwise_xor.accumulate(flips), np.roll(mask, int(rng.integers(frames)))], axis=1)
+        return np.stack([np.bitwise_xor.accumulate(flips), np.roll(mask, int(rng.integers(len(mask))))], axis=1)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -295,6 +292,12 @@ class PeakMemory:
 def _anonymous_mb() -> float:
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
+
+
+def _rare(rng: np.random.Generator, number: int, halvings: int) -> NDArray[np.uint32]:
+    """Words of which each bit is set with probability 2 ** -halvings."""
+    drawn = rng.integers(0, 1 << 32, (halvings, number), dtype=np.uint32)
+    return np.asarray(np.bitwise_and.reduce(drawn), dtype=np.uint32)
 
 
 def _phantom(number: int) -> Wave:

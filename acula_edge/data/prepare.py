@@ -250,7 +250,8 @@ def read_sources(data: DataConfig, run: Run) -> ReadResult:
         result.recordings.extend(replace(r, synthetic=True) if generated else r for r in found.recordings)
         result.set_aside.extend(found.set_aside)
         result.warnings.extend(found.warnings)
-        if source.tested:
+        alone = reader.corpus is not None and reader.corpus.alignment_only
+        if not alone if source.tested is None else source.tested:
             result.published.update(_published(reader, root, found.recordings, source, data.split.rule))
         else:
             result.untested.update(recording.dataset for recording in found.recordings)

@@ -87,6 +87,7 @@ class Corpus:
         minutes: total duration; None where no source states it.
         test_only: every task on it leaves one subject out, so all of its persons are tested and none may be trained
             on.
+        alignment_only: no task is on it, so nobody of it needs to be held out for testing.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Corpus:
     labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     minutes: float | None = None
     test_only: bool = False
+    alignment_only: bool = False
 
 
 class Reader:

@@ -18,15 +18,15 @@ class Source:
         root: its folder; given by ``--data NAME=DIR`` where the recipe leaves it open.
         options: keyword arguments of the reader (the phantom generator's size, for instance).
         required: whether a run is refused where the corpus is not there; otherwise its tasks are not evaluated.
-        tested: whether a fold of its persons is held out for testing; false for a corpus that only serves alignment,
-            of which all persons but those of validation are trained on.
+        tested: whether persons of it are held out for testing; without it, of a corpus that only serves alignment, all
+            but those of validation are trained on. Null where the reader knows whether any task is on it.
     """
 
     reader: str = ""
     root: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     required: bool = True
-    tested: bool = True
+    tested: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -5,31 +5,35 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from acula_edge.align.reports import read_reports
 from acula_edge.audio.resample import resample
-from acula_edge.data.guard import REASONS, alignment_view, describe_guard, mark
+from acula_edge.data.guard import REASONS, alignment_view, describe_guard, guard, mark
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.manifest import Recording
+from acula_edge.data.miniature import MiniatureConfig, write_miniature
 from acula_edge.data.miniature.sounds import breathing, generator, heart
-from acula_edge.data.prepare import prepare, prepare_alignment
+from acula_edge.data.prepare import list_recordings, prepare, prepare_alignment
+from acula_edge.data.reports import write_reports
 from acula_edge.data.store import WaveStore
-from acula_edge.errors import ManifestError
+from acula_edge.errors import InputError, ManifestError
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.recipe import DataConfig, GuardConfig, Recipe, Source, SplitConfig
 from acula_edge.run import Run
 
 RATE = 4000
-SECONDS = 6.0
-PERSONS = 14
-TESTED = "p0"
+SECONDS = 5.5
+PERSONS = 12
 
 
+@cache
 def sound(number: int) -> np.ndarray:
     """A heart or a lung at a level of its own."""
     rng = generator(7, f"recording {number}")
@@ -43,7 +47,7 @@ def sounds() -> list[np.ndarray]:
 
 
 def write_corpus(folder: Path, sounds: list[np.ndarray], extra: list[dict[str, str]] = []) -> Path:  # noqa: B006
-    """Persons p0 to p13 with two recordings each: p0 and p1 are tested, p2 and p3 validate."""
+    """Persons p0 to p11 with two recordings each: p0 and p1 are tested, p2 and p3 validate."""
     folder.mkdir()
     rows = []
     for number, wave in enumerate(sounds):
@@ -58,9 +62,9 @@ def write_corpus(folder: Path, sounds: list[np.ndarray], extra: list[dict[str, s
     return folder
 
 
-def recipe_of(*folders: Path, guard: GuardConfig | None = None, **options) -> Recipe:
+def recipe_of(*folders: Path, config: GuardConfig | None = None, **options) -> Recipe:
     sources = {folder.name: Source(reader="manifest", root=str(folder), **options) for folder in folders}
-    data = DataConfig(sources=sources, split=SplitConfig(folds=5), guard=guard or GuardConfig())
+    data = DataConfig(sources=sources, split=SplitConfig(folds=5), guard=config or GuardConfig())
     return Recipe(data=data, frontend=FrontendSpec(sample_rate_hz=RATE, n_fft=256, hop_length=128, fmax_hz=2000.0))
 
 
@@ -137,7 +141,7 @@ def test_near_duplicates_can_be_let_be_but_not_equal_files(tmp_path: Path, sound
     louder = [*sounds]
     louder[20], louder[22] = 1.9 * sounds[0], sounds[2]
     folder = write_corpus(tmp_path / "ours", louder)
-    store, _ = prepared(tmp_path, recipe_of(folder, guard=GuardConfig(near_duplicates=False)))
+    store, _ = prepared(tmp_path, recipe_of(folder, config=GuardConfig(near_duplicates=False)))
     assert {r.recording: r.withheld for r in store.recordings if r.withheld} == {"r22": "equal", "r23": "linked"}
 
 
@@ -147,10 +151,7 @@ def test_a_published_partition_keeps_its_recordings_for_the_probe_only(tmp_path:
         for name, person, split in (("a", "p", "train"), ("b", "p", "test"), ("c", "q", "train"), ("d", "q", "val"),
                                     ("e", "r", "train"), ("f", "q", "unused"))
     ]  # fmt: skip
-    store = WaveStore.__new__(WaveStore)
-    store.__dict__.update(recordings=recordings, key="k", _maps={})
-    from acula_edge.data.guard import guard
-
+    store: Any = SimpleNamespace(recordings=recordings, key="k")
     facts = guard(store, GuardConfig(near_duplicates=False), {"d"}, tmp_path)
     assert facts["withheld"] == {"person": {"recordings": 2, "persons": 2}}
     store.recordings = mark(recordings, facts, {"d"})
@@ -163,20 +164,17 @@ def test_a_published_partition_keeps_its_recordings_for_the_probe_only(tmp_path:
 def test_tested_persons_are_aligned_on_only_where_it_is_asked_for(tmp_path: Path, sounds, monkeypatch) -> None:
     said: list[str] = []
     monkeypatch.setattr("acula_edge.data.prepare.notify", lambda text, *values: said.append(text % values))
-    guard = GuardConfig(include_evaluation_subjects=True)
-    recipe = recipe_of(write_corpus(tmp_path / "ours", sounds), guard=guard)
+    config = GuardConfig(include_evaluation_subjects=True)
+    recipe = recipe_of(write_corpus(tmp_path / "ours", sounds), config=config)
     store, run = prepared(tmp_path, recipe)
     view = prepare_alignment(recipe, run)
-    assert sum(r.split == "test" for r in store.recordings) == 4 and {r.split for r in view.recordings} == {
-        "train",
-        "val",
-    }
+    assert sum(r.split == "test" for r in store.recordings) == 4
+    assert {r.split for r in view.recordings} == {"train", "val"}
     assert run.manifest["stages"]["data"]["guard"]["included"] == 4
     assert len([text for text in said if text.startswith("WARNING: persons who are evaluated are aligned on")]) == 2
-    plain = recipe_of(tmp_path / "ours")
-    apart = Run.create(tmp_path / "apart", plain)
-    assert {r.split for r in prepare_alignment(plain, apart).recordings} == {"train", "val", "test"}
-    assert not any(r.split == "test" for r in read_reports(apart, prepare_alignment(plain, apart)).recordings)
+    assert write_reports(view.recordings[0], recipe.reports)
+    with pytest.raises(InputError, match="is a test recording"):
+        write_reports(store.recordings[0], recipe.reports)
 
 
 def test_a_run_that_was_aligned_before_is_left_as_it_was(tmp_path: Path, sounds) -> None:
@@ -199,6 +197,15 @@ def test_nobody_of_a_corpus_without_tasks_is_held_out(tmp_path: Path, sounds) ->
     assert {r.split for r in store.recordings} == {"train", "val"}
     tested, _ = prepared(tmp_path, recipe_of(folder), "tested")
     assert {r.split for r in tested.recordings} == {"train", "val", "test"}
+
+
+def test_a_data_set_without_tasks_is_trained_on_whole_unless_the_recipe_says_otherwise(tmp_path: Path) -> None:
+    write_miniature("hf_lung", tmp_path / "hf_lung", MiniatureConfig(subjects=20, duration_s=1.0))
+    for tested, sides in ((None, {"train", "val"}), (True, {"train", "val", "test"})):
+        source = {"hf_lung": Source(reader="hf_lung", root=str(tmp_path / "hf_lung"), tested=tested)}
+        recipe = dataclasses.replace(recipe_of(), data=DataConfig(sources=source))
+        run = Run.create(tmp_path / f"run {tested}", recipe)
+        assert {r.split for r in list_recordings(recipe.data, run).recordings} == sides
 
 
 def test_the_reasons_are_those_that_are_told() -> None:

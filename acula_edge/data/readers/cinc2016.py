@@ -67,6 +67,7 @@ class CinC2016Reader(Reader):
         ),
         recordings=3240,
         labels={"class": {"normal": 2575, "abnormal": 665}},
+        alignment_only=True,
     )
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:

@@ -45,6 +45,7 @@ class FluSenseReader(Reader):
         access="open: https://github.com/Forsad/FluSense-data (the audio by a link there)",
         layout=("flusense_data/<video>[_<from>-<to>].TextGrid", "FluSense audio/ with .wav files of the same names"),
         recordings=1132,
+        alignment_only=True,
     )
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:

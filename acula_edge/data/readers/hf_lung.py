@@ -64,6 +64,7 @@ class HFLungReader(Reader):
         layout=("train/ and test/: <name>.wav beside <name>_label.txt",),
         recordings=9765,
         minutes=2441.25,
+        alignment_only=True,
     )
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
