@@ -51,9 +51,13 @@ MAX_BIT_ERROR = GuardConfig().max_bit_error
 class Held:
     """Fingerprints in memory."""
 
-    def __init__(self, words: Sequence[Words]) -> None:
+    def __init__(self, words: Sequence[Words], keys: Sequence[Keys] = ()) -> None:
         self._words = words
-        self._keys = [make_keys(each) for each in words]
+        self._keys = [*keys, *(make_keys(each) for each in words[len(keys) :])]
+
+    def and_also(self, words: Sequence[Words]) -> Held:
+        """The same, and others behind them."""
+        return Held([*self._words, *words], self._keys)
 
     def __len__(self) -> int:
         return len(self._words)
@@ -116,16 +120,14 @@ def shown(result: dict[str, Any]) -> str:
     return f"{result['share']:.4g} [{low:.3g}, {high:.3g}] ({result['hits']} of {result['of']})"
 
 
-def measure_recall(
-    waves: Sequence[tuple[Wave, int]], prints: Sequence[Words], number: int, seed: int
-) -> dict[str, Any]:
+def measure_recall(waves: Sequence[tuple[Wave, int]], prints: Held, number: int, seed: int) -> dict[str, Any]:
     """Copies of some recordings, looked for among all."""
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(waves))[:number]
     results: dict[str, Any] = {}
     for name, change in copies(rng).items():
         made = [fingerprint(*change(*waves[row])) for row in chosen]
-        held = Held([*prints, *made])
+        held = prints.and_also(made)
         rank = np.array([0] * len(prints) + [1] * len(made))
         pairs = find_pairs(held, rank, np.arange(len(held)), MAX_BIT_ERROR)
         errors = [p.bit_error for p in pairs if p.second == chosen[p.first - len(prints)]]
@@ -168,7 +170,7 @@ def measure_data_set(name: str, root: Path, number: int, impostors: int, seed: i
     result: dict[str, Any] = {
         "recordings": len(recordings), "persons": len(persons),
         "seconds_per_hour_of_sound": 3600 * seconds / sum(len(w) / r for w, r in waves),
-        "recall": measure_recall(waves, prints, number, seed),
+        "recall": measure_recall(waves, Held(prints), number, seed),
     }  # fmt: skip
     size = np.bincount(person)
     apart = (len(prints) ** 2 - int((size**2).sum())) // 2

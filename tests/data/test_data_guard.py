@@ -15,11 +15,13 @@ import pytest
 import soundfile
 
 from acula_edge.audio.resample import resample
+from acula_edge.data.fingerprint import fingerprint, make_keys
 from acula_edge.data.guard import REASONS, alignment_view, describe_guard, guard, mark
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.manifest import Recording
 from acula_edge.data.miniature import MiniatureConfig, write_miniature
 from acula_edge.data.miniature.sounds import breathing, generator, heart
+from acula_edge.data.near_duplicates import find_pairs
 from acula_edge.data.prepare import list_recordings, prepare, prepare_alignment
 from acula_edge.data.reports import write_reports
 from acula_edge.data.store import WaveStore
@@ -220,3 +222,27 @@ def test_a_person_on_two_sides_is_still_refused(tmp_path: Path, sounds) -> None:
     with pytest.raises(ManifestError, match="the same person is on two sides"):
         prepared(tmp_path, recipe_of(folder))
     assert dataclasses.asdict(GuardConfig())["include_evaluation_subjects"] is False
+
+
+@pytest.mark.real_data
+def test_the_patients_under_whose_names_one_sound_lies_are_found(shared_dir: Path) -> None:
+    """KAUH has one sound each under patients 76 and 77, and 100 and 101; no other patients share one."""
+    root = shared_dir / "data" / "kauh-lung-10s"
+    with open(root / "manifest.csv", newline="") as file:
+        rows = [
+            row for row in csv.DictReader(file) if int(row["patient"]) % 4 == 1 or row["leak_group"] in ("76", "100")
+        ]
+    prints = [fingerprint(*soundfile.read(root / row["file"], dtype="float32")) for row in rows]
+    keys = [make_keys(words) for words in prints]
+
+    class Held(list[Any]):
+        def words(self, number: int) -> Any:
+            return self[number]
+
+        def keys(self, number: int) -> Any:
+            return keys[number]
+
+    patients = np.array([int(row["patient"]) for row in rows])
+    # Everyone of an even number is looked for among those of odd ones; the known pairs are of one each.
+    pairs = find_pairs(Held(prints), (patients % 2 == 0).astype(int), patients, GuardConfig().max_bit_error)
+    assert {(int(patients[p.first]), int(patients[p.second])) for p in pairs} == {(76, 77), (100, 101)}
