@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 
+from acula_edge.data.fingerprint import count_bits
 from acula_edge.data.fingerprint_cache import VERSION, FingerprintCache
 from acula_edge.data.manifest import Recording
-from acula_edge.data.near_duplicates import find_pairs
+from acula_edge.data.near_duplicates import MIN_BITS, find_pairs
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, sha256_json, write_json
@@ -69,9 +70,10 @@ def guard(
         progress: called with (recordings fingerprinted, all of them).
 
     Returns:
-        Facts for the run's manifest: ``policy``, ``evaluated`` {side: persons}, ``compared`` (recordings), ``withheld``
-        {reason: {recordings, persons}}, ``datasets`` {name: recordings} and ``recordings`` [{recording, reason, of,
-        bit_error}]: ids, no metadata.
+        Facts for the run's manifest, ids and counts without metadata: ``policy``; ``evaluated`` {side: persons};
+        ``compared`` and ``too_little`` (recordings with a fingerprint, and too short or too quiet for one);
+        ``withheld`` {reason: {recordings, persons}}; ``datasets`` {name: recordings withheld}; ``recordings``
+        [{recording, reason, of, bit_error}].
     """
     sides = [[r.key, r.sha256, r.subject, r.split, r.splits] for r in store.recordings]
     key = sha256_json([SCHEMA, VERSION, asdict(config), sorted(followed), store.key, sides])
@@ -154,6 +156,7 @@ def _guard(
         "policy": asdict(config),
         "evaluated": {side: int((highest == RANKS[side]).sum()) for side in ("val", "test")},
         "compared": 0,
+        "too_little": 0,
     }
     withheld: dict[str, Withheld] = {}
     if config.include_evaluation_subjects:
@@ -164,7 +167,8 @@ def _guard(
         if config.near_duplicates and len(set(rank[rank >= 0].tolist())) > 1:
             used = [row for row in range(len(recordings)) if rank[row] >= 0]
             prints = FingerprintCache.build(store, used, folder, progress)
-            facts["compared"] = len(used)
+            facts["compared"] = sum(int(count_bits(prints.words(row)[:, 1]).sum()) >= MIN_BITS for row in used)
+            facts["too_little"] = len(used) - facts["compared"]
             known = {(one, other) for one, other, *_ in same}
             pairs = find_pairs(prints, rank, person, config.max_bit_error)
             same += [(p.first, p.second, "near", p.bit_error) for p in pairs if (p.first, p.second) not in known]

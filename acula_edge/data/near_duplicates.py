@@ -3,6 +3,9 @@
 Keys that two recordings share exactly, at one offset and more than once, propose a pair; it is then compared bit by
 bit over the whole overlap, as Haitsma and Kalker do. Keys are worked off in parts of the key space, so that memory
 does not grow with the number of recordings, but for the pairs that are proposed.
+
+Not found are copies played faster or slower, and those with fewer than :data:`MIN_BITS` loud bits in common (a second
+of a clean heart); figures are in ``benchmarks/results/near_duplicates.json``.
 """
 
 from __future__ import annotations

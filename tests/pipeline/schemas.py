@@ -197,6 +197,7 @@ MANIFEST = mapping(
                     ),
                     evaluated=mapping(val=COUNT, test=COUNT),
                     compared=COUNT,
+                    too_little=COUNT,
                     withheld=each(mapping(recordings=COUNT, persons=COUNT)),
                     datasets=each(COUNT),
                     recordings=listing(

@@ -27,6 +27,7 @@ def add_guard(path: Path, included: bool = False, found: bool = True, near: bool
         "policy": dataclasses.asdict(policy),
         "evaluated": {"val": 12, "test": 24},
         "compared": 480 if near else 0,
+        "too_little": 3 if near else 0,
         "withheld": counts,
         "datasets": {"sprsound": 7} if found else {},
         "recordings": [{"recording": f"sprsound/{SECRET_ID}", "reason": "near", "of": "kauh/BP7", "bit_error": 0.1}],
@@ -45,7 +46,7 @@ def test_policy_and_counts_are_told_and_no_ids(make_run: MakeRun) -> None:
     page = read_page(run)
     words = page.section("data")
     assert "24 persons tested and the 12 persons of validation" in words
-    assert "480 recordings were compared by fingerprint, up to a bit error of 0.25" in words
+    assert "480 recordings were compared by fingerprint, up to a bit error of 0.25, 3 are too short" in words
     caption = "Training and validation recordings left out by the guard"
     row = page.row(caption, "The same sound as an evaluated recording under another person's id")
     assert row[1:] == ["2", "1"]

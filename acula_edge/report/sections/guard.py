@@ -38,6 +38,7 @@ def guard_blocks(evidence: Evidence) -> list[Block]:
     compared = (
         f"{count(facts['compared'], 'recording')} were compared by fingerprint, up to a bit error of "
         f"{policy['max_bit_error']:g}"
+        + (f", {count(facts['too_little'])} are too short or too quiet for it" if facts["too_little"] else "")
         if policy["near_duplicates"]
         else "the recipe leaves out the comparison by fingerprint"
     )
