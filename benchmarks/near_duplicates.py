@@ -7,7 +7,8 @@ Every figure goes the guard's own way: keys, index, comparison by bits at the re
 (Clopper-Pearson, 95 %).
 
 * Recall: copies of recordings, looked for among all recordings of the data set.
-* False alarms: all pairs of recordings of different persons, and of different recordings of one child (CirCor).
+* False alarms: all pairs of recordings of different persons, and of different recordings of one child (CirCor). Of the
+  latter one is found, and rightly: 50782_MV_2 is a piece of 50782_MV_1 (bit error 0.009).
 * Threshold: the smallest bit error over all offsets of random pairs of different persons, and of one child.
 * KAUH: pairs that the copy's manifest names as equal under two patients, and pairs that it does not name.
 * Scale: fingerprints that are drawn, not heard (masks of phantom sounds, signs with the persistence of real ones),
@@ -162,14 +163,14 @@ def smallest_errors(prints: Sequence[Words], pairs: Sequence[tuple[int, int]]) -
 def measure_data_set(name: str, root: Path, number: int, impostors: int, seed: int) -> dict[str, Any]:
     recordings = readers[name].read(root, {}).recordings
     waves = [(audio.wave, audio.sample_rate_hz) for audio in (read_audio(Path(r.path)) for r in recordings)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     prints = [fingerprint(*wave) for wave in waves]
-    seconds = time.perf_counter() - begun
+    seconds = time.process_time() - begun
     persons, person = np.unique([r.subject for r in recordings], return_inverse=True)
     print(f"{name}: {len(recordings)} recordings of {len(persons)} persons", flush=True)
     result: dict[str, Any] = {
         "recordings": len(recordings), "persons": len(persons),
-        "seconds_per_hour_of_sound": 3600 * seconds / sum(len(w) / r for w, r in waves),
+        "cpu_s_per_hour_of_sound": 3600 * seconds / sum(len(w) / r for w, r in waves),
         "recall": measure_recall(waves, Held(prints), number, seed),
     }  # fmt: skip
     size = np.bincount(person)
@@ -184,10 +185,12 @@ def measure_data_set(name: str, root: Path, number: int, impostors: int, seed: i
     print(f"  smallest bit error between persons       {result['bit_error_between_persons']}", flush=True)
     if name == "circor":
         same = [(a, b) for who in range(len(persons)) for a, b in _pairs(np.flatnonzero(person == who))]
-        wrong = {pair for pair in all_pairs(prints, np.arange(len(prints))) if person[pair[0]] == person[pair[1]]}
-        result["false_alarms_within_a_child"] = interval(len(wrong), len(same))
-        result["pairs_within_a_child"] = [[recordings[a].key, recordings[b].key] for a, b in sorted(wrong)]
-        print(f"  false alarms within a child              {shown(result['false_alarms_within_a_child'])}", flush=True)
+        alike = {pair for pair in all_pairs(prints, np.arange(len(prints))) if person[pair[0]] == person[pair[1]]}
+        result["found_within_a_child"] = {
+            **interval(len(alike), len(same)),
+            "pairs": [[recordings[a].key, recordings[b].key] for a, b in sorted(alike)],
+        }
+        print(f"  found within a child                     {shown(result['found_within_a_child'])}", flush=True)
         some = [same[place] for place in rng.permutation(len(same))[:impostors]]
         result["bit_error_within_a_child"] = smallest_errors(prints, some)
         print(f"  smallest bit error within a child        {result['bit_error_within_a_child']}", flush=True)
