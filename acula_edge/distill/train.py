@@ -6,7 +6,7 @@ import torch
 
 from acula_edge.align.pairs import Pairs
 from acula_edge.align.train import read_pairs, save_encoder
-from acula_edge.data.prepare import prepare
+from acula_edge.data.prepare import prepare_alignment
 from acula_edge.data.store import WaveStore
 from acula_edge.distill.task import DistillationTask
 from acula_edge.distill.teaching import Lessons, Reduction, collect_lessons, fit_reduction
@@ -32,7 +32,7 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
     recipe = run.recipe
     config = recipe.distill
     start(cpu=resolve_device(config.device).type == "cpu")
-    store = prepare(recipe, run)
+    store = prepare_alignment(recipe, run)
     teacher = load_encoder(run.encoder_dir)
     frontend = config.frontend or teacher.frontend
     teacher_sha256 = sha256_file(run.encoder_dir / "model.safetensors")

@@ -127,7 +127,7 @@ def _training_recordings(
     for index, recording in enumerate(store.recordings):
         if recording.split != "train" or (definition.datasets and recording.dataset not in definition.datasets):
             continue
-        if recording.subject in others:
+        if recording.subject in others or recording.withheld:
             continue
         rows.setdefault(recording.dataset, {}).setdefault(recording.subject, []).append(index)
     groups: dict[tuple[str, int], dict[str, list[int]]] = {}
