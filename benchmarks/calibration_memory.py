@@ -62,12 +62,17 @@ def calibrate(bundle: Path, count: int, method: str) -> dict[str, float | int | 
     rescaled = [name for pair in find_pairs(model) for name in pair.values]
     found = survey(model, Spectrograms(bundle / FRONTEND_FILE, windows), float_values(model), rescaled)
     found.ranges(method)
+    return {"windows": found.windows, "method": method, "peak_rss_mb": peak_rss_mb()}
+
+
+def peak_rss_mb() -> float:
+    """Of this process. Linux's getrusage would count the parent as it was before exec."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024 / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "windows": found.windows,
-        "method": method,
-        "peak_rss_mb": peak / (1e6 if sys.platform == "darwin" else 1e3),
-    }
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
