@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from acula_edge.data.guard import alignment_view
 from acula_edge.data.store import WaveStore
 from acula_edge.distill.task import DistillationTask, Windows
 from acula_edge.distill.train import gather_lessons
@@ -110,7 +111,7 @@ def fine_tune(run: Run, store: WaveStore, student: str, network: nn.Module, fold
     """Fine-tune a student in integers, in place, for as long as the recipe says; at the end it holds its best epoch.
 
     Args:
-        store: the run's recordings.
+        store: the run's recordings; what the leak guard withholds is left out.
         network: from spectrogram to embedding, in the form of the INT8 file.
         folder: of the resumable state. Its name must tell networks apart; what it holds is continued, and deleted by
             :func:`acula_edge.training.forget` once the caller has kept the result.
@@ -120,6 +121,7 @@ def fine_tune(run: Run, store: WaveStore, student: str, network: nn.Module, fold
     """
     recipe = run.recipe
     settings = recipe.quantize
+    store = alignment_view(store, recipe.data.guard)
     teacher = load_encoder(run.encoder_dir)
     sha256 = sha256_file(run.encoder_dir / "model.safetensors")
     train, val, reduction, pairs = gather_lessons(run, store, teacher, sha256)
