@@ -44,7 +44,7 @@ CHUNK_S = 0.25
     help="With - and --stream: rate of the raw 16-bit little-endian mono samples; default the bundle's.",
 )
 @click.option(
-    "--precision", type=click.Choice(["int8", "float"]), help="Which model; default int8 where the bundle has it."
+    "--precision", type=click.Choice(["int8", "float"]), help="Which model; default the one that the bundle recommends."
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of ONNX Runtime.")
 @json_option
@@ -67,8 +67,6 @@ def command(
     from acula_edge.errors import AudioError
     from acula_edge.runtime import load_bundle
 
-    if precision is None:
-        precision = "int8" if (bundle / "model.int8.onnx").is_file() else "float"
     loaded = load_bundle(bundle, threads=threads, precision=precision)
     note(loaded.disclaimer)
     failed: list[AudioError] = []

@@ -63,20 +63,26 @@ class StreamUpdate:
         return values
 
 
-def load_bundle(path: str | Path, threads: int = 1, precision: str = "int8") -> Bundle:
+def load_bundle(path: str | Path, threads: int = 1, precision: str | None = None) -> Bundle:
     """Load a bundle after every file in it has been checked against its SHA-256.
 
     Args:
         path: the bundle's folder.
         threads: of ONNX Runtime.
-        precision: ``"int8"`` or ``"float"``.
+        precision: ``"int8"`` or ``"float"``; None for the one that the bundle recommends: INT8, unless it was made
+            without INT8 or INT8 was slower where it was exported.
 
     Raises:
         ArtifactError: the bundle is incomplete or a file in it was altered (named), or it has no such model.
     """
-    if precision not in MODEL_FILES:
+    if precision is not None and precision not in MODEL_FILES:
         raise InputError("unknown precision", given=precision, allowed=MODEL_FILES)
-    return Bundle(Path(path), read_bundle(path), threads, precision)
+    info = read_bundle(path)
+    if precision is None:
+        # Bundles of earlier versions recommend nothing.
+        made = [name for name, file in MODEL_FILES.items() if (Path(path) / file).is_file()]
+        precision = info["recommended"] if info.get("recommended") in made else next(iter(made), "int8")
+    return Bundle(Path(path), info, threads, precision)
 
 
 class Bundle:

@@ -9,7 +9,13 @@ import pytest
 from acula_edge.report.document import Chart, Notice, Text
 from acula_edge.report.evidence import Bundle
 from acula_edge.report.sections.quantization import quantization_blocks
-from acula_edge.report.sections.tuning import bias_words, precision_words, sensitivity_blocks, speed_blocks
+from acula_edge.report.sections.tuning import (
+    bias_words,
+    precision_words,
+    sensitivity_blocks,
+    smoothing_words,
+    speed_blocks,
+)
 
 STEP = {
     "speedup": 0.5,
@@ -26,6 +32,16 @@ def test_biases_say_where_they_were_judged_and_whether_they_were_kept() -> None:
     assert "29.5 → 30.2" in words and "58" in words and "other persons" in words
     assert bias_words({**tried, "kept": False}).startswith("left out")
     assert bias_words({"kept": False, "reason": "not asked for"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("exponent", "words"),
+    [(0.65, "exponent 0.65: SQNR 17.5 → 23.6"), ("per layer", "exponent per layer: SQNR 17.5 → 23.9"), (None, "none,")],
+)
+def test_smoothing_says_what_was_chosen_and_what_it_gained(exponent: float | str | None, words: str) -> None:
+    tried = {"exponent": exponent, "sqnr_db": {"0.65": 23.58, "per layer": 23.9}}
+    assert smoothing_words({"smoothing": tried, "equalization": {"sqnr_db": {"None": 17.49}}}).startswith(words)
+    assert smoothing_words({"smoothing": {"exponent": None, "sqnr_db": {}}}) == smoothing_words({}) == ""
 
 
 def test_mixed_precision_says_whether_the_target_is_met() -> None:

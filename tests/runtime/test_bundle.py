@@ -47,11 +47,24 @@ def test_a_missing_file_and_a_folder_that_is_no_bundle_are_refused(copy: Path, t
 def test_a_bundle_without_the_precision_says_so(tmp_path: Path) -> None:
     folder = write_tiny_bundle(tmp_path / "float", int8=False)
     with pytest.raises(ArtifactError, match="no int8 model") as caught:
-        load_bundle(folder)
+        load_bundle(folder, precision="int8")
     assert "float" in str(caught.value) and "--int8" in str(caught.value)
     assert load_bundle(folder, precision="float").precision == "float"
     with pytest.raises(InputError, match="precision"):
         load_bundle(folder, precision="int4")
+
+
+@pytest.mark.parametrize("recommended", ["int8", "float", "unheard of", None])
+def test_the_recommended_model_runs_unless_another_is_asked_for(copy: Path, recommended: str | None) -> None:
+    info = json.loads((copy / "bundle.json").read_text())
+    info.pop("recommended", None)
+    (copy / "bundle.json").write_text(json.dumps(info if recommended is None else {**info, "recommended": recommended}))
+    assert load_bundle(copy).precision == ("float" if recommended == "float" else "int8")
+    assert load_bundle(copy, precision="int8").precision == "int8"
+
+
+def test_a_bundle_without_int8_runs_in_float(tmp_path: Path) -> None:
+    assert load_bundle(write_tiny_bundle(tmp_path / "float", int8=False)).precision == "float"
 
 
 def test_embedding_is_the_mean_over_windows(bundle_dir: Path) -> None:

@@ -7,7 +7,13 @@ from collections import Counter
 from acula_edge.report.document import Block, Cell, Column, Facts, Heading, Notice, Table, Text, Tone
 from acula_edge.report.evidence import Bundle, Json
 from acula_edge.report.numbers import MISSING, count, fixed, listing, percent
-from acula_edge.report.sections.tuning import bias_words, precision_words, sensitivity_blocks, speed_blocks
+from acula_edge.report.sections.tuning import (
+    bias_words,
+    precision_words,
+    sensitivity_blocks,
+    smoothing_words,
+    speed_blocks,
+)
 
 _SEVERITY_TONES: dict[str, Tone] = {"error": "bad", "warning": "caution", "info": "quiet"}
 
@@ -56,6 +62,7 @@ def _settings(quantize: Json) -> list[Block]:
         ("Calibration", calibration_words(quantize)),
         ("Degraded for calibration", listing([f"{name} {count(number)}" for name, number in degraded.items()])),
         ("Equalization of channels", _equalization(quantize)),
+        ("Smoothing of outliers", smoothing_words(quantize)),
         ("Correction of biases", bias_words(quantize.get("bias_correction") or {})),
         ("Mixed precision", precision_words(quantize.get("mixed_precision") or {})),
         ("Multiplications in INT8", percent(quantize.get("int8_mac_share"))),

@@ -1,4 +1,4 @@
-"""What was done to the INT8 graph for quality and speed: biases, layers in float, what each layer costs, the guard."""
+"""What was done to the INT8 graph for quality and speed: outliers, biases, layers in float, what each layer costs, the guard."""
 
 from __future__ import annotations
 
@@ -22,6 +22,20 @@ def bias_words(correction: Json) -> str:
     kept = "" if correction.get("kept") else "left out, it did not help: "
     change = f"SQNR {fixed(decibels.get('before'), 1)} → {fixed(decibels.get('after'), 1, 'dB')}"
     return f"{kept}{change} on {count(windows, 'window')} of {correction.get('judged_by') or 'calibration'}"
+
+
+def smoothing_words(quantize: Json) -> str:
+    """What moving outliers of a transformer's activations into its weights came to; empty without such layers."""
+    smoothing: Json = quantize.get("smoothing") or {}
+    tried: Json = smoothing.get("sqnr_db") or {}
+    if not tried:
+        return ""
+    exponent = smoothing.get("exponent")
+    if exponent is None:
+        return "none, which was best"
+    before = ((quantize.get("equalization") or {}).get("sqnr_db") or {}).get("None")
+    chosen = exponent if isinstance(exponent, str) else f"{exponent:g}"
+    return f"exponent {chosen}: SQNR {fixed(before, 1)} → {fixed(tried.get(str(exponent)), 1, 'dB')}"
 
 
 def precision_words(mixed: Json) -> str:
