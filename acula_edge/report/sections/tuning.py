@@ -1,4 +1,4 @@
-"""What was done to the INT8 graph for quality and speed: outliers, biases, layers in float, what each layer costs, the guard."""
+"""What was done to the INT8 graph for quality and speed: outliers, biases, layers in float; sensitivity; the guard."""
 
 from __future__ import annotations
 
