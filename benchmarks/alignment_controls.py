@@ -124,7 +124,10 @@ def run_one(options: argparse.Namespace, condition: str, fold: int) -> None:
     overrides = [*options.overrides, *CONDITIONS[condition], f"data.split.fold={fold}"]
     data = dict(item.split("=", 1) for item in options.data)
     place = options.out / ("aligned" if condition == "deployed" else condition) / f"fold{fold}" / "run"
-    run = Run.open(pipeline.train(options.recipe, data=data, overrides=overrides, out=place, resume=True).path)
+    if condition == "deployed" and (place / "encoder" / "model.safetensors").is_file():
+        run = Run.open(place)  # an encoder of an earlier version is exported as today's would be
+    else:
+        run = Run.open(pipeline.train(options.recipe, data=data, overrides=overrides, out=place, resume=True).path)
     store = prepare(run.recipe, run)
     if condition == "deployed":
         student = run.recipe.distill.student

@@ -15,6 +15,7 @@ import torch
 from safetensors.numpy import save_file
 from torch import nn
 
+from acula_edge.data.prepare import prepare
 from acula_edge.errors import InputError
 from acula_edge.files import atomic_folder, atomic_path
 from acula_edge.run import Run
@@ -45,7 +46,9 @@ def no_file_above(size: int) -> Iterator[None]:
 def test_a_disk_that_fills_up_during_export_leaves_the_former_bundle(copied_run: Run) -> None:
     bundle = copied_run.bundle_dir("tiny", "cpu_x86")
     before = snapshot(bundle)
-    # Enough for the decoded recordings and for encoder.onnx, too little for model.onnx.
+    # Recordings are decoded anew where a run was moved; they are larger than the model.
+    prepare(copied_run.recipe, copied_run)
+    # Enough for encoder.onnx, too little for model.onnx.
     limit = len(before["model.onnx"]) - 1
     assert len(before["encoder.onnx"]) < limit
     done = acula_edge(

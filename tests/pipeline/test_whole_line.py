@@ -63,7 +63,8 @@ def test_the_folder_of_a_run_holds_what_the_readme_says(whole_line: WholeLine) -
     assert names(run.path / "export") == {"tiny-cpu_x86"}
     assert names(whole_line.bundle) == MODELS | {
         "bundle.json", "selftest.npz", "quantize.json", "audit.json", "verify.json", "verify_scores.npz",
-        "benchmark.json", "benchmark_samples.npz", "zero_shot.npz", "zero_shot_scores.npz",
+        "benchmark.json", "benchmark_samples.npz", "zero_shot.npz", "zero_shot_scores.npz", "config.json",
+        "ort_config.json",
     }  # fmt: skip
     assert names(run.checkpoints_dir) == set(), "a finished training needs no resumable state"
     assert leftovers(run.path) == []
@@ -92,7 +93,8 @@ def test_every_json_file_names_its_schema_and_holds_no_nan(whole_line: WholeLine
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
 
-    files = [path for path in whole_line.run.path.rglob("*.json") if path.name != "config.json"]
+    others = ("config.json", "ort_config.json")  # in the form that other programs ask for
+    files = [path for path in whole_line.run.path.rglob("*.json") if path.name not in others]
     assert len(files) > 8
     for file in files:
         assert json.loads(file.read_text(), parse_constant=refuse)["schema"].startswith("acula-edge/"), file
