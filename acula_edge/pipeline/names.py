@@ -21,7 +21,7 @@ def check_names(recipe: Recipe) -> dict[str, str]:
     Raises:
         InputError: a name that nothing has; says where and what was likely meant.
     """
-    from acula_edge.data.reports import writers
+    from acula_edge.clinical_text.writer import writers
     from acula_edge.quantize.calibration import load_definition
     from acula_edge.zero_shot.prompts import load_prompts
 
