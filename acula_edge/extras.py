@@ -8,8 +8,8 @@ EXTRA_OF_MODULE = {
     **dict.fromkeys(
         (
             "accelerate", "jinja2", "matplotlib", "onnx", "onnxscript", "openpyxl", "optimum", "pyarrow", "requests",
-            "safetensors", "scipy", "sklearn", "statsmodels", "tensorboard", "timm", "torch", "torchaudio", "torchvision",
-            "transformers", "xlrd",
+            "safetensors", "scipy", "sklearn", "statsmodels", "tensorboard", "timm", "torch", "torchaudio",
+            "torchvision", "transformers", "xlrd",
         ),
         "train",
     ),

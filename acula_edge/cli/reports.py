@@ -24,7 +24,8 @@ def command() -> None:
     "write",
     "acula-edge reports write runs/latest/recordings.jsonl",
     "acula-edge reports write runs/circor/recordings.jsonl --set reports.variants=2 --out reports.jsonl",
-    "acula-edge reports write runs/circor/recordings.jsonl --set reports.writer=local-llm --set reports.local.model=DIR",
+    "acula-edge reports write runs/circor/recordings.jsonl --set reports.writer=local-llm "
+    "--set reports.local.model=DIR",
     "acula-edge reports write runs/circor/recordings.jsonl --set reports.writer=http "
     "--set reports.http.url=http://127.0.0.1:8000/v1 --set reports.http.model=NAME",
 )

@@ -20,8 +20,8 @@ _VERB = re.compile(
 )
 _PIECE = re.compile(r",\s+(?:and |or |nor )?|\s+and\s+(?=(?:an?|the|no|there|it|one|auscultation|whether)\b)")
 _OPEN = re.compile(
-    r"(?:can|could)(?:not|n't|'t| not) (?:be )?(?:\w+ )?(?:excluded?|ruled out|confirmed|judged|assessed|determined|decided|said|"
-    r"established|evaluated)|"
+    r"(?:can|could)(?:not|n't|'t| not) (?:be )?(?:\w+ )?(?:excluded?|ruled out|confirmed|judged|assessed|determined|"
+    r"decided|said|established|evaluated)|"
     r"(?:can |could )?neither (?:be )?confirm(?:ed)? nor (?:be )?(?:excluded?|ruled out|den(?:y|ied))|"
     r"\b(?:un(?:certain|clear|known|determined|decided|sure)|indeterminate|inconclusive|equivocal|questionable|doubtful|doubt|"
     r"whether|possibl[ey]|probabl[ey]|suspected|suspicion|may|might|perhaps|suggest(?:s|ive)|likely|unlikely)\b|"
@@ -29,18 +29,19 @@ _OPEN = re.compile(
     r"(?:is|are|was|were) (?:left )?open\b|cannot tell|hard to (?:say|judge)|no statement"
 )
 _BEFORE = re.compile(
-    r"\bno(?! (?:change|increase|longer|other|further|additional)\b)\b|\bnot(?! only\b)\b|\bnor\b|\bneither\b|\bnever\b|"
-    r"\bwithout\b|\bfree (?:of|from)\b|\bdevoid of\b|\babsence of\b|\black(?:s|ing)?(?: of)?\b|\bnegative for\b|"
+    r"\bno(?! (?:change|increase|longer|other|further|additional)\b)\b|\bnot(?! only\b)\b|\bnor\b|\bneither\b|"
+    r"\bnever\b|\bwithout\b|\bfree (?:of|from)\b|\bdevoid of\b|\babsence of\b|\black(?:s|ing)?(?: of)?\b|\bnegative for\b|"
     r"\bden(?:y|ies|ied)\b|\bnone of\b|\brule[sd]? out\b|\bexclude[sd]?\b|\bfail(?:s|ed) to\b|\bunable to\b|"
     r"\bcan(?:not|'t)\b|\bnothing to suggest\b|\bno longer\b|\bdoes(?:n't| not)\b|\bis(?:n't)\b|\bare(?:n't)\b"
 )
 _AFTER = re.compile(
-    r"\babsent\b|\b(?:is|are|was|were|be|been|being)(?: \w+)? not (?:be )?(?:\w+ )?(?:heard|audible|present|detect(?:ed|able)|"
-    r"noted|found|seen|appreciated|observed|reported|evident|perceived|recorded|there|identified|made out)\b|"
+    r"\babsent\b|\b(?:is|are|was|were|be|been|being)(?: \w+)? not (?:be )?(?:\w+ )?"
+    r"(?:heard|audible|present|detect(?:ed|able)|noted|found|seen|appreciated|observed|reported|evident|perceived|recorded|there|identified|made out)\b|"
     r"\b(?:could|can) ?not be (?:heard|detected|found|appreciated|made out|identified)\b|"
     r"\b(?:is|are|was|were)n't (?:heard|audible|present|detected|noted|found)\b|"
     r"\b(?:ruled out|excluded|denied|negative|lacking|missing)\b|(?<=\x01): (?:no|none|negative|nil)\b|"
-    r"\bdo(?:es)? not (?:occur|exist|accompany)\b|\bnot (?:heard|audible|present|detected|noted|found)\b|(?<=\x01)-free\b"
+    r"\bdo(?:es)? not (?:occur|exist|accompany)\b|\bnot (?:heard|audible|present|detected|noted|found)\b|"
+    r"(?<=\x01)-free\b"
 )
 _ROW_END = re.compile(r"\b(?:or|nor|and)\b")
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from acula_edge.clinical_text.cells import RowError
 from acula_edge.clinical_text.facts import dump_facts
-from acula_edge.clinical_text.mapping import RowError
 from acula_edge.clinical_text.prompt import load_prompt
 from acula_edge.clinical_text.stated import state_facts
 from acula_edge.clinical_text.writer import Job
@@ -45,7 +45,9 @@ class Estimate:
 
     def lines(self) -> list[str]:
         """The estimate in words."""
-        cost = "no prices are given (reports.http.price_in, price_out)" if self.cost is None else f"about {self.cost:.2f}"
+        cost = (
+            "no prices are given (reports.http.price_in, price_out)" if self.cost is None else f"about {self.cost:.2f}"
+        )
         return [
             f"Facts of the recordings would be sent to {self.url}",
             f"requests: {self.requests} or more (unfaithful reports are asked for again)",

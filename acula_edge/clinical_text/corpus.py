@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from acula_edge.clinical_text.cells import RowError
 from acula_edge.clinical_text.corpus_file import CorpusFile, hash_facts, read_corpus, read_summary
 from acula_edge.clinical_text.facts import Facts, dump_facts
 from acula_edge.clinical_text.faithfulness import check_report
-from acula_edge.clinical_text.mapping import RowError
 from acula_edge.clinical_text.phrasing import frames_fingerprint
 from acula_edge.clinical_text.prompt import load_prompt, tidy_answer
 from acula_edge.clinical_text.stated import state_facts
@@ -224,5 +224,3 @@ def _news(results: Iterator[Written], summary: Summary) -> Iterator[Written]:
                 "%d of %d reports, %.1f per second, about %.0f min left, %d fallbacks",
                 summary.kept + summary.reports, summary.total, rate, left / rate / 60, summary.fallbacks,
             )  # fmt: skip
-
-

@@ -8,10 +8,9 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from io import BufferedWriter
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from acula_edge.clinical_text.facts import Facts, dump_facts, load_facts
 from acula_edge.clinical_text.writer import Job
@@ -43,7 +42,7 @@ class CorpusFile:
         self._done: dict[str, tuple[int, int]] = {}
         self._last = -1
         self._ordered = True
-        self._handle: BufferedWriter | None = None
+        self._handle: BinaryIO | None = None
         self._flushed = 0.0
         self.rows = 0
         self._open(keep_finished)
@@ -116,7 +115,9 @@ class CorpusFile:
             self._handle.flush()
             self._flushed = now
 
-    def finish(self, expected: Mapping[str, tuple[int, int]], summary: Mapping[str, Any], set_aside: Sequence[Any]) -> None:
+    def finish(
+        self, expected: Mapping[str, tuple[int, int]], summary: Mapping[str, Any], set_aside: Sequence[Any]
+    ) -> None:
         """Put the rows in order and in the place of the finished file, whole or not at all.
 
         Args:
@@ -170,9 +171,11 @@ def read_corpus(path: Path) -> dict[str, tuple[Facts, list[str]]]:
     """
     found: dict[str, tuple[Facts, list[str]]] = {}
     facts_of: dict[str, Facts] = {}
+    number = 0
     try:
         with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
+            for line in file:
+                number += 1
                 row = json.loads(line)
                 facts = load_facts(row["facts"])
                 facts = facts_of.setdefault(dump_facts(facts), facts)  # type: ignore[assignment]
@@ -180,7 +183,9 @@ def read_corpus(path: Path) -> dict[str, tuple[Facts, list[str]]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ArtifactError(f"the reports {path} cannot be read", given=error) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}, line {number}: not a report with its facts", given=type(error).__name__) from error
+        raise ArtifactError(
+            f"{path}, line {number}: not a report with its facts", given=type(error).__name__
+        ) from error
     return found
 
 

@@ -19,7 +19,8 @@ ASIDE = frozenset({"site", "context", "device", "demographic"})
 """Categories that say where, how and of whom, not what: a report that lacks them lacks no finding."""
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _ELSEWHERE = re.compile(
-    r"\belsewhere\b|\b(?:at|over) (?:an)?other (?:auscultation )?(?:sites?|areas?|points?|locations?|places?|positions?)\b|"
+    r"\belsewhere\b|"
+    r"\b(?:at|over) (?:an)?other (?:auscultation )?(?:sites?|areas?|points?|locations?|places?|positions?)\b|"
     r"\b(?:an)?other (?:auscultation )?(?:sites?|areas?|points?|locations?)\b"
 )
 

@@ -13,7 +13,7 @@ A rule gives its fact where every condition of ``when`` holds: a value, a list o
 first that is found in the cell decides, and a cell in which none is found states nothing. Lists take ``split``, ages
 ``bands``.
 
-A column that no rule reads never enters a report.
+A column that no rule reads never enters a report. A file that names no data set is for all that have none.
 """
 
 from __future__ import annotations
@@ -23,40 +23,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
-from acula_edge.clinical_text.facts import ABSENT, PRESENT, UNKNOWN, FactKind, Facts, Value
-from acula_edge.clinical_text.privacy import check_column, is_suspect
+from acula_edge.clinical_text.cells import NONE, Rule, put_age, read_items, read_single
+from acula_edge.clinical_text.facts import ABSENT, PRESENT, UNKNOWN, FactKind, Value
+from acula_edge.clinical_text.privacy import check_column
 from acula_edge.clinical_text.vocabulary import Vocabulary, load_vocabulary
 from acula_edge.errors import InputError, RecipeError, did_you_mean
 from acula_edge.files import sha256_json
 from acula_edge.typed_values import build_typed
 
 FOLDER = Path(__file__).parent / "mappings"
-NONE = "none"
-_YES = {"1", "1.0", "yes", "true", "present", "y"}
-_NO = {"0", "0.0", "no", "false", "absent", "n", "none"}
-_UNITS = {"years": 1.0, "year": 1.0, "y": 1.0, "months": 1 / 12, "month": 1 / 12, "weeks": 7 / 365.25,
-          "week": 7 / 365.25, "days": 1 / 365.25, "day": 1 / 365.25}  # fmt: skip
-_BANDS = ((28 / 365.25, "neonate"), (1, "infant"), (12, "child"), (18, "adolescent"), (40, "young adult"),
-          (65, "middle-aged adult"))  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One way to one fact; see the module's text."""
-
-    fact: str
-    column: str | None = None
-    value: Any = None
-    values: dict[str, Any] = field(default_factory=dict)
-    patterns: dict[str, Any] = field(default_factory=dict)
-    when: dict[str, Any] = field(default_factory=dict)
-    split: str | None = None
-    scale: float = 1.0
-    bands: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,10 +51,6 @@ class MappingFile:
     dataset: str = ""
     facts: list[Rule] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
-
-
-class RowError(InputError):
-    """A row whose cell cannot be understood; the message names the column, never what it holds."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +83,7 @@ class FactMapping:
                 continue
             raw = rule.value if rule.column is None else metadata.get(rule.column)
             if rule.bands:
-                _put_age(facts, raw, rule, exact_ages)
+                put_age(facts, raw, rule, exact_ages)
                 continue
             if raw is None or raw == "":
                 continue
@@ -119,8 +94,8 @@ class FactMapping:
                 elif raw is not None:
                     lists.setdefault(rule.fact, []).extend(raw if isinstance(raw, list) else [raw])
             elif kind.kind == "list":
-                lists.setdefault(rule.fact, []).extend(_items(kind, rule, raw, vocabulary))
-            elif (value := _single(kind, rule, raw)) is not None:
+                lists.setdefault(rule.fact, []).extend(read_items(kind, rule, raw, vocabulary))
+            elif (value := read_single(kind, rule, raw)) is not None:
                 facts[rule.fact] = value
         for name, items in lists.items():
             named = [item for item in dict.fromkeys(items) if item != NONE]
@@ -136,11 +111,13 @@ def load_mapping(dataset: str, given: str | None = None) -> FactMapping | None:
     Raises:
         InputError: it names a fact or a value that does not exist, or a column that identifies a person.
     """
+    for_any = None
     for file in _files(dataset, given):
         mapping = read_mapping(file)
         if mapping.dataset == dataset:
             return mapping
-    return None
+        for_any = for_any or (mapping if not mapping.dataset else None)
+    return for_any
 
 
 def read_mapping(file: Path) -> FactMapping:
@@ -244,97 +221,3 @@ def _matches(value: Any, wanted: Any, metadata: Mapping[str, Any]) -> bool:
         if wanted.startswith("="):
             return value is not None and value == metadata.get(wanted[1:])
     return bool(value == wanted)
-
-
-def _single(kind: FactKind, rule: Rule, raw: Any) -> Value | None:
-    if rule.column is None:
-        return str(raw)
-    text = str(raw).strip()
-    if rule.values and text.casefold() in rule.values:
-        mapped = rule.values[text.casefold()]
-        return None if mapped is None else str(mapped)
-    if kind.kind == "quantity":
-        try:
-            return round(float(text) * rule.scale, 6)
-        except ValueError:
-            raise _not_understood(rule, "no number") from None
-    if kind.kind == "text":
-        return _safe(text, rule)
-    if kind.kind == "presence" and not rule.values:
-        folded = text.casefold()
-        if folded in _YES | _NO | {UNKNOWN}:
-            return PRESENT if folded in _YES else ABSENT if folded in _NO else UNKNOWN
-    if kind.kind == "choice":
-        if text.casefold() == UNKNOWN:
-            return UNKNOWN
-        if (found := _spellings(kind.name).get(text.casefold())) is not None:
-            return found
-    raise _not_understood(rule, "a value that is not in the mapping")
-
-
-def _items(kind: FactKind, rule: Rule, raw: Any, vocabulary: Vocabulary) -> list[str]:
-    if rule.column is None:
-        return [str(item) for item in (raw if isinstance(raw, list) else [raw])]
-    items: list[str] = []
-    text = str(raw).strip()
-    parts = text.split(rule.split) if rule.split and text.casefold() not in rule.values else [text]
-    for part in (piece.strip() for piece in parts):
-        folded = part.casefold()
-        if rule.values and folded in rule.values:
-            mapped = rule.values[folded]
-            items += [str(item) for item in (mapped if isinstance(mapped, list) else [mapped]) if item is not None]
-        elif folded in (NONE, UNKNOWN):
-            items.append(folded)
-        elif (found := _spellings(kind.name).get(folded)) is not None:
-            items.append(found)
-        elif kind.open:
-            items.append(_safe(part, rule))
-        else:
-            raise _not_understood(rule, "a value that is not in the mapping")
-    return items
-
-
-@cache
-def _spellings(name: str) -> dict[str, str]:
-    """Values of a choice or list by every spelling that the vocabulary has for them."""
-    vocabulary = load_vocabulary()
-    kind = vocabulary.kinds[name]
-    spelled: dict[str, str] = {}
-    for value, words in {**(vocabulary.terms if kind.kind == "list" and not kind.values else {}), **kind.values}.items():
-        spelled[value.casefold()] = value
-        for said in (*words.one, *words.many, *words.mass, *words.adjective):
-            spelled.setdefault(said.casefold(), value)
-        for pattern in words.read:
-            spelled.setdefault(pattern.replace("\\(", "(").replace("\\)", ")").casefold(), value)
-    return spelled
-
-
-def _safe(text: str, rule: Rule) -> str:
-    if is_suspect(text):
-        raise _not_understood(rule, "free text that looks like a date, a number of a record or a name")
-    return text
-
-
-def _put_age(facts: dict[str, Value], raw: Any, rule: Rule, exact: bool) -> None:
-    """An age in years, "20 months", "50-59", or a band's name, as a band; and exactly, where that is asked for."""
-    if raw is None or raw == "":
-        return
-    text = str(raw).strip().casefold()
-    if rule.values and text in rule.values:
-        if (mapped := rule.values[text]) is not None:
-            facts["age"] = str(mapped)
-        return
-    if text in _spellings("age"):
-        facts["age"] = _spellings("age")[text]
-        return
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:\s*-\s*(\d+))?\s*([a-z]*)", text)
-    if found is None or (found[3] and found[3] not in _UNITS):
-        raise _not_understood(rule, "no age")
-    years = float(found[1]) * _UNITS.get(found[3] or "years", 1.0) * rule.scale
-    facts["age"] = next((name for limit, name in _BANDS if years < limit), "older adult")
-    if exact and found[2] is None:
-        facts["age_years"] = round(years, 2)
-
-
-def _not_understood(rule: Rule, what: str) -> RowError:
-    return RowError(f"column {rule.column!r} holds {what} (fact {rule.fact})")

@@ -48,7 +48,8 @@ class NounPhrase:
 
     def predicate(self, frame: str, noun: Noun, draws: Draws) -> str:
         """The frame with the descriptions as a list of their own."""
-        said, final = [], []
+        said: list[str] = []
+        final: list[str] = []
         for item in draws.ordered(self.described):
             (final if item.final else said).append(draws.one_of([*item.words.adjective, *item.words.after]))
         return agree(frame.replace("{x}", join([*said, *final], "and")), noun)

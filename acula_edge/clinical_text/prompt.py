@@ -39,7 +39,9 @@ def list_facts(facts: Facts, key: str) -> str:
     lines = []
     for name, value in facts.items():
         kind = kinds[name]
-        label = (f"{kind.of.replace('_', ' ')}: " if kind.of else "") + name.removeprefix(f"{kind.of}_").replace("_", " ")
+        label = (f"{kind.of.replace('_', ' ')}: " if kind.of else "") + name.removeprefix(f"{kind.of}_").replace(
+            "_", " "
+        )
         lines.append(f"- {label}: {_say(value, kind.decimals, kind.unit)}")
     return "\n".join(Draws(key).ordered(lines))
 

@@ -57,7 +57,7 @@ def split_sentences(report: str) -> list[str]:
 
 @lru_cache(maxsize=100_000)
 def _read_part(part: str, context: tuple[str, ...]) -> tuple[tuple[Claim, ...], tuple[str, ...]]:
-    """Claims of a sentence, or of what a semicolon ends, and the findings that it names; `context` names earlier ones."""
+    """Claims of a sentence, or of what a semicolon ends, and the findings that it names; `context`: those before."""
     lexicon = load_lexicon()
     low = part.casefold()
     mentions = list(lexicon.find(low))

@@ -66,9 +66,7 @@ def stated_kinds(demographics: bool, leave_out: tuple[str, ...]) -> frozenset[st
                 remedy=did_you_mean(name, known),
             )
     left_out = {*leave_out, *(() if demographics else ("demographic",))}
-    return frozenset(
-        kind.name for kind in kinds.values() if not {kind.name, kind.category, kind.of} & left_out
-    )
+    return frozenset(kind.name for kind in kinds.values() if not {kind.name, kind.category, kind.of} & left_out)
 
 
 def group_by_facts(datasets: Sequence[str], facts: Sequence[Facts]) -> np.ndarray:

@@ -36,7 +36,10 @@ TYPICAL: dict[str, Facts] = {
     "ICBHI, COPD": {"diagnosis": ("COPD",), "wheeze": "present", "crackles": "absent"},
     "ICBHI, healthy": {"diagnosis": (), "wheeze": "absent", "crackles": "absent"},
 }
-PERSON = r"\b(infant|child|adult|elderly|adolescent|teenager|neonate|newborn|fe)?male\b|\b(infant|child|adult|elderly)\b|years old|\baged\b"
+PERSON = (
+    r"\b(infant|child|adult|elderly|adolescent|teenager|neonate|newborn|fe)?male\b|"
+    r"\b(infant|child|adult|elderly)\b|years old|\baged\b"
+)
 
 
 def every_choice() -> Iterator[Facts]:

@@ -198,7 +198,7 @@ def read_answer(job: Job, answer: Any) -> Written:
 
 def pause_s(attempt: int) -> float:
     """Pause before the next attempt: doubled each time, by half to one and a half, so that clients do not march."""
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt) * random.uniform(0.5, 1.5)
+    return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt)) * random.uniform(0.5, 1.5)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

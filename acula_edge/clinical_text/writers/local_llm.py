@@ -116,7 +116,7 @@ def load_model(config: LocalWriterConfig) -> tuple[Any, Any, Any]:
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, padding_side="left", **options)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
+        model: Any = transformers.AutoModelForCausalLM.from_pretrained(
             source, dtype=resolve_dtype(config.precision, device), use_safetensors=True, **options
         )
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
