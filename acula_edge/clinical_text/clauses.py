@@ -29,14 +29,16 @@ _OPEN = re.compile(
     r"(?:is|are|was|were) (?:left )?open\b|cannot tell|hard to (?:say|judge)|no statement"
 )
 _BEFORE = re.compile(
-    r"\bno(?! (?:change|increase|longer|other|further|additional)\b)\b|\bnot(?! only\b)\b|\bnor\b|\bneither\b|"
-    r"\bnever\b|\bwithout\b|\bfree (?:of|from)\b|\bdevoid of\b|\babsence of\b|\black(?:s|ing)?(?: of)?\b|\bnegative for\b|"
+    r"\bno(?! (?:change|increase|longer|other|further|additional)\b)\b|\bnot(?! only\b)\b|\bnor\b|"
+    r"\bneither\b|\bnever\b|\bwithout\b|\bfree (?:of|from)\b|\bdevoid of\b|\babsence of\b|"
+    r"\black(?:s|ing)?(?: of)?\b|\bnegative for\b|"
     r"\bden(?:y|ies|ied)\b|\bnone of\b|\brule[sd]? out\b|\bexclude[sd]?\b|\bfail(?:s|ed) to\b|\bunable to\b|"
     r"\bcan(?:not|'t)\b|\bnothing to suggest\b|\bno longer\b|\bdoes(?:n't| not)\b|\bis(?:n't)\b|\bare(?:n't)\b"
 )
 _AFTER = re.compile(
     r"\babsent\b|\b(?:is|are|was|were|be|been|being)(?: \w+)? not (?:be )?(?:\w+ )?"
-    r"(?:heard|audible|present|detect(?:ed|able)|noted|found|seen|appreciated|observed|reported|evident|perceived|recorded|there|identified|made out)\b|"
+    r"(?:heard|audible|present|detect(?:ed|able)|noted|found|seen|appreciated|observed|reported|evident|perceived|"
+    r"recorded|there|identified|made out)\b|"
     r"\b(?:could|can) ?not be (?:heard|detected|found|appreciated|made out|identified)\b|"
     r"\b(?:is|are|was|were)n't (?:heard|audible|present|detected|noted|found)\b|"
     r"\b(?:ruled out|excluded|denied|negative|lacking|missing)\b|(?<=\x01): (?:no|none|negative|nil)\b|"

@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring as _quote
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -103,10 +104,12 @@ class CorpusFile:
     def append(self, job: Job, report: str, writer: str, extra: Mapping[str, Any]) -> None:
         """Add a finished row; a kill does not lose it where it cost something."""
         assert self._handle is not None
-        head = json.dumps({"recording": job.recording, "variant": job.variant, "report": report}, ensure_ascii=False)
-        tail = json.dumps({"writer": writer, **extra}, ensure_ascii=False)
         # The facts are JSON already, and the same for every variant.
-        self._handle.write(f'{head[:-1]}, "facts": {job.dumped}, {tail[1:]}\n'.encode())
+        more = "".join(f", {_quote(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in extra.items())
+        self._handle.write(
+            f'{{"recording": {_quote(job.recording)}, "variant": {job.variant}, "report": {_quote(report)}, '
+            f'"facts": {job.dumped}, "writer": {_quote(writer)}{more}}}\n'.encode()
+        )
         if job.position <= self._last:
             self._ordered = False
         self._last = job.position

@@ -51,13 +51,18 @@ def check_report(facts: Facts, report: str, dumped: str | None = None) -> list[P
         report: its text.
         dumped: the facts' canonical JSON, if it is at hand.
     """
-    truth = _truth_of(dumped or dump_facts(facts))
+    return list(_check(dumped or dump_facts(facts), report))
+
+
+@lru_cache(maxsize=1 << 15)
+def _check(dumped: str, report: str) -> tuple[Problem, ...]:
+    truth = _truth_of(dumped)
     text = truth.blank(report)
     claims = read_claims(text)
     if not claims and not truth.expected and text.startswith("No finding is recorded"):
-        return []
+        return ()
     problems = [problem for claim in sorted(claims, key=_order) if (problem := truth.weigh(claim)) is not None]
-    return list(dict.fromkeys([*problems, *truth.find_missing(claims, text)]))
+    return tuple(dict.fromkeys([*problems, *truth.find_missing(claims, text)]))
 
 
 @lru_cache(maxsize=4096)
