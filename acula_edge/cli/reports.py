@@ -60,7 +60,9 @@ def write_reports(
     target = out or manifest.with_name("reports.jsonl")
     recordings = read_manifest(manifest)
     if config.writer in REMOTE and not yes:
-        _ask(recordings, config)
+        partial = target.with_name(f"{target.name}.partial")
+        done = partial.read_bytes().count(b"\n") if partial.exists() else 0
+        _ask(recordings, config, done)
     summary = write_corpus(recordings, config, target)
     if as_json:
         print_json({"reports_file": target, **summary})
@@ -73,7 +75,7 @@ def write_reports(
         note(f"{summary['set_aside']} rows have no report; reasons are in {target.stem}.set-aside.jsonl")
 
 
-def _ask(recordings: list[Recording], config: ReportsConfig) -> None:
+def _ask(recordings: list[Recording], config: ReportsConfig, done: int) -> None:
     """Show what would be sent and ask; only a person, or --yes, can agree."""
     import sys
 
@@ -81,7 +83,7 @@ def _ask(recordings: list[Recording], config: ReportsConfig) -> None:
     from acula_edge.clinical_text.consent import estimate
     from acula_edge.errors import InputError
 
-    for line in estimate(recordings, config).lines():
+    for line in estimate(recordings, config, done).lines():
         note(line)
     if not sys.stdin.isatty():
         raise InputError("facts of the recordings are sent to another machine only with consent", remedy="add --yes")

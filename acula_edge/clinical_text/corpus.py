@@ -17,15 +17,17 @@ from acula_edge.clinical_text.cells import RowError
 from acula_edge.clinical_text.corpus_file import CorpusFile, hash_facts, read_corpus, read_summary
 from acula_edge.clinical_text.facts import Facts, dump_facts
 from acula_edge.clinical_text.faithfulness import check_report
+from acula_edge.clinical_text.mapping import load_mapping
 from acula_edge.clinical_text.phrasing import frames_fingerprint
 from acula_edge.clinical_text.prompt import load_prompt, tidy_answer
-from acula_edge.clinical_text.stated import state_facts
+from acula_edge.clinical_text.stated import state_facts, stated_kinds
 from acula_edge.clinical_text.summary import Summary
 from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.clinical_text.writer import Job, Written, writers
+from acula_edge.clinical_text.writers.http import endpoint_of
 from acula_edge.clinical_text.writers.template import TemplateWriter
 from acula_edge.data.manifest import Recording
-from acula_edge.errors import InputError
+from acula_edge.errors import InputError, RecipeError
 from acula_edge.files import sha256_json
 from acula_edge.progress import notify, track
 from acula_edge.recipe import ReportsConfig
@@ -114,6 +116,23 @@ def find_corpus(config: ReportsConfig, beside: Path) -> Path | None:
 def load_corpus(path: Path) -> dict[str, tuple[Facts, list[str]]]:
     """Facts and reports of each recording of a finished corpus."""
     return read_corpus(path)
+
+
+def check_reports_config(config: ReportsConfig) -> None:
+    """Look up what a recipe's reports name, without writing any: facts left out, mappings, prompt, endpoint, model.
+
+    Raises:
+        InputError: something is not there, or is not what it should be.
+    """
+    stated_kinds(config.demographics, tuple(config.leave_out))
+    load_mapping("", config.mapping)
+    if config.writer == TEMPLATE:
+        return
+    load_prompt(config.prompt)
+    if config.writer in REMOTE:
+        endpoint_of(config.http)
+    elif not config.local.model:
+        raise RecipeError("reports.local.model is not given", remedy="--set reports.local.model=FOLDER_OR_ID")
 
 
 def corpus_fingerprint(config: ReportsConfig) -> str:

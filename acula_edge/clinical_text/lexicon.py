@@ -105,7 +105,7 @@ class Lexicon:
 
     def _is_aside(self, name: str) -> bool:
         kind = self.vocabulary.kinds.get(name)
-        return kind is not None and kind.category in ASIDE
+        return kind is not None and kind.kind != "presence" and kind.category in ASIDE
 
     def _entries(self) -> list[Entry]:
         """One per pattern; a pattern that describes several findings has all their names."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from acula_edge.clinical_text.writers.http import Pace, endpoint_of, pause_s, re
 from acula_edge.data.manifest import write_manifest
 from acula_edge.errors import InputError, RecipeError
 from acula_edge.recipe import HttpWriterConfig, ReportsConfig
-from tests.clinical_text.conftest import Endpoint, breaths, chat, rows_of, state
+from tests.clinical_text.conftest import Endpoint, breaths, chat, recording, rows_of, state
 
 ROOT = Path(__file__).parents[2]
 
@@ -140,38 +141,43 @@ def test_requests_per_minute_are_spread(endpoint: Endpoint, tmp_path: Path) -> N
 
 def test_a_killed_run_pays_for_nothing_twice(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.delay_s = 0.02
-    write_manifest(tmp_path / "m.jsonl", breaths(120))
+    # A rate of its own tells each recording's request from the others.
+    rates = {f"r{number:03d}": 10 + number / 10 for number in range(120)}
+    recordings = [recording("nosemic", {"respiratory_rate": rate}, name) for name, rate in rates.items()]
+    write_manifest(tmp_path / "m.jsonl", recordings)
     words = ["reports", "write", "m.jsonl", "--recipe", "phantom", "--yes", "--set", "reports.writer=http",
-             "--set", "reports.variants=1", "--set", f"reports.http.url={endpoint.url}",
+             "--set", "reports.variants=1", "--set", "reports.pool=64", "--set", f"reports.http.url={endpoint.url}",
              "--set", "reports.http.model=stub", "--set", "reports.http.concurrency=4"]  # fmt: skip
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     process = subprocess.Popen(
-        [sys.executable, "-m", "acula_edge", *words], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, "-m", "acula_edge", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
         stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
     partial = tmp_path / "reports.jsonl.partial"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline and (not partial.exists() or partial.read_bytes().count(b"\n") < 30):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    time.sleep(0.1)
     lines = partial.read_bytes().splitlines(keepends=True)
-    finished = {json.loads(line)["recording"] for line in lines if line.endswith(b"\n")}
-    paid = len(endpoint.requests)
+    finished = {json.loads(line)["recording"].partition("/")[2] for line in lines if line.endswith(b"\n")}
     assert 30 <= len(finished) < 120
     with open(partial, "ab") as file:
-        file.write(b'{"recording": "icbhi/r119", "rep')  # a row that the kill cut off
+        file.write(b'{"recording": "nosemic/r119", "rep')  # a row that the kill cut off
     config = ReportsConfig(
         writer="http", variants=1, http=HttpWriterConfig(url=endpoint.url, model="stub", concurrency=4)
     )
-    summary = write_corpus(breaths(120), config, tmp_path / "reports.jsonl")
+    summary = write_corpus(recordings, config, tmp_path / "reports.jsonl")
     assert summary["kept"] == len(finished)
-    asked = len(endpoint.requests) - paid
-    assert asked == 120 - len(finished)
+    asked = Counter(request["body"]["messages"][1]["content"].split()[-3] for request in endpoint.requests)
+    assert all(asked[f"{rates[name]:g}"] == 1 for name in finished)
+    assert all(asked[f"{rate:g}"] in (1, 2) for rate in rates.values())
+    assert len(endpoint.requests) <= 120 + 4, "only what was under way at the kill is asked again"
     rows = rows_of(tmp_path / "reports.jsonl")
-    assert [row["recording"] for row in rows] == [f"icbhi/r{number:03d}" for number in range(120)]
-    assert not partial.exists() and not list(tmp_path.glob("*.partial*"))
+    assert [row["recording"] for row in rows] == [f"nosemic/{name}" for name in rates]
+    assert not list(tmp_path.glob("*.partial*"))
 
 
 def test_other_settings_do_not_go_on_with_an_unfinished_corpus(endpoint: Endpoint, tmp_path: Path) -> None:

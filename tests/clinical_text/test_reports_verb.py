@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from acula_edge.cli.main import cli
@@ -66,3 +67,17 @@ def test_an_edited_prompt_is_what_is_sent(endpoint: Endpoint, tmp_path: Path) ->
     assert {request["body"]["messages"][0]["content"] for request in endpoint.requests} == {"Be brief."}
     result = write(tmp_path, *http(endpoint, f"prompt={tmp_path / 'gone.txt'}"), "--yes")
     assert result.exit_code == 2 and "reports.prompt" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("reports.leave_out=[devise]", "did you mean 'device'"),
+        ("reports.mapping=gone.yaml", "there is no file or folder"),
+        ("reports.writer=http", "needs an endpoint"),
+        ("reports.writer=local-llm", "reports.local.model"),
+    ],
+)
+def test_a_recipe_s_mistakes_are_found_before_hours_of_work(setting: str, message: str) -> None:
+    result = CliRunner().invoke(cli, ["recipes", "check", "phantom", "--set", setting])
+    assert result.exit_code == 2 and message in result.stderr
