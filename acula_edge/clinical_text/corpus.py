@@ -25,7 +25,7 @@ from acula_edge.clinical_text.summary import Summary
 from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.clinical_text.writer import Job, Written, writers
 from acula_edge.clinical_text.writers.http import endpoint_of
-from acula_edge.clinical_text.writers.template import TemplateWriter
+from acula_edge.clinical_text.writers.template import NOTHING, TemplateWriter
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError, RecipeError
 from acula_edge.files import sha256_json
@@ -194,8 +194,13 @@ class _Feed:
             for variant in range(variants):
                 if self._file.has(recording.key, variant, dumped):
                     self._summary.kept += 1
-                else:
-                    yield Job(number * variants + variant, recording.key, variant, facts, dumped)
+                    continue
+                job = Job(number * variants + variant, recording.key, variant, facts, dumped)
+                if facts or self._config.writer == TEMPLATE:
+                    yield job
+                else:  # no model is asked to make something of nothing
+                    self._file.append(job, NOTHING, TEMPLATE, {})
+                    self._summary.reports += 1
 
 
 def _take(

@@ -231,6 +231,13 @@ def test_the_estimate_comes_near_what_is_sent(endpoint: Endpoint, tmp_path: Path
     assert expected.cost == pytest.approx((expected.tokens_in * 0.5 + expected.tokens_out * 2) / 1e6)
 
 
+def test_nothing_is_asked_about_nothing(endpoint: Endpoint, tmp_path: Path) -> None:
+    recordings = [*breaths(2), recording("icbhi", {"wheezes": None}, "empty")]
+    summary = write_corpus(recordings, endpoint.config(), tmp_path / "r.jsonl")
+    assert len(endpoint.requests) == 2 and summary["reports"] == 3
+    assert rows_of(tmp_path / "r.jsonl")[2]["report"] == "No finding is recorded."
+
+
 def test_endpoints() -> None:
     http = HttpWriterConfig(url="http://x:1/v1/", model="m")
     assert endpoint_of(http) == "http://x:1/v1/chat/completions"
