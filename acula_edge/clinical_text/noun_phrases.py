@@ -44,6 +44,8 @@ class NounPhrase:
         bare = " ".join([", ".join(before), *last, noun[0]]).strip()
         tail = join(after, "and")
         bare = ", ".join([f"{bare} {tail}".strip(), *final])
+        if final and not frame.endswith("}"):
+            bare += ","
         return agree(frame, noun, bare)
 
     def predicate(self, frame: str, noun: Noun, draws: Draws) -> str:
