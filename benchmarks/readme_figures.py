@@ -49,6 +49,8 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="run on CirCor and KAUH, with its INT8 bundle")
     parser.add_argument("--controls", type=Path, help="controls.json of alignment_controls.py")
     parser.add_argument("--objectives", type=Path, help="the same file, of single objectives")
+    parser.add_argument("--int8-latency", type=Path, help="JSON of int8_latency.py")
+    parser.add_argument("--transformers", type=Path, help="JSON of transformer_int8.py")
     parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     options = parser.parse_args()
     text = options.readme.read_text(encoding="utf-8")
@@ -65,6 +67,14 @@ def main() -> None:
         objectives = json.loads(options.objectives.read_text(encoding="utf-8"))
         (RESULTS / "objectives.json").write_text(json.dumps(objectives, indent=2) + "\n", encoding="utf-8")
         text = fill(text, "objectives", objectives_table(objectives))
+    if options.int8_latency:
+        figures = json.loads(options.int8_latency.read_text(encoding="utf-8"))
+        (RESULTS / "int8_latency.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        text = fill(text, "int8-latency", targets_table(figures))
+    if options.transformers:
+        figures = json.loads(options.transformers.read_text(encoding="utf-8"))
+        (RESULTS / "transformer_int8.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        text = fill(text, "transformer-int8", transformers_table(figures))
     options.readme.write_text(text, encoding="utf-8")
 
 
@@ -170,6 +180,55 @@ def objectives_table(objectives: Json) -> list[str]:
         f"AUROC of recordings over {folds} of the five folds, {persons['C1']} and {persons['T10']} persons, 95 % "
         "intervals over persons. All but the released form are on the recipe's fixed text target.",
     ]
+
+
+def targets_table(figures: Json) -> list[str]:
+    """Every target of the INT8 student beside what was measured, met or not."""
+    cpu = figures["environment"]["cpu"]
+    lines = [
+        f"`{figures['bundle']['name']}` on {cpu['model']}, {'with' if cpu['int8_dot_product'] else 'without'} INT8 dot "
+        f"product (VNNI), one thread, one window from waveform to scores, `--mode {figures['plan']['mode']}`:",
+        "",
+        "| what | target | measured | |",
+        "|---|---|---|---|",
+    ]
+    for row in figures["targets"]:
+        sign, unit = "≤" if row["at_most"] else "≥", row["unit"]
+        limit, value = (quantity(number, unit) for number in (row["limit"], row["value"]))
+        if row["ci95"] is not None:
+            low, high = (quantity(number, unit) for number in row["ci95"])
+            value += f" [{low}, {high}]"
+        lines.append(f"| {row['what']} | {sign} {limit} | {value} | {'met' if row['met'] else '**not met**'} |")
+    return [
+        *lines,
+        "",
+        f"Ratios are medians over {figures['comparisons'][0]['pairs']} pairs run in turn, with 95 % intervals. "
+        f"OPERA's encoders have random weights of the published shapes; features in Python: {figures['features']}. "
+        f"INT8 peak {figures['peak_gmacs_per_s']:.0f} GMAC/s, INT8 encoder {figures['encoder_gmacs_per_s']:.0f}.",
+    ]
+
+
+def transformers_table(figures: Json) -> list[str]:
+    """Embeddings of INT8 transformers against their float ones, a row per form of each."""
+    lines = [
+        "| encoder | INT8 | cosine, 1st percentile | median | centered, mean | SQNR |",
+        "|---|---|---|---|---|---|",
+    ]
+    for encoder in figures["encoders"]:
+        for form in encoder["forms"]:
+            name = f"**{form['name']}**" if form["chosen"] else form["name"]
+            lines.append(
+                f"| {encoder['encoder']}, {encoder['steps']} steps | {name} | {form['cosine_p1']:.5f} | "
+                f"{form['cosine_median']:.5f} | {form['cosine_centered_mean']:.4f} | {form['sqnr_db']:.1f} dB |"
+            )
+    return lines
+
+
+def quantity(value: float, unit: str) -> str:
+    """``1.6 ms``, ``312x``, ``51 %``"""
+    if not unit:
+        return f"{100 * value:.0f} %"
+    return f"{value:.3g}x" if unit == "x" else f"{value:.3g} {unit}"
 
 
 def interval(value: float, ci95: Sequence[float] | None, signed: bool = False) -> str:

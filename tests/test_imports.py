@@ -36,8 +36,12 @@ LIGHT_MODULES = (
 )  # fmt: skip
 # The torch forms of the front end live beside the NumPy one.
 TORCH_MODULES = tuple(
-    f"acula_edge.frontend.{name}" for name in ("forms", "framing", "graph", "levels", "torch_mel", "waveform")
-)
+    f"acula_edge.frontend.{name}"
+    for name in (
+        "bands", "constants", "forms", "framing", "graph", "levels", "pcm", "spectra", "stream", "torch_mel",
+        "waveform",
+    )
+)  # fmt: skip
 
 
 def light_modules() -> list[str]:

@@ -14,7 +14,7 @@ from acula_edge.align.self_supervised import self_supervised
 from acula_edge.align.task import AlignmentTask, affine_layers
 from acula_edge.align.text_space import Layer, TextSpace, make_text_space, save_text_space
 from acula_edge.align.text_target import fact_groups
-from acula_edge.data.prepare import prepare
+from acula_edge.data.prepare import prepare_alignment
 from acula_edge.data.store import WaveStore
 from acula_edge.encoders.base import AudioEncoder, make_encoder
 from acula_edge.encoders.checkpoints import load_public_head
@@ -45,7 +45,7 @@ def align(run: Run, *, resume: bool = False) -> None:
         options=recipe.encoder.options,
     )
     check_beforehand(encoder, recipe, run)
-    store = prepare(recipe, run)
+    store = prepare_alignment(recipe, run)
     facts: dict[str, Any] = {"objectives": config.objectives, "self_supervised": config.self_supervised}
     folder = run.checkpoints_dir / "align"
     space: TextSpace | None = None

@@ -179,6 +179,7 @@ def _facts(run: Run, reader: str) -> dict[str, Any]:
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
     from acula_edge.cli.console import note, print_json, print_line, print_table
+    from acula_edge.data.guard import describe_guard
     from acula_edge.data.leaks import Leak
 
     if as_json:
@@ -200,6 +201,8 @@ def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
         print_line(f"published partition of {name}: {partition['source']} ({kind})")
     for leak in facts.get("leaks", ()):
         print_line(f"leak: {Leak(**{**leak, 'sides': tuple(leak['sides'])})}")
+    for sentence in describe_guard(facts.get("guard")):
+        print_line(sentence)
     for warning in facts.get("warnings", ()):
         note(f"warning: {warning}")
     aside = facts["set_aside_recordings"]

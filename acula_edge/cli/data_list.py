@@ -45,6 +45,15 @@ def list_tasks(under: Path | None, as_json: bool) -> None:
         ]
         print_table(["task", "", "metric", "evaluation", "data set", "data"], rows, title=title)
         print_line()
+    corpora = [
+        [name, copy.corpus.sound, copy.corpus.recordings, _presence(copy)]
+        for name, copy in copies.items()
+        if copy.corpus.alignment_only
+    ]
+    print_table(
+        ["data set", "sound", "recordings", "data"], corpora, title="For alignment only", numeric=["recordings"]
+    )
+    print_line()
     absent = [copy for copy in copies.values() if copy.folder is None and not copy.generated]
     if absent:
         print_table(

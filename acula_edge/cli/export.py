@@ -36,6 +36,9 @@ from acula_edge.cli.options import PROFILES, json_option, run_argument
 def command(run: Path, int8: bool, student: str | None, profile: str | None, no_gate: bool, as_json: bool) -> None:
     """Make a bundle for the device: distill if needed, quantize, verify, benchmark, report.
 
+    INT8 that misses the gate's limits on validation persons is fine-tuned first (quantize.aware in the recipe), unless
+    there is --no-gate. Test persons are asked once, about what comes out of that.
+
     Leaves with exit code 3 when the quality gate refuses the INT8 model.
     """
     from acula_edge import pipeline

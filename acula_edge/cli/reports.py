@@ -47,8 +47,9 @@ def write_reports(
 ) -> None:
     """Write the reports that alignment reads, one JSON line each, and check them against their facts.
 
-    MANIFEST is a run's recordings.jsonl (see acula-edge data prepare). Test recordings are left out: a report of one
-    would leak its label. Run the same command again after an interruption: finished reports are kept.
+    MANIFEST is a run's recordings.jsonl (see acula-edge data prepare). Test recordings, and what the leak guard
+    withholds, are left out: a report of one would leak its label. After an interruption run the same command again:
+    finished reports are kept.
     """
     from acula_edge.cli.console import note, print_json, print_line
     from acula_edge.clinical_text.corpus import REMOTE, write_corpus

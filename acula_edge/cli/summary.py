@@ -171,6 +171,9 @@ def print_bundle_summary(bundle: Path, as_json: bool) -> None:
     if benchmark is not None:
         print_benchmark(benchmark)
         print_line()
+    speed = (_read(bundle / "quantize.json") or {}).get("speed")
+    if speed is not None:
+        print_line(f"recommended: the {'INT8' if speed['recommended'] == 'int8' else 'float'} model; {speed['reason']}")
     print_line(f"bundle: {bundle}")
     if report.is_file():
         print_line(f"report: {report}")

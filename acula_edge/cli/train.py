@@ -30,6 +30,13 @@ from acula_edge.cli.options import DEFAULT_RUN, data_option, set_option
     help="Folder of the run.",
 )
 @click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Stop after N optimizer steps.")
+@click.option(
+    "--include-evaluation-subjects",
+    "include",
+    is_flag=True,
+    help="Align on the persons of validation and test sets too. Figures are then not of unseen persons; the run and "
+    "every report of it say so.",
+)
 @click.option("--resume", is_flag=True, help="Go on where this run was interrupted.")
 def command(
     recipe: str | None,
@@ -37,6 +44,7 @@ def command(
     overrides: tuple[str, ...],
     out: Path,
     max_steps: int | None,
+    include: bool,
     resume: bool,
 ) -> None:
     """Align an encoder with reports written from the recordings' metadata.
@@ -52,6 +60,8 @@ def command(
 
     if max_steps is not None:
         overrides = (*overrides, f"align.max_steps={max_steps}")
+    if include:
+        overrides = (*overrides, "data.guard.include_evaluation_subjects=true")
     run = pipeline.train(recipe=recipe, data=data, overrides=overrides, out=out, resume=resume)
     print_line(str(run.path))
     note(f"next: acula-edge export --int8{_argument(run.path)}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from acula_edge.clinical_text.cells import RowError
 from acula_edge.clinical_text.facts import dump_facts
 from acula_edge.clinical_text.prompt import load_prompt
-from acula_edge.clinical_text.stated import state_facts
+from acula_edge.clinical_text.stated import may_be_written, state_facts
 from acula_edge.clinical_text.writer import Job
 from acula_edge.clinical_text.writers.http import endpoint_of, request_body
 from acula_edge.data.manifest import Recording
@@ -67,7 +67,7 @@ def estimate(recordings: Sequence[Recording], config: ReportsConfig, done: int =
     Raises:
         InputError: no recording has facts that can be told.
     """
-    usable = [recording for recording in recordings if recording.split != "test"]
+    usable = [recording for recording in recordings if may_be_written(recording)]
     prompt = load_prompt(config.prompt)
     bodies = []
     for recording in usable[:: max(1, len(usable) // SAMPLE)]:

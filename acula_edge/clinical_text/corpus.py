@@ -20,7 +20,7 @@ from acula_edge.clinical_text.faithfulness import check_report
 from acula_edge.clinical_text.mapping import load_mapping
 from acula_edge.clinical_text.phrasing import frames_fingerprint
 from acula_edge.clinical_text.prompt import load_prompt, tidy_answer
-from acula_edge.clinical_text.stated import state_facts, stated_kinds
+from acula_edge.clinical_text.stated import may_be_written, state_facts, stated_kinds
 from acula_edge.clinical_text.summary import Summary
 from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.clinical_text.writer import Job, Written, writers
@@ -55,7 +55,7 @@ def write_reports(recording: Recording, config: ReportsConfig) -> list[str]:
 
 
 def write_corpus(recordings: Iterable[Recording], config: ReportsConfig, path: str | Path) -> dict[str, Any]:
-    """Write the reports of recordings, one JSON line each; those of the test split are left out.
+    """Write the reports of recordings, one JSON line each; tested, unused and withheld ones are left out.
 
     A row holds ``recording, variant, report, facts, writer`` and, where a language model's text was not faithful,
     ``problems`` of what it wrote first and whether the report is a ``fallback`` to the template.
@@ -67,8 +67,7 @@ def write_corpus(recordings: Iterable[Recording], config: ReportsConfig, path: s
         InputError: an unfinished file was written with other settings, or the writer cannot go on.
     """
     writer = writers[config.writer](config)
-    rows = recordings if isinstance(recordings, Sequence) else list(recordings)
-    rows = [recording for recording in rows if recording.split != "test"]
+    rows = [recording for recording in recordings if may_be_written(recording)]
     file = CorpusFile(Path(path), corpus_fingerprint(config), keep_finished=config.writer != TEMPLATE)
     summary = Summary(config, total=len(rows) * config.variants)
     feed = _Feed(rows, config, file, summary)

@@ -28,6 +28,11 @@ def state_facts(recording: Recording, config: ReportsConfig) -> dict[str, Value]
     return {name: value for name, value in facts.items() if name in allowed}
 
 
+def may_be_written(recording: Recording) -> bool:
+    """Whether a corpus holds a recording: not what is tested on, unused, or withheld by the leak guard."""
+    return recording.split not in ("test", "unused") and not recording.withheld
+
+
 def find_mapping(recording: Recording, config: ReportsConfig) -> FactMapping:
     """The mapping of a recording's data set; see :func:`state_facts`."""
     mapping = load_mapping(recording.dataset, config.mapping)

@@ -45,11 +45,17 @@ class Leak:
         return f"{self.dataset}{whose}: {' and '.join(found)} are in {' and '.join(self.sides)}"
 
 
-def find_leaks(recordings: Sequence[Recording]) -> list[str]:
-    """Persons, and files with equal content, that are on more than one side. One sentence each; empty if clean."""
+def find_leaks(recordings: Sequence[Recording], kinds: Sequence[str] = ("person", "file")) -> list[str]:
+    """Persons, and files with equal content, that are on more than one side. One sentence each; empty if clean.
+
+    Args:
+        kinds: which of the two are looked for.
+    """
     problems = []
     for task in _partitions(recordings):
         for kind, name, members in _shared(recordings, task):
+            if kind not in kinds:
+                continue
             splits = _listing({split for split, _ in members})
             if kind == "person":
                 problems.append(f"the person {name} is in {splits}")

@@ -1,4 +1,4 @@
-"""The first stage of a run: read every source, check, split, refuse leaks, decode."""
+"""The first stage of a run: read every source, check, split, refuse leaks, decode, guard the alignment corpus."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.guard import alignment_view, describe_guard, guard, mark
 from acula_edge.data.leaks import count_leaks, find_leaks
 from acula_edge.data.manifest import Recording, read_manifest, write_manifest
 from acula_edge.data.miniature import is_miniature
@@ -23,7 +24,7 @@ from acula_edge.progress import notify, track
 from acula_edge.recipe import DataConfig, Recipe, Source, frontend_of
 from acula_edge.run import Run
 
-SCHEMA = "acula-edge/listing/2"
+SCHEMA = "acula-edge/listing/3"
 SPLITS = ("train", "val", "test")
 _SHOWN = 5
 
@@ -59,12 +60,37 @@ def prepare(recipe: Recipe, run: Run) -> WaveStore:
     with main_first():
         listed = list_recordings(recipe.data, run)
         sample_rate_hz = frontend_of(recipe).sample_rate_hz
-        if not is_main():
-            return WaveStore.open(listed.recordings, sample_rate_hz, run.store_dir)
-        ticks = _Ticks("decoding", len(listed.recordings))
-        store = WaveStore.build(listed.recordings, sample_rate_hz, run.store_dir, ticks)
-        _record(run, store, [*listed.set_aside, *store.set_aside], listed.facts)
+        if is_main():
+            ticks = _Ticks("decoding", len(listed.recordings))
+            store = WaveStore.build(listed.recordings, sample_rate_hz, run.store_dir, ticks)
+        else:
+            store = WaveStore.open(listed.recordings, sample_rate_hz, run.store_dir)
+        guarded = _guard(recipe.data, run, store, listed.facts)
+        if is_main():
+            facts = listed.facts if guarded is None else {**listed.facts, "guard": guarded}
+            _record(run, store, [*listed.set_aside, *store.set_aside], facts)
         return store
+
+
+def prepare_alignment(recipe: Recipe, run: Run) -> WaveStore:
+    """:func:`prepare`, as alignment and distillation see it: without what the leak guard withholds.
+
+    Raises:
+        ManifestError: see :func:`prepare`.
+    """
+    return alignment_view(prepare(recipe, run), recipe.data.guard)
+
+
+def _guard(data: DataConfig, run: Run, store: WaveStore, listed: dict[str, Any]) -> dict[str, Any] | None:
+    """Mark in the store what must not be aligned on; None for a run that was aligned before there was a guard."""
+    stages = run.manifest["stages"]
+    if "align" in stages and "guard" not in stages.get("data", {}):
+        return None
+    followed = set(listed["partition"]) if data.split.rule == "published" else set()
+    ticks = _Ticks("listening for copies", len(store))
+    facts = guard(store, data.guard, followed, run.store_dir, ticks)
+    store.recordings = mark(store.recordings, facts, followed)
+    return facts
 
 
 def at_rate(store: WaveStore, run: Run, sample_rate_hz: int) -> WaveStore:
@@ -106,8 +132,12 @@ def _record(run: Run, store: WaveStore, set_aside: Sequence[SetAside], listed: d
     before = {key: value for key, value in run.manifest["stages"].get("data", {}).items() if key != "finished"}
     if facts != before:
         run.record("data", **facts)
-        if set_aside:
-            notify("%d recordings are set aside; reasons are in %s", len(set_aside), run.set_aside_path)
+    guarded = listed.get("guard")
+    if guarded is not None and (facts != before or guarded["policy"]["include_evaluation_subjects"]):
+        for sentence in describe_guard(guarded):
+            notify("%s", sentence)
+    if facts != before and set_aside:
+        notify("%d recordings are set aside; reasons are in %s", len(set_aside), run.set_aside_path)
 
 
 def count(recordings: Sequence[Recording], set_aside: Sequence[SetAside] = ()) -> dict[str, Any]:
@@ -144,7 +174,10 @@ def list_recordings(data: DataConfig, run: Run) -> Listing:
     found = read_sources(data, run)
     check_recordings(found.recordings)
     hashed = hash_recordings(found.recordings)
-    recordings = assign_splits(hashed.recordings, data.split, found.published)
+    recordings = [
+        r.with_split("train") if r.split == "test" and r.dataset in found.untested else r
+        for r in assign_splits(hashed.recordings, data.split, found.published)
+    ]
     facts = {
         "partition": {
             name: {"source": split.source, "exact": split.exact} for name, split in sorted(found.published.items())
@@ -163,15 +196,16 @@ def list_recordings(data: DataConfig, run: Run) -> Listing:
 
 def _judge_leaks(recordings: Sequence[Recording], tolerated: set[str]) -> list[dict[str, Any]]:
     """Counts of what is on two sides in data sets that are allowed to leak; refuses it anywhere else."""
-    refused = find_leaks([recording for recording in recordings if recording.dataset not in tolerated])
+    # Equal files under two persons are the guard's, which leaves out those that are not tested.
+    refused = find_leaks([r for r in recordings if r.dataset not in tolerated], kinds=("person",))
     if refused:
         more = f", and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
         raise ManifestError(
-            "the same person or the same sound is on two sides of the split",
+            "the same person is on two sides of the split",
             given="; ".join(refused[:_SHOWN]) + more,
-            remedy="give equal files the same subject (or leave one out), and each subject one split",
+            remedy="give each subject one split",
         )
-    leaks = count_leaks(recordings)
+    leaks = count_leaks([recording for recording in recordings if recording.dataset in tolerated])
     for leak in leaks:
         notify("the published partition leaks: %s", leak)
     return [leak.to_dict() for leak in leaks]
@@ -216,7 +250,11 @@ def read_sources(data: DataConfig, run: Run) -> ReadResult:
         result.recordings.extend(replace(r, synthetic=True) if generated else r for r in found.recordings)
         result.set_aside.extend(found.set_aside)
         result.warnings.extend(found.warnings)
-        result.published.update(_published(reader, root, found.recordings, source, data.split.rule))
+        alone = reader.corpus is not None and reader.corpus.alignment_only
+        if not alone if source.tested is None else source.tested:
+            result.published.update(_published(reader, root, found.recordings, source, data.split.rule))
+        else:
+            result.untested.update(recording.dataset for recording in found.recordings)
     if not result.recordings:
         raise ManifestError(
             "none of the recipe's data sets is there",

@@ -42,12 +42,14 @@ class ReadResult:
         recordings, set_aside: usable recordings, and the others with the reason.
         warnings: what differs from the release and could change results, one sentence each; holds no metadata.
         published: the partition that published figures rest on, by data set, where it was asked for and is known.
+        untested: data sets of which nobody is held out for testing.
     """
 
     recordings: list[Recording] = field(default_factory=list)
     set_aside: list[SetAside] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     published: dict[str, PublishedSplit] = field(default_factory=dict)
+    untested: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Corpus:
         minutes: total duration; None where no source states it.
         test_only: every task on it leaves one subject out, so all of its persons are tested and none may be trained
             on.
+        alignment_only: no task is on it, so nobody of it needs to be held out for testing.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Corpus:
     labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     minutes: float | None = None
     test_only: bool = False
+    alignment_only: bool = False
 
 
 class Reader:

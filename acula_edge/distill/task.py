@@ -1,4 +1,4 @@
-"""The distillation task: cosine to the teacher, CKA to the teacher and to the reports."""
+"""The distillation task: cosine to the teacher, CKA to the teacher and to the reports, relational terms."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from acula_edge.align.objectives import debiased_cka
 from acula_edge.align.pairs import Pairs, Waves
 from acula_edge.audio.resample import resample
 from acula_edge.distill.degradation import Degradation, degrade, draw_degradation
+from acula_edge.distill.relational import angle_loss, distance_loss
 from acula_edge.distill.teaching import Lessons, Reduction, windows_of
 from acula_edge.encoders.students import Student
 from acula_edge.frontend.forms import make_frontend
@@ -86,13 +87,25 @@ class DistillationTask(nn.Module):
         """Loss of a batch of windows, over all processes, and its parts."""
         device = next(self.parameters()).device
         embedding = gather_batch(self.student.embed_mel(self._spectrograms(windows, device)).float())
-        target = torch.from_numpy(self.target[assignment.items]).to(device)
+        return self.compare(embedding, assignment.items)
+
+    def compare(self, embedding: torch.Tensor, items: np.ndarray) -> tuple[torch.Tensor, dict[str, float]]:
+        """Loss of the student's embeddings of a batch, and its parts.
+
+        Shape: embedding [B, D], items [B].
+        """
+        device = embedding.device
+        target = torch.from_numpy(self.target[items]).to(device)
         losses = {"cosine": self.config.cosine * (1 - functional.cosine_similarity(embedding, target)).mean()}
         if self.config.cka_teacher and len(embedding) > 3:
             losses["cka_teacher"] = self.config.cka_teacher * (1 - debiased_cka(embedding, target))
         if self.text is not None and len(embedding) > 3:
-            text = torch.from_numpy(self.text[assignment.items]).to(device)
+            text = torch.from_numpy(self.text[items]).to(device)
             losses["cka_text"] = self.config.cka_text * (1 - debiased_cka(embedding, text))
+        if self.config.relational_distance:
+            losses["relational_distance"] = self.config.relational_distance * distance_loss(embedding, target)
+        if self.config.relational_angle:
+            losses["relational_angle"] = self.config.relational_angle * angle_loss(embedding, target)
         return torch.stack(list(losses.values())).sum(), {name: float(loss.detach()) for name, loss in losses.items()}
 
     @torch.no_grad()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from acula_edge.align.pairs import Pairs
 from acula_edge.align.train import read_pairs, save_encoder
-from acula_edge.data.prepare import prepare
+from acula_edge.data.prepare import prepare_alignment
+from acula_edge.data.store import WaveStore
 from acula_edge.distill.task import DistillationTask
-from acula_edge.distill.teaching import collect_lessons, fit_reduction
-from acula_edge.encoders import load_encoder, make_student
+from acula_edge.distill.teaching import Lessons, Reduction, collect_lessons, fit_reduction
+from acula_edge.encoders import AudioEncoder, load_encoder, make_student
 from acula_edge.errors import ArtifactError
 from acula_edge.files import sha256_file
 from acula_edge.processes import is_main, main_first, start, wait_for_all
@@ -30,22 +32,11 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
     recipe = run.recipe
     config = recipe.distill
     start(cpu=resolve_device(config.device).type == "cpu")
-    store = prepare(recipe, run)
+    store = prepare_alignment(recipe, run)
     teacher = load_encoder(run.encoder_dir)
     frontend = config.frontend or teacher.frontend
-    splits = [recording.split for recording in store.recordings]
-    rows = [index for index, split in enumerate(splits) if split in ("train", "val")]
     teacher_sha256 = sha256_file(run.encoder_dir / "model.safetensors")
-    with main_first():
-        lessons = collect_lessons(
-            teacher, teacher_sha256, store, rows, recipe.data, run.store_dir, resolve_device(config.device)
-        )
-    train = lessons.only({row for row in rows if splits[row] == "train"})
-    val = lessons.only({row for row in rows if splits[row] == "val"})
-    reduction = fit_reduction(train.embedding, config.embedding_dim)
-    pairs = None
-    if config.cka_text and recipe.align.objectives:
-        pairs, _, _ = read_pairs(run, store)
+    train, val, reduction, pairs = gather_lessons(run, store, teacher, teacher_sha256)
     torch.manual_seed(recipe.seed)
     network = make_student(student, frontend=frontend, embedding_dim=config.embedding_dim)
     task = DistillationTask(network, store, train, val, reduction, pairs, config, recipe.data)
@@ -75,3 +66,24 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
         )
         forget(folder)
     wait_for_all()
+
+
+def gather_lessons(
+    run: Run, store: WaveStore, teacher: AudioEncoder, teacher_sha256: str
+) -> tuple[Lessons, Lessons, Reduction, Pairs | None]:
+    """What a student of this run learns: training and validation windows, the target space, and reports."""
+    recipe = run.recipe
+    config = recipe.distill
+    splits = [recording.split for recording in store.recordings]
+    rows = [index for index, split in enumerate(splits) if split in ("train", "val")]
+    with main_first():
+        lessons = collect_lessons(
+            teacher, teacher_sha256, store, rows, recipe.data, run.store_dir, resolve_device(config.device)
+        )
+    train = lessons.only({row for row in rows if splits[row] == "train"})
+    val = lessons.only({row for row in rows if splits[row] == "val"})
+    reduction = fit_reduction(train.embedding, config.embedding_dim)
+    pairs = None
+    if config.cka_text and recipe.align.objectives:
+        pairs, _, _ = read_pairs(run, store)
+    return train, val, reduction, pairs

@@ -18,6 +18,7 @@ BUNDLE_SCHEMA = "acula-edge/bundle/1"
 BUNDLE_FILE = "bundle.json"
 SELFTEST_SCHEMA = "acula-edge/selftest/1"
 SELFTEST_FILE = "selftest.npz"
+FRONTEND_SELFTEST_FILE = "selftest-frontends.npz"
 PCM_SCALE = 32768
 
 Array = NDArray[np.float32]
@@ -122,7 +123,7 @@ def seal(folder: str | Path) -> dict[str, Any]:
     listing = list_files(folder)
     for name, sha256 in info["files"].items():
         # Everything else was measured on these, or built from them, and may be measured or built anew.
-        fixed = name == SELFTEST_FILE or name.endswith(".onnx")
+        fixed = name in (SELFTEST_FILE, FRONTEND_SELFTEST_FILE) or name.endswith(".onnx")
         if fixed and listing["files"].get(name) != sha256:
             raise ArtifactError(
                 f"{folder / name} is not the file that this bundle was written with",

@@ -67,14 +67,7 @@ class OrtEngine:
         if not self.path.is_file():
             raise ArtifactError(f"there is no model {self.path}")
         _check_available(provider)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.log_severity_level = 3
-        if _saturates() and EXACT_ON_X86.encode() not in self.path.read_bytes():
-            options.add_session_config_entry("session.x64quantprecision", "1")
+        options = session_options(self.path, threads)
         try:
             self._session = onnxruntime.InferenceSession(
                 str(self.path), options, providers=[(provider, dict(provider_options or {}))]
@@ -123,6 +116,21 @@ class OrtEngine:
                 allowed=list(spec.shape),
             )
         return array
+
+
+def session_options(path: Path, threads: int) -> Any:
+    """The onnxruntime.SessionOptions with which every session on a CPU runs `path`."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    if _saturates() and EXACT_ON_X86.encode() not in path.read_bytes():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
 
 
 def available_providers() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.frontend.native import NativeFrontendSpec, resampler_response
 from acula_edge.frontend.spec import FrontendSpec
 
 # Slaney's Auditory Toolbox: linear up to 1 kHz with 3 mel per 200 Hz, then 27 steps for every factor of 6.4.
@@ -57,6 +58,9 @@ def mel_filterbank(spec: FrontendSpec) -> NDArray[np.float64]:
     weights = _triangles(bins_hz, corners_hz)
     if scale == "slaney":
         weights *= 2.0 / (corners_hz[2:] - corners_hz[:-2])
+    if isinstance(spec, NativeFrontendSpec):
+        weights *= resampler_response(spec)[:, None]
+        weights[-1] = 0
     return weights
 
 

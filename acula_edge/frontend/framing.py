@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import pad
 
+from acula_edge.frontend.constants import keep_constant
 from acula_edge.frontend.spec import FrontendSpec
 
 
@@ -111,12 +112,6 @@ class KaldiFrames(nn.Module):
         frames = _stack([columns] * stacked, spec.n_fft, self.frames)
         frames = emphasize(frames - frames.mean(1, keepdim=True), 1) * self.window
         return pad(frames, (0, 0, 0, spec.transform_length - frames.shape[1]))
-
-
-def keep_constant(module: nn.Module, name: str, values: NDArray[np.float64]) -> None:
-    """Register a constant in single precision that stays out of state dicts."""
-    constant = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-    module.register_buffer(name, constant, persistent=False)
 
 
 def _by_hop(values: NDArray[np.float64], hop: int) -> NDArray[np.float64]:

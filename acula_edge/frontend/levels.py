@@ -14,21 +14,16 @@ from acula_edge.frontend.spec import SILENT_SPAN_DB, FrontendSpec
 
 
 def log_mel_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:
-    """Decibels below each clip's maximum, floored, and scaled to [0, 1].
-
-    Dividing by the maximum before the logarithm keeps full precision, and makes silence exactly 0 dB.
-    """
+    """Decibels below each clip's maximum, floored, and scaled to [0, 1]; silence is exactly 0."""
     log_per_db = math.log(10) / 10
-    highest = power.amax((-2, -1), keepdim=True).clamp_min(spec.amin)
-    floor = (spec.amin / highest).clamp_min(10 ** (-spec.top_db / 10))
-    level = torch.log(torch.maximum(power / highest, floor))
+    silent, span = SILENT_SPAN_DB * log_per_db, spec.top_db * log_per_db
+    level = torch.log(power.clamp_min(spec.amin))
+    # A number times its own reciprocal never rounds to more than 1: the values stay in [0, 1].
+    level = (level - level.amax((-2, -1), keepdim=True)).clamp_min(-span)
     lowest = level.amin((-2, -1), keepdim=True)
-    heard = (lowest < -SILENT_SPAN_DB * log_per_db).to(level.dtype)
-    if spec.normalization == "minmax":
-        scaled = level / (-lowest).clamp_min(SILENT_SPAN_DB * log_per_db)
-    else:
-        scaled = level / (spec.top_db * log_per_db)
-    return (1 + scaled) * heard
+    heard = (lowest < -silent).to(level.dtype)
+    scale = heard / (-lowest).clamp_min(silent) if spec.normalization == "minmax" else heard / span
+    return level * scale + heard
 
 
 def kaldi_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:

@@ -84,7 +84,7 @@ class FrontendSpec:
             raise InputError("a front end needs a positive top_db and amin", given=f"{self.top_db}, {self.amin}")
         if self.deviation <= 0:
             raise InputError("a front end needs a positive deviation", given=self.deviation)
-        if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
+        if not 0 <= self.fmin_hz < self.fmax_hz <= self.highest_hz:
             raise InputError(
                 "a front end's band must lie between 0 and half the sample rate",
                 given=f"fmin_hz={self.fmin_hz}, fmax_hz={self.fmax_hz}, sample_rate_hz={self.sample_rate_hz}",
@@ -107,6 +107,11 @@ class FrontendSpec:
     def samples(self, seconds: float) -> int:
         """Samples in `seconds`."""
         return round(seconds * self.sample_rate_hz)
+
+    @property
+    def highest_hz(self) -> float:
+        """Half the sample rate: what the filters may reach up to."""
+        return self.sample_rate_hz / 2
 
     @property
     def keeps_level(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability
-from acula_edge.files import write_json
+from acula_edge.files import read_json, write_json
 from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
 
@@ -74,14 +74,15 @@ def export(
     profile: str | None = None,
     gate: bool = True,
 ) -> Path:
-    """Make the bundle: distill if needed, export, quantize, audit, verify, benchmark, report.
+    """Make the bundle: distill if needed, export, quantize, fine-tune if needed, audit, verify, benchmark, report.
 
     Args:
         run: a run with an aligned encoder.
         int8: quantize as well.
         student: a registered student; ``"none"`` or None exports the encoder itself; by default the recipe's.
         profile: ``cpu_x86``, ``cpu_arm`` or ``tensorrt``; by default the recipe's.
-        gate: whether a refusal of the quality gate is an error.
+        gate: whether a refusal of the quality gate is an error, and whether INT8 that misses its limits on validation
+            persons is fine-tuned (``quantize.aware``).
 
     Returns:
         The bundle's folder.
@@ -103,7 +104,7 @@ def export(
 
     from acula_edge.pipeline.bundling import build_bundle
 
-    bundle = build_bundle(run, name, profile or run.recipe.quantize.profile, int8=int8)
+    bundle = build_bundle(run, name, profile or run.recipe.quantize.profile, int8=int8, gate=gate)
     verification = verify(bundle)
     benchmark([bundle], mode=run.recipe.benchmark.mode)
     report(run)
@@ -113,7 +114,7 @@ def export(
             f"the quality gate refused {bundle}",
             given="; ".join(judged["reasons"]),
             allowed="the limits under verify.gate in the recipe",
-            remedy=f"{_mend(verification)}, or write the bundle all the same with --no-gate",
+            remedy=f"{_mend(verification, bundle)}, or write the bundle all the same with --no-gate",
         )
     return bundle
 
@@ -188,7 +189,14 @@ def demo(out: str | Path = "runs/demo") -> Path:
 
 
 def _open(run: Run | str | Path) -> Run:
-    return run if isinstance(run, Run) else Run.open(run)
+    if isinstance(run, Run):
+        return run
+    if (Path(run) / "bundle.json").is_file():
+        raise ArtifactError(
+            f"{run} is a bundle: it holds no recordings to train or calibrate on",
+            remedy="name the run that it was made in",
+        )
+    return Run.open(run)
 
 
 def _bundles(target: Run | str | Path) -> list[Path]:
@@ -214,11 +222,13 @@ def _check_student(name: str) -> None:
     students[name]
 
 
-def _mend(verification: Mapping[str, Any]) -> str:
+def _mend(verification: Mapping[str, Any], bundle: Path) -> str:
     """What makes a refused model pass."""
     if not verification["tasks"]:
         return "give the recipe a task that these recordings can answer (acula-edge doctor lists the tasks)"
-    return "see report.html; keep more nodes in float (quantize.keep_float), calibrate on more windows"
+    aware = (read_json(bundle / "quantize.json").get("aware") or {}).get("outcome")
+    untried = " fine-tune in INT8 (quantize.aware: always in recipe.yaml)," if aware in (None, "not needed") else ""
+    return f"see report.html;{untried} keep more nodes in float (quantize.keep_float), calibrate on more windows"
 
 
 def _seal(bundle: Path) -> None:

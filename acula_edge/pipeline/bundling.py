@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
+from acula_edge.benchmark.encoders import compare_encoders
 from acula_edge.data.prepare import at_rate, prepare
 from acula_edge.encoders import load_encoder
 from acula_edge.files import sha256_file
 from acula_edge.pipeline.evaluation import encoder_embeddings, select_tasks, teacher_embeddings
+from acula_edge.pipeline.fine_tuning import refine
 from acula_edge.pipeline.zero_shot import prompts_for_bundle
 from acula_edge.probe.heads import fit_heads
 from acula_edge.quantize.bundle import Description, write_bundle
+from acula_edge.quantize.speed import Measure
+from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
 
 
-def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool) -> Path:
-    """Write the bundle of one student (None: of the encoder itself) for one profile; returns its folder."""
+def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool, gate: bool = True) -> Path:
+    """Write the bundle of one student (None: of the encoder itself) for one profile; returns its folder.
+
+    Args:
+        gate: see :func:`acula_edge.pipeline.fine_tuning.refine`.
+    """
     recipe = run.recipe
     store = prepare(recipe, run)
     source = run.encoder_dir if student is None else run.student_dir(student)
@@ -33,13 +42,31 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool) -> 
         "weights_sha256": sha256_file(source / "model.safetensors"),
         "encoder_sha256": sha256_file(run.encoder_dir / "model.safetensors"),
     }
-    return write_bundle(
+    bundle = write_bundle(
         run.bundle_dir(student, profile),
         network,
         heads,
         Description(student=student, encoder=recipe.encoder.name, origin=origin),
         data=recipe.data,
-        quantize=dataclasses.replace(recipe.quantize, profile=profile),  # type: ignore[arg-type]
+        quantize=dataclasses.replace(
+            recipe.quantize,
+            profile=profile,  # type: ignore[arg-type]
+            min_cosine=_min_cosine(recipe),
+        ),
         store=store if int8 else None,
         prompts=prompts,
+        measure=_measure(recipe.benchmark) if recipe.quantize.speed_guard else None,
     )
+    if int8:
+        refine(run, bundle, student, store, embeddings, heads, tasks, gate=gate)
+    return bundle
+
+
+def _min_cosine(recipe: Recipe) -> float | None:
+    """The target of mixed precision; a gate that asks for nothing, or for the impossible, sets none."""
+    asked = recipe.verify.gate.min_cosine
+    return recipe.quantize.min_cosine or (asked if 0 < asked < 1 else None)
+
+
+def _measure(settings: BenchmarkConfig) -> Measure:
+    return partial(compare_encoders, mode=settings.mode, threads=settings.threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,15 @@ def teacher_embeddings(run: Run, store: WaveStore) -> np.ndarray:
     return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
 
 
-def model_embeddings(run: Run, model: Path, store: WaveStore) -> np.ndarray:
-    """The embedding of every recording by a bundle's ONNX model, [R, D], kept under the model's hash."""
+def model_embeddings(run: Run, model: Path, store: WaveStore, splits: Collection[str] | None = None) -> np.ndarray:
+    """The embedding of every recording by a bundle's ONNX model, [R, D], kept under the model's hash.
+
+    Args:
+        splits: rows of recordings outside these are zero, and not listened to.
+    """
     recipe = run.recipe
     store = at_rate(store, run, read_json(model.parent / "bundle.json")["input"]["sample_rate_hz"])
-    used = _used(store)
+    used = [row for row in _used(store) if splits is None or store.recordings[row].split in splits]
 
     def embed(positions: list[int]) -> np.ndarray:
         engine = OrtEngine(model, threads=1)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from acula_edge import __version__
@@ -25,12 +26,18 @@ from acula_edge.files import write_json
 from acula_edge.progress import notify
 from acula_edge.provenance import provenance
 from acula_edge.quantize.audit import write_audit
-from acula_edge.quantize.calibration import Waves, load_definition, make_mels, pick_windows
+from acula_edge.quantize.calibration import load_definition, pick_judges, pick_windows
+from acula_edge.quantize.calibration_windows import CalibrationWindows, Spectrograms, Waves
 from acula_edge.quantize.export import FRONTEND_FILE, MODEL_FILE, Encoder, FloatExport, export_float
+from acula_edge.quantize.extra_frontends import write_extra_frontends
 from acula_edge.quantize.golden import write_selftest
 from acula_edge.quantize.graph import OPSET
 from acula_edge.quantize.heads import TaskHead, column_ranges
-from acula_edge.quantize.qdq import MODEL_INT8_FILE, quantize_encoder
+from acula_edge.quantize.hub_files import write_hub_files
+from acula_edge.quantize.profiles import profiles
+from acula_edge.quantize.qdq import MODEL_INT8_FILE, QUANTIZE_FILE, quantize_encoder
+from acula_edge.quantize.speed import Measure, guard_speed
+from acula_edge.quantize.tuning import Tuning
 from acula_edge.recipe import DataConfig, QuantizeConfig
 
 DISCLAIMER = (
@@ -68,6 +75,7 @@ def write_bundle(
     store: Waves | None = None,
     frontend: nn.Module | None = None,
     prompts: PromptVectors | None = None,
+    measure: Measure | None = None,
 ) -> Path:
     """Export, quantize, audit and describe; everything that a device needs ends up in `folder`.
 
@@ -80,16 +88,19 @@ def write_bundle(
         store: recordings to calibrate on; None writes the float model only.
         frontend: see :func:`acula_edge.quantize.export.export_float`.
         prompts: zero-shot prompts beside this encoder's embeddings; None for none.
+        measure: compares two encoders' speed on this machine; None leaves it unmeasured.
 
     Raises:
         InputError: something does not fit, or the disk is full; nothing was half written.
     """
     folder = Path(folder)
     spec = encoder.frontend
-    picked = None
+    picked = judges = None
     if store is not None:
         definition = load_definition(quantize.calibration)
-        picked = pick_windows(store, definition, data, spec.sample_rate_hz, quantize.calibration_windows)
+        wanted = quantize.calibration_windows
+        picked = pick_windows(store, definition, data, spec.sample_rate_hz, wanted, "fit")
+        judges = pick_judges(store, definition, data, spec.sample_rate_hz, wanted)
     with staging(folder) as stage:
         exported = export_float(
             encoder,
@@ -97,33 +108,66 @@ def write_bundle(
             spec.samples(data.window_s),
             stage,
             frontend=frontend,
-            windows=None if picked is None else picked.windows[:PARITY_WINDOWS],
+            windows=None if picked is None else np.stack(picked[:PARITY_WINDOWS]),
         )
         parity: dict[str, Any] = {"onnx_vs_torch": exported.parity}
         models = {"float": MODEL_FILE}
         quantized: dict[str, Any] | None = None
         if picked is not None:
-            quantized = quantize_encoder(
-                stage,
-                quantize.profile,
-                make_mels(stage / FRONTEND_FILE, picked.windows),
-                method=quantize.method,
-                keep_float=quantize.keep_float,
-                calibration=picked.describe(),
-            )
+            quantized = _quantize(stage, quantize, picked, judges, measure)
             parity["int8_vs_onnx"] = quantized["parity"]
             models["int8"] = MODEL_INT8_FILE
+        architecture = description.student or description.encoder
+        write_hub_files(stage, encoder, architecture, None if quantized is None else profiles[quantize.profile])
         audit = write_audit(stage, quantize.profile, models.get("int8", MODEL_FILE))
         write_selftest(stage, spec.sample_rate_hz, exported.samples, models)
+        frontends = write_extra_frontends(stage, spec, exported.samples, quantize)
         if prompts is not None:
             save_prompt_vectors(stage, prompts)
         facts = _facts(folder.name, encoder, heads, description, data, quantize, exported, parity, quantized)
+        facts["frontends"] = frontends
         facts["zero_shot"] = None if prompts is None else prompts.describe()
         write_json(stage / BUNDLE_FILE, {**facts, **list_files(stage)})
     if not audit["passed"]:
         errors = [finding for finding in audit["findings"] if finding["severity"] == "error"]
         notify("the audit for %s found %d errors, see %s", quantize.profile, len(errors), folder / "audit.json")
     return folder
+
+
+def _quantize(
+    stage: Path,
+    settings: QuantizeConfig,
+    picked: CalibrationWindows,
+    judges: CalibrationWindows | None,
+    measure: Measure | None,
+) -> dict[str, Any]:
+    """Make the INT8 files as quality and speed ask for; returns the content of ``quantize.json``."""
+    mels = Spectrograms(stage / FRONTEND_FILE, picked)
+    judging = None if judges is None else list(Spectrograms(stage / FRONTEND_FILE, judges))
+
+    def make(left_float: Mapping[str, str]) -> dict[str, Any]:
+        return quantize_encoder(
+            stage,
+            settings.profile,
+            mels,
+            method=settings.method,
+            keep_float=settings.keep_float,
+            left_float=left_float,
+            calibration={**picked.describe(), "judges": None if judges is None else judges.describe()},
+            parity_mels=judging,
+            tuning=Tuning(
+                bias_correction=settings.bias_correction,
+                sensitivity=settings.sensitivity,
+                min_cosine=settings.min_cosine if settings.mixed_precision == "auto" else None,
+            ),
+        )
+
+    quantized, speed = guard_speed(stage, settings.profile, make({}), make, measure)
+    if speed["recommended"] == "float":
+        notify("recommended: the float model. %s", speed["reason"])
+    facts = {**quantized, "speed": speed}
+    write_json(stage / QUANTIZE_FILE, facts)
+    return facts
 
 
 @contextmanager
@@ -187,6 +231,7 @@ def _facts(
         for head, (start, stop) in zip(heads, column_ranges(heads), strict=True)
     ]
     kept = ("method", "calibration", "ops", "int8_mac_share", "size_ratio")
+    speed = {} if quantized is None else quantized["speed"]
     return {
         "schema": BUNDLE_SCHEMA,
         "name": name,
@@ -212,6 +257,8 @@ def _facts(
         "parameters": exported.parameters,
         "opset": OPSET,
         "quantization": None if quantized is None else {key: quantized[key] for key in kept},
+        "recommended": speed.get("recommended", "float"),
+        "recommended_because": speed.get("reason", "no INT8 model was made"),
         "parity": parity,
         "provenance": {**provenance(), **description.origin},
     }

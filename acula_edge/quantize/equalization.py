@@ -8,7 +8,7 @@ After Nagel et al. 2019 (arXiv 1906.04721), with SmoothQuant's (arXiv 2211.10438
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from acula_edge.quantize.graph import attribute, constant, consumers, initializers, producers, shapes, tensor_of
-from acula_edge.quantize.ranges import observe
+from acula_edge.quantize.histograms import Range
 
 # A channel that never speaks would otherwise be raised to the height of the loudest.
 SMALLEST_RATIO = 1e-3
@@ -33,12 +33,27 @@ class Pair:
         second: node of the Conv or Gemm that reads them.
         value: the activation between them, after the ReLU.
         repeats: inputs of `second` per channel (a Gemm behind a flattened map has several).
+        values: every value that a rescaling changes, from the output of `first` to the input of `second`.
     """
 
     first: str
     second: str
     value: str
     repeats: int
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Equalized:
+    """A rescaled network.
+
+    Attributes:
+        model: computes the same function.
+        scales: what the channels of each of the pair's values were divided by, by value. Shape: [C].
+    """
+
+    model: onnx.ModelProto
+    scales: dict[str, NDArray[np.float64]]
 
 
 def find_pairs(model: onnx.ModelProto) -> list[Pair]:
@@ -52,9 +67,11 @@ def find_pairs(model: onnx.ModelProto) -> list[Pair]:
         if node.op_type == "Gemm" and not _plain_gemm(node):
             continue
         value = node.input[0]
+        behind = []
         while node.op_type == "Gemm" and _is_pooling(model, made_by.get(value), known):
             if len(read_by[value]) != 1:
                 break
+            behind.append(value)
             value = made_by[value].input[0]
         maker = made_by.get(value)
         first = made_by.get(maker.input[0]) if maker is not None and maker.op_type == "Relu" else maker
@@ -70,25 +87,21 @@ def find_pairs(model: onnx.ModelProto) -> list[Pair]:
                 continue
             width = channels
         if channels and width and width % channels == 0:
-            pairs.append(Pair(first.name, node.name, value, width // channels))
+            values = dict.fromkeys([first.output[0], value, *reversed(behind)])
+            pairs.append(Pair(first.name, node.name, value, width // channels, tuple(values)))
     return pairs
 
 
 def channel_peaks(
-    model: onnx.ModelProto, mels: Sequence[NDArray[np.float32]], pairs: Sequence[Pair]
+    pairs: Sequence[Pair], channels: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Largest magnitude per channel of every value between a pair."""
-    peaks: dict[str, NDArray[np.float64]] = {}
-    for shown in observe(model, mels, [pair.value for pair in pairs]):
-        for name, array in shown.items():
-            peak = np.abs(array).max(axis=(0, 2, 3)).astype(np.float64)
-            peaks[name] = np.maximum(peaks.get(name, peak), peak)
-    return peaks
+    """Largest magnitude per channel of every value between a pair, from its extremes per channel."""
+    return {pair.value: np.maximum(-channels[pair.value][0], channels[pair.value][1]) for pair in pairs}
 
 
 def equalize(
-    model: onnx.ModelProto, pairs: Sequence[Pair], peaks: dict[str, NDArray[np.float64]], balance: float
-) -> onnx.ModelProto:
+    model: onnx.ModelProto, pairs: Sequence[Pair], peaks: Mapping[str, NDArray[np.float64]], balance: float
+) -> Equalized:
     """A rescaled copy that computes the same function.
 
     Args:
@@ -99,11 +112,13 @@ def equalize(
     copy.CopyFrom(model)
     nodes = {node.name: node for node in copy.graph.node}
     tensors = initializers(copy)
+    scales: dict[str, NDArray[np.float64]] = {}
     for pair in pairs:
         first, second = nodes[pair.first], nodes[pair.second]
         weight = _array(tensors, second.input[1])
         depthwise = second.op_type == "Conv" and attribute(second, "group", 1) > 1
         scale = _scale(peaks[pair.value], None if depthwise else _input_peaks(second, weight, pair.repeats), balance)
+        scales.update(dict.fromkeys(pair.values, scale))
         _write(tensors, first.input[1], _array(tensors, first.input[1]) / scale[:, None, None, None])
         if len(first.input) > 2 and first.input[2]:
             _write(tensors, first.input[2], _array(tensors, first.input[2]) / scale)
@@ -113,7 +128,24 @@ def equalize(
         else:
             weight = weight * (scale[:, None, None, None] if depthwise else scale[None, :, None, None])
         _write(tensors, second.input[1], weight)
-    return copy
+    return Equalized(copy, scales)
+
+
+def equalized_ranges(
+    scales: Mapping[str, NDArray[np.float64]],
+    channels: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> dict[str, Range]:
+    """Extremes of the values that :func:`equalize` changes, without running the network again.
+
+    Exact but for the rounding of float arithmetic: ReLU, means and reshapes within channels commute with a positive
+    factor per channel, and the extremes per channel are known.
+    """
+    ranges = {}
+    for name, scale in scales.items():
+        low, high = channels[name]
+        repeated = np.repeat(scale, len(low) // len(scale))
+        ranges[name] = (float((low / repeated).min()), float((high / repeated).max()))
+    return ranges
 
 
 def _scale(activation: NDArray[np.float64], weight: NDArray[np.float64] | None, balance: float) -> NDArray[np.float64]:

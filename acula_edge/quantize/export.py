@@ -116,8 +116,10 @@ def export_float(
     check_heads(heads, embedding_dim)
     whole = EncoderWithHeads(network, heads, embedding_dim).eval()
 
-    front = tidy(_to_onnx(listener, wave, ["waveform"], ["mel"]), "frontend", f"front end: {spec.to_dict()}")
-    back = tidy(_to_onnx(whole, mel, ["mel"], ["embedding", "scores"]), "encoder", "mel -> embedding, task scores")
+    front = tidy(export_module(listener, (wave,), ["waveform"], ["mel"]), "frontend", f"front end: {spec.to_dict()}")
+    back = tidy(
+        export_module(whole, (mel,), ["mel"], ["embedding", "scores"]), "encoder", "mel -> embedding, task scores"
+    )
     save_graph(front, folder / FRONTEND_FILE)
     save_graph(back, folder / ENCODER_FILE)
     merge_files(folder / FRONTEND_FILE, folder / ENCODER_FILE, folder / MODEL_FILE)
@@ -151,14 +153,25 @@ def _deployable(encoder: Any) -> nn.Module:
     return network.eval().requires_grad_(False)  # type: ignore[no-any-return]
 
 
-def _to_onnx(module: nn.Module, example: torch.Tensor, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
+def export_module(
+    module: nn.Module, example: tuple[torch.Tensor, ...], inputs: list[str], outputs: list[str]
+) -> onnx.ModelProto:
+    """A module as an ONNX graph of fixed shapes, in standard operators only.
+
+    Args:
+        example: one value per input.
+        inputs, outputs: their names.
+
+    Raises:
+        InputError: the module cannot be exported.
+    """
     # The exporter calls values after operators, and torch has one named "embedding": no output may be called so yet.
     unlike = [f"{name}/output" for name in outputs]
     with _quiet(), torch.no_grad():
         try:
             program = torch.onnx.export(
                 module.eval(),
-                (example,),
+                example,
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=inputs,

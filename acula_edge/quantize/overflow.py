@@ -31,6 +31,8 @@ def weight_ranges(model: onnx.ModelProto, nodes: set[str]) -> dict[str, list[dic
             axis = 0
         elif node.op_type == "Gemm":
             axis = 0 if attribute(node, "transB", 0) else 1
+        elif node.op_type == "MatMul" and len(constants[node.input[1]].dims) == 2:
+            axis = 1
         else:
             continue
         weight = onnx.numpy_helper.to_array(constants[node.input[1]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -25,18 +25,29 @@ class Placement:
     Attributes:
         quantized: names of nodes computed on integers, in graph order.
         kept: weighted nodes that stay in float, each ``{"node", "reason"}``.
+        patterns: name patterns of nodes that the user keeps in float.
     """
 
     quantized: list[str]
     kept: list[dict[str, str]]
+    patterns: tuple[str, ...] = ()
 
 
-def place(model: onnx.ModelProto, profile: Profile, keep_float: Sequence[str] = ()) -> Placement:
+def place(
+    model: onnx.ModelProto,
+    profile: Profile,
+    keep_float: Sequence[str] = (),
+    left_float: Mapping[str, str] | None = None,
+) -> Placement:
     """Choose nodes: weighted ones with constant weights, and between them whatever runs on integers as well.
 
     Heads always stay in float, and so does the stem: the first convolution (few channels, and sensitive), with what
     leads to it (resizing the spectrogram, for instance) and any depthwise convolutions behind it that make the map
     smaller, since the step to integers costs by the map's size.
+
+    Args:
+        keep_float: name patterns of nodes that stay in float.
+        left_float: names of weighted nodes that stay in float for a reason of their own, which is recorded.
 
     Raises:
         InputError: a pattern that matches no node, or nothing left to quantize.
@@ -67,6 +78,8 @@ def place(model: onnx.ModelProto, profile: Profile, keep_float: Sequence[str] = 
             reason = "stem: quicker and more exact in float"
         elif any(fnmatch.fnmatch(node.name, pattern) for pattern in keep_float):
             reason = "quantize.keep_float"
+        elif node.name in (left_float or {}):
+            reason = (left_float or {})[node.name]
         elif node.input[1] not in constants:
             reason = "no constant weights"
         if reason is None:
@@ -79,9 +92,35 @@ def place(model: onnx.ModelProto, profile: Profile, keep_float: Sequence[str] = 
             given=f"{len(kept)} layers, all kept in float",
             remedy="take patterns out of quantize.keep_float",
         )
-    carriers = _carriers(model, profile, set(weighted), keep_float, behind)
-    chosen = {*weighted, *carriers}
-    return Placement([node.name for node in nodes if node.name in chosen], kept)
+    return Placement(_with_carriers(model, profile, weighted, keep_float, behind), kept, tuple(keep_float))
+
+
+def restrict(model: onnx.ModelProto, profile: Profile, placement: Placement, weighted: Collection[str]) -> Placement:
+    """The same with only some of its weighted nodes on integers, and what runs on integers between those."""
+    names = _with_carriers(model, profile, weighted, placement.patterns, _behind_embedding(model))
+    return Placement(names, placement.kept, placement.patterns)
+
+
+def leave_float(
+    model: onnx.ModelProto, profile: Profile, placement: Placement, reasons: Mapping[str, str]
+) -> Placement:
+    """The same with some of its weighted nodes in float as well, each for the reason given."""
+    rest = [name for name in weighted_nodes(model, placement) if name not in reasons]
+    kept = [*placement.kept, *({"node": name, "reason": reason} for name, reason in reasons.items())]
+    return Placement(restrict(model, profile, placement, rest).quantized, kept, placement.patterns)
+
+
+def _with_carriers(
+    model: onnx.ModelProto, profile: Profile, weighted: Collection[str], keep_float: Sequence[str], behind: set[str]
+) -> list[str]:
+    chosen = {*weighted, *_carriers(model, profile, set(weighted), keep_float, behind)}
+    return [node.name for node in model.graph.node if node.name in chosen]
+
+
+def weighted_nodes(model: onnx.ModelProto, placement: Placement) -> list[str]:
+    """Those of a placement's nodes that have weights, in graph order."""
+    chosen = set(placement.quantized)
+    return [node.name for node in model.graph.node if node.name in chosen and node.op_type in WEIGHTED_OPERATORS]
 
 
 def _behind_embedding(model: onnx.ModelProto) -> set[str]:

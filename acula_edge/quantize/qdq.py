@@ -1,12 +1,12 @@
 """Static INT8: encoder.onnx and calibration windows -> encoder.int8.onnx and model.int8.onnx, in QDQ form.
 
-ONNX Runtime's quantizer places the Q/DQ pairs; ranges, the choice of nodes and the equalization before it are ours.
+Several forms of one network are made and judged; the best is kept. Each step is a module of its own:
+:mod:`~acula_edge.quantize.placement` (which nodes), :mod:`~acula_edge.quantize.ranges`,
+:mod:`~acula_edge.quantize.forms` (rescaled networks), :mod:`~acula_edge.quantize.insertion` (the graph).
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,36 +16,38 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from acula_edge.engines.ort import EXACT_ON_X86, OrtEngine
+from acula_edge.engines.ort import EXACT_ON_X86
 from acula_edge.files import write_json
 from acula_edge.progress import track
-from acula_edge.quantize.equalization import channel_peaks, equalize, find_pairs
+from acula_edge.quantize.channel_groups import describe, find_groups
+from acula_edge.quantize.equalization import find_pairs
 from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE, merge_files
-from acula_edge.quantize.graph import IR_VERSION, load_graph, save_graph, share_constants, sign
-from acula_edge.quantize.overflow import weight_ranges
-from acula_edge.quantize.parity import compare_rows
-from acula_edge.quantize.placement import Placement, place
-from acula_edge.quantize.profiles import WEIGHTED_OPERATORS, Profile, profiles
-from acula_edge.quantize.ranges import Range, find_ranges, float_values
-from acula_edge.quantize.workload import int8_share, measure_work
+from acula_edge.quantize.forms import Form, Measuring, count_forms, list_forms, settle
+from acula_edge.quantize.graph import load_graph, save_graph
+from acula_edge.quantize.insertion import describe_work
+from acula_edge.quantize.insertion import embed as embed
+from acula_edge.quantize.insertion import insert_qdq as insert_qdq
+from acula_edge.quantize.judging import Judge
+from acula_edge.quantize.placement import place
+from acula_edge.quantize.profiles import profiles
+from acula_edge.quantize.tuning import FIT_WINDOWS, Tuning, Windows, tune
 
 SCHEMA = "acula-edge/quantize/1"
 ENCODER_INT8_FILE = "encoder.int8.onnx"
 MODEL_INT8_FILE = "model.int8.onnx"
 QUANTIZE_FILE = "quantize.json"
 
-# None leaves the network as it is; the best of these on the calibration windows is kept.
-BALANCES: tuple[float | None, ...] = (None, 0.25, 0.5, 0.75)
 TRIAL_WINDOWS = 64
+DEFAULT_TUNING = Tuning()
 
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One INT8 form of the encoder and how far its embedding is from the float one on some calibration windows."""
+    """One INT8 form of the encoder and how far its embedding is from the float one on the judging windows."""
 
-    balance: float | None
+    form: Form
     model: onnx.ModelProto
     sqnr_db: float
 
@@ -57,19 +59,24 @@ def quantize_encoder(
     *,
     method: str = "minmax",
     keep_float: Sequence[str] = (),
+    left_float: Mapping[str, str] | None = None,
     calibration: Mapping[str, Any] | None = None,
     parity_mels: Sequence[Array] | None = None,
+    tuning: Tuning = DEFAULT_TUNING,
 ) -> dict[str, Any]:
     """Quantize ``encoder.onnx`` in `folder` and merge it with ``frontend.onnx``.
 
     Args:
         profile: a registered profile; decides the form of the graph.
         mels: calibration spectrograms, [1, F, M] each, of training subjects only (see
-            :mod:`acula_edge.quantize.calibration`).
-        method: see :func:`acula_edge.quantize.ranges.find_ranges`.
+            :mod:`acula_edge.quantize.calibration`); read one at a time, so that they need not be in memory.
+        method: see :func:`acula_edge.quantize.thresholds.choose_range`.
         keep_float: name patterns of nodes that stay in float besides the heads and the stem.
+        left_float: names of nodes that stay in float, each with the reason.
         calibration: what to record about the windows.
-        parity_mels: spectrograms on which INT8 is compared with float; by default the calibration ones.
+        parity_mels: spectrograms that judge: the forms are compared on them, and INT8 with float; by default some of
+            the calibration ones.
+        tuning: what is done to the best form.
 
     Returns:
         The content of ``quantize.json``, which is written beside ``encoder.int8.onnx`` and ``model.int8.onnx``.
@@ -80,24 +87,46 @@ def quantize_encoder(
     folder = Path(folder)
     chosen = profiles[profile]
     model = load_graph(folder / ENCODER_FILE)
-    placement = place(model, chosen, keep_float)
-    trial = list(mels)[:: max(1, len(mels) // TRIAL_WINDOWS)][:TRIAL_WINDOWS]
-    reference = embed(model, trial)
+    placement = place(model, chosen, keep_float, left_float)
+    trial = [mels[index] for index in range(0, len(mels), max(1, len(mels) // TRIAL_WINDOWS))][:TRIAL_WINDOWS]
+    measuring = Measuring(mels, trial, method, chosen, placement.quantized)
+    judge = Judge(model, trial if parity_mels is None else list(parity_mels))
 
     pairs = find_pairs(model)
-    peaks = channel_peaks(model, mels, pairs) if pairs else {}
-    candidates = []
-    for balance in track(BALANCES if pairs else (None,), "quantizing"):
-        network = model if balance is None else equalize(model, pairs, peaks, balance)
-        ranges = find_ranges(network, mels, float_values(network), method)
-        int8 = insert_qdq(network, chosen, placement, ranges)
-        sqnr_db = compare_rows(reference, embed(int8, trial))["sqnr_db"]
-        candidates.append(Candidate(balance, int8, np.inf if sqnr_db is None else float(sqnr_db)))
-    best = max(candidates, key=lambda candidate: candidate.sqnr_db)
+    groups = find_groups(model, placement.quantized)
+    if all(group.source == "explicit" for group in groups):
+        groups = []  # no transformer
 
-    save_graph(best.model, folder / ENCODER_INT8_FILE)
+    def quantize(form: Form) -> Candidate:
+        int8 = insert_qdq(form.network, chosen, placement, form.ranges)
+        return Candidate(form, int8, judge(int8).sqnr_db)
+
+    best: Candidate | None = None
+    equalized: dict[str, float | None] = {}
+    smoothed: dict[str, float | None] = {}
+    for form in track(list_forms(model, measuring, pairs, groups), "quantizing", count_forms(pairs, groups)):
+        candidate = quantize(form)
+        sqnr_db = candidate.sqnr_db if np.isfinite(candidate.sqnr_db) else None
+        if form.facts["smoothing"] is None:
+            equalized[str(form.facts["balance"])] = sqnr_db
+        if form.facts["balance"] is None:
+            smoothed[str(form.facts["smoothing"])] = sqnr_db
+        # One at a time: a large encoder's forms do not fit into memory together.
+        if best is None or candidate.sqnr_db > best.sqnr_db:
+            best = candidate
+    assert best is not None
+    if best.form.provisional:
+        best = quantize(settle(best.form, measuring))
+
+    if parity_mels is None:
+        # Bias correction at least is judged on windows that it was not fitted on.
+        windows = Windows(trial[::2][:FIT_WINDOWS], Judge(model, trial[1::2] or trial), held_out=False)
+    else:
+        windows = Windows(trial[:: max(1, len(trial) // FIT_WINDOWS)][:FIT_WINDOWS], judge, held_out=True)
+    tuned = tune(best.form, best.model, chosen, placement, windows, tuning)
+
+    save_graph(tuned.model, folder / ENCODER_INT8_FILE)
     merge_files(folder / FRONTEND_FILE, folder / ENCODER_INT8_FILE, folder / MODEL_INT8_FILE)
-    compared = list(mels if parity_mels is None else parity_mels)
     facts = {
         "schema": SCHEMA,
         "profile": chosen.name,
@@ -105,89 +134,19 @@ def quantize_encoder(
         "activation_type": chosen.activation_type + (" symmetric" if chosen.symmetric_activations else ""),
         "weight_type": "int8 symmetric, per channel" + (f", {EXACT_ON_X86}" if chosen.pairs_fit_16_bits else ""),
         "calibration": dict(calibration or {"definition": None, "n_windows": len(mels)}),
-        "equalization": {
-            "pairs": len(pairs),
-            "balance": best.balance,
-            "sqnr_db": {str(c.balance): c.sqnr_db if np.isfinite(c.sqnr_db) else None for c in candidates},
-        },
-        "nodes": {"quantized": len(placement.quantized), "float": placement.kept},
-        **describe_work(best.model),
+        "equalization": {"pairs": len(pairs), "balance": best.form.facts["balance"], "sqnr_db": equalized},
+        "smoothing": {"layers": describe(groups), "exponent": best.form.facts["smoothing"], "sqnr_db": smoothed},
+        **tuned.facts,
+        "nodes": {"quantized": len(tuned.placement.quantized), "float": tuned.placement.kept},
+        **describe_work(tuned.model),
         "parity": {
-            **compare_rows(embed(model, compared), embed(best.model, compared)),
+            **judge.parity(tuned.model),
             "windows": "calibration" if parity_mels is None else "held out",
         },
         **_sizes(folder),
     }
     write_json(folder / QUANTIZE_FILE, facts)
     return facts
-
-
-def insert_qdq(
-    model: onnx.ModelProto, profile: Profile, placement: Placement, ranges: Mapping[str, Range]
-) -> onnx.ModelProto:
-    """A QDQ copy of a float graph."""
-    from onnxruntime.quantization import CalibrationMethod, QuantType
-    from onnxruntime.quantization.calibrate import TensorData, TensorsData
-    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
-
-    measured = {
-        name: TensorData(lowest=np.float32(low), highest=np.float32(high)) for name, (low, high) in ranges.items()
-    }
-    overrides = weight_ranges(model, set(placement.quantized)) if profile.pairs_fit_16_bits else {}
-    quantizer = QDQQuantizer(
-        onnx.shape_inference.infer_shapes(model),
-        per_channel=True,
-        reduce_range=False,
-        weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QUInt8 if profile.activation_type == "uint8" else QuantType.QInt8,
-        tensors_range=TensorsData(CalibrationMethod.MinMax, measured),
-        nodes_to_quantize=list(placement.quantized),
-        nodes_to_exclude=[],
-        op_types_to_quantize=[*WEIGHTED_OPERATORS, *profile.carriers],
-        extra_options={
-            "ActivationSymmetric": profile.symmetric_activations,
-            "WeightSymmetric": True,
-            "TensorQuantOverrides": overrides,
-            "QuantizeBias": profile.quantize_bias,
-            "AddQDQPairToWeight": not profile.quantized_weights,
-            "OpTypesToExcludeOutputQuantization": [
-                operator for operator in WEIGHTED_OPERATORS if operator not in profile.quantize_outputs
-            ],
-        },
-    )
-    quantizer.quantize_model()
-    quantizer.model.topological_sort()
-    quantized = onnx.ModelProto()
-    quantized.CopyFrom(quantizer.model.model)
-    del quantized.graph.value_info[:]
-    del quantized.metadata_props[:]
-    # Zero points of biases only: on x86 without VNNI, ONNX Runtime rewrites those of weights in place.
-    share_constants(quantized, onnx.TensorProto.INT32)
-    quantized.ir_version = IR_VERSION
-    exact = f", {EXACT_ON_X86}" if profile.pairs_fit_16_bits else ""
-    return sign(quantized, f"{model.doc_string}; INT8 for {profile.name}{exact}")
-
-
-def embed(model: onnx.ModelProto, mels: Sequence[Array]) -> Array:
-    """Embeddings of spectrograms, as ONNX Runtime computes them on one thread.
-
-    Shape: N of [1, F, M] -> [N, D].
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        save_graph(model, path)
-        engine = OrtEngine(path)
-    return np.concatenate([engine.run({"mel": mel})["embedding"] for mel in mels])
-
-
-def describe_work(model: onnx.ModelProto) -> dict[str, Any]:
-    """Multiply-accumulates of a QDQ graph and how many of them run on INT8."""
-    work = measure_work(model)
-    return {
-        "ops": dict(sorted(Counter(item.operator for item in work if item.int8).items())),
-        "macs": sum(item.macs for item in work),
-        "int8_mac_share": int8_share(work),
-    }
 
 
 def _sizes(folder: Path) -> dict[str, Any]:

@@ -114,6 +114,8 @@ class DistillConfig(Bounded):
         frontend: the student's own front end; null takes the encoder's.
         embedding_dim: width of the student's embedding; teacher embeddings are reduced to it by principal components.
         cosine, cka_teacher, cka_text: weights of the loss terms.
+        relational_distance, relational_angle: weights of relational terms (Park et al. 2019), which compare distances
+            and angles within a batch with the teacher's; 1 and 2 in the paper's proportion.
         degrade: sensor degradation (gain, coloring, noise, clipping) of the student's input only.
 
     What drives the loop is as in :class:`AlignConfig`.
@@ -130,6 +132,8 @@ class DistillConfig(Bounded):
     cosine: float = 1.0
     cka_teacher: float = 1.0
     cka_text: float = 0.1
+    relational_distance: float = 0.0
+    relational_angle: float = 0.0
     degrade: bool = True
     epochs: int = 16
     max_steps: int | None = None

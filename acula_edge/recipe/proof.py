@@ -16,17 +16,47 @@ class QuantizeConfig(Bounded):
         profile: what the artifact is for; decides the form of the QDQ graph.
         calibration: name of a definition in ``calibration/``.
         calibration_windows: windows taken, from training subjects only.
-        method: how ranges are found.
+        method: how ranges are found: ``minmax``, ``percentile``, ``entropy`` or ``mse``.
         keep_float: name patterns of nodes that stay in float.
+        mixed_precision: ``auto`` leaves layers in float where INT8 misses `min_cosine` on windows of training persons
+            who took no part in calibration; ``off`` leaves all as they are placed.
+        min_cosine: target for the mean cosine between INT8 and float embeddings; null takes the gate's.
+        bias_correction: take back the shift of every layer's mean, if that helps.
+        sensitivity: record what every layer costs.
+        speed_guard: compare INT8 with float on this machine, plan again where INT8 is slower, and recommend float
+            where it stays slower.
+        aware: quantization-aware fine-tuning of the student: ``"auto"`` when post-training INT8 misses the limits of
+            accuracy under ``verify.gate`` on validation persons (test persons are not asked), ``"never"``,
+            ``"always"``.
+        aware_epochs, aware_learning_rate: of the fine-tuning; the rest is as under ``distill``.
+        aware_teacher: weight of the distillation loss beside the noise against the float student, which has weight 1.
+            It moves the embedding away from what the heads were fitted on, by far more than rounding does.
+        input_rates_hz: further sample rates that bundles take without resampling, each with a front end of its own.
+        int16_input: also write a front end that takes 16-bit samples (CPU profiles).
+        stream_hops: hops that a streaming front end takes at a time (at least 3); 0 writes none. It pays where windows
+            overlap and their step is a multiple of the front end's hop.
     """
 
-    at_least: ClassVar = {"calibration_windows": 1}
+    at_least: ClassVar = {"calibration_windows": 1, "aware_epochs": 1, "aware_teacher": 0}
+    above: ClassVar = {"aware_learning_rate": 0}
 
     profile: Literal["cpu_x86", "cpu_arm", "tensorrt"] = "cpu_x86"
     calibration: str = "default"
     calibration_windows: int = 200
-    method: Literal["minmax", "percentile", "entropy"] = "minmax"
+    method: Literal["minmax", "percentile", "entropy", "mse"] = "minmax"
     keep_float: list[str] = field(default_factory=list)
+    mixed_precision: Literal["auto", "off"] = "auto"
+    min_cosine: float | None = None
+    bias_correction: bool = True
+    sensitivity: bool = True
+    speed_guard: bool = True
+    aware: Literal["auto", "never", "always"] = "auto"
+    aware_epochs: int = 4
+    aware_learning_rate: float = 1e-4
+    aware_teacher: float = 0.0
+    input_rates_hz: list[int] = field(default_factory=list)
+    int16_input: bool = False
+    stream_hops: int = 0
 
 
 @dataclass(frozen=True)

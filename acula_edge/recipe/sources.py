@@ -18,12 +18,15 @@ class Source:
         root: its folder; given by ``--data NAME=DIR`` where the recipe leaves it open.
         options: keyword arguments of the reader (the phantom generator's size, for instance).
         required: whether a run is refused where the corpus is not there; otherwise its tasks are not evaluated.
+        tested: whether persons of it are held out for testing; without it, of a corpus that only serves alignment, all
+            but those of validation are trained on. Null where the reader knows whether any task is on it.
     """
 
     reader: str = ""
     root: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     required: bool = True
+    tested: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,26 @@ class SplitConfig:
 
 
 @dataclass(frozen=True)
+class GuardConfig(Bounded):
+    """What keeps the persons who are evaluated out of the alignment corpus (:mod:`acula_edge.data.guard`).
+
+    Attributes:
+        include_evaluation_subjects: align on everything, test recordings included. Figures of such a run are not of
+            unseen persons; every report of it says so. For a model that is shipped and no longer tested.
+        near_duplicates: whether the same sound under another id is looked for by fingerprint as well; equal files are
+            always looked for.
+        max_bit_error: share of differing bits up to which two fingerprints are of one sound; chance gives 0.5.
+    """
+
+    above: ClassVar = {"max_bit_error": 0}
+    below: ClassVar = {"max_bit_error": 0.5}
+
+    include_evaluation_subjects: bool = False
+    near_duplicates: bool = True
+    max_bit_error: float = 0.25
+
+
+@dataclass(frozen=True)
 class DataConfig(Bounded):
     """Corpora, their split, and the window that every stage sees.
 
@@ -71,6 +94,7 @@ class DataConfig(Bounded):
     sources: dict[str, Source] = field(default_factory=dict)
     root: str | None = None
     split: SplitConfig = field(default_factory=SplitConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
     window_s: float = 8.16
     hop_s: float = 4.08
     trim_top_db: float | None = 60.0

@@ -9,6 +9,7 @@ from acula_edge.report.evidence import Bundle, Evidence
 from acula_edge.report.sections.artifacts import parity_blocks, size_blocks
 from acula_edge.report.sections.comparison import comparison_section
 from acula_edge.report.sections.data import data_section
+from acula_edge.report.sections.guard import INCLUDED, includes_evaluated
 from acula_edge.report.sections.headline import write_headline
 from acula_edge.report.sections.latency import latency_blocks
 from acula_edge.report.sections.limits import limits_section
@@ -68,7 +69,7 @@ def _bundle_sections(evidence: Evidence) -> list[Section]:
 
 
 def _badges(evidence: Evidence) -> list[tuple[str, Tone]]:
-    badges: list[tuple[str, Tone]] = []
+    badges: list[tuple[str, Tone]] = [(INCLUDED, "bad")] if includes_evaluated(evidence) else []
     phantom = [corpus for corpus in evidence.corpora if corpus.is_phantom]
     if phantom:
         only = len(phantom) == len(evidence.corpora)

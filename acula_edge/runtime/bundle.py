@@ -17,6 +17,7 @@ from acula_edge.engines.bundle_files import read_bundle
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.engines.prompt_vectors import load_prompt_vectors
 from acula_edge.errors import ArtifactError, InputError
+from acula_edge.runtime.listeners import FrameStream, Listener, open_listeners
 from acula_edge.runtime.pcm import check_rate, to_wave
 from acula_edge.runtime.quality import assess_quality
 from acula_edge.runtime.scores import RunningMean, RunningPool, TaskColumns, describe_scores, pool_windows
@@ -87,6 +88,7 @@ class Bundle:
         precision: of the model that runs.
         sample_rate_hz, window_samples, hop_samples: what the model listens to at a time, and the step at which
             recordings and streams are cut.
+        sample_rates_hz: rates at which recordings are taken as they are; others are resampled to `sample_rate_hz`.
         tasks: in the order of the score columns.
         embedding_dim: D.
         prompts: zero-shot prompts; None where the bundle carries none.
@@ -110,8 +112,10 @@ class Bundle:
         self.embedding_dim = int(info["embedding_dim"])
         self.tasks = tuple(TaskColumns.from_dict(task) for task in info["tasks"])
         self.prompts = load_prompt_vectors(path, self.embedding_dim)
-        self._input = str(source["name"])
-        self._engine = OrtEngine(path / file, threads=threads)
+        engine = OrtEngine(path / file, threads=threads)
+        self._own = Listener([engine], self.sample_rate_hz, self.window_samples, source["hop_s"])
+        self._natives, self._streaming, self._encoder = open_listeners(path, info, precision, threads)
+        self.sample_rates_hz = (self.sample_rate_hz, *self._natives)
 
     @property
     def disclaimer(self) -> str:
@@ -123,14 +127,14 @@ class Bundle:
 
         Args:
             pcm: mono int16, int32 or float samples.
-            sample_rate_hz: of `pcm`; other rates than the bundle's are resampled.
+            sample_rate_hz: of `pcm`; other rates than the bundle's `sample_rates_hz` are resampled.
 
         Shape: pcm [T] -> [D].
 
         Raises:
             AudioError: `pcm` is no sound (see :func:`acula_edge.runtime.pcm.to_wave`).
         """
-        embeddings, _ = self._run(self._windows(to_wave(pcm), check_rate(sample_rate_hz)))
+        embeddings, _ = self._run(to_wave(pcm), check_rate(sample_rate_hz))
         mean: NDArray[np.float32] = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
 
@@ -148,7 +152,7 @@ class Bundle:
         """
         wave = to_wave(pcm)
         quality = assess_quality(wave, check_rate(sample_rate_hz))
-        embeddings, scores = self._run(self._windows(wave, sample_rate_hz))
+        embeddings, scores = self._run(wave, sample_rate_hz)
         tasks = describe_scores(pool_windows(scores, self.tasks), self.tasks, quality["measurable"])
         answers = {"tasks": tasks, "quality": quality, "windows": len(scores)}
         if self.prompts is not None:
@@ -167,14 +171,22 @@ class Bundle:
         Raises:
             AudioError: a piece is no sound, or the stream ends before a single sample came.
         """
-        waves = resample_chunks(chunks, sample_rate_hz, self.sample_rate_hz)
+        listener = self._natives.get(sample_rate_hz, self._own)
+        rate_hz, window_samples = listener.sample_rate_hz, listener.window_samples
+        waves = resample_chunks(chunks, sample_rate_hz, rate_hz)
+        frames = self._frames(listener)
         pool, mean = RunningPool(self.tasks), RunningMean()
         spent_s = 0.0
-        windows = stream_windows(waves, self.window_samples, self.hop_samples)
+        windows = stream_windows(waves, window_samples, listener.hop_samples)
         for count, window in enumerate(windows, start=1):
             started = time.perf_counter()
-            quality = assess_quality(window.wave, self.sample_rate_hz)
-            embeddings, scores = self._run(repeat_pad(window.wave, self.window_samples)[None])
+            quality = assess_quality(window.wave, rate_hz)
+            wave = repeat_pad(window.wave, window_samples)
+            if frames is not None and self._encoder is not None and frames.fits(window.start):
+                outputs = self._encoder.run({"mel": frames.mel(wave, window.start)})
+                embeddings, scores = outputs["embedding"], outputs["scores"]
+            else:
+                embeddings, scores = listener.run(wave[None])
             tasks = describe_scores(pool_windows(scores, self.tasks), self.tasks, quality["measurable"])
             recording = describe_scores(pool.add(scores, quality["measurable"]), self.tasks, pool.measurable)
             prompted = together = None
@@ -184,34 +196,39 @@ class Bundle:
             compute_s = time.perf_counter() - started
             spent_s += compute_s
             yield StreamUpdate(
-                start_s=window.start / self.sample_rate_hz,
-                end_s=window.stop / self.sample_rate_hz,
+                start_s=window.start / rate_hz,
+                end_s=window.stop / rate_hz,
                 tasks=tasks,
                 recording=recording,
                 quality=quality,
                 windows=count,
                 final=window.final,
                 compute_ms=compute_s * 1e3,
-                real_time_factor=spent_s * self.sample_rate_hz / window.stop,
+                real_time_factor=spent_s * rate_hz / window.stop,
                 zero_shot=prompted,
                 recording_zero_shot=together,
             )
 
-    def _windows(self, wave: NDArray[np.float32], sample_rate_hz: int) -> NDArray[np.float32]:
-        """Shape: [T] -> [N, window_samples]."""
+    def _frames(self, listener: Listener) -> FrameStream | None:
+        """Shared frames, where the bundle has a streaming front end and sharing spares at least half of them."""
+        if self._streaming is None or listener is not self._own or self.hop_samples >= self.window_samples:
+            return None
+        stream, level, entry = self._streaming
+        step, rest = divmod(self.hop_samples, entry["hop_samples"])
+        # Chunks for the new frames and one for the window's ends; a chunk has its own fixed cost.
+        computed = (-(-step // entry["hops"]) + 1) * entry["hops"]
+        spares = rest == 0 and 2 * computed * entry["hop_samples"] <= self.window_samples
+        return FrameStream(stream, level, entry, self.window_samples) if spares else None
+
+    def _run(self, wave: NDArray[np.float32], sample_rate_hz: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """A recording, window by window. Shape: [T] -> ([N, D], [N, K])."""
+        listener = self._natives.get(sample_rate_hz, self._own)
         source = self.info["input"]
-        return recording_windows(
-            resample(wave, sample_rate_hz, self.sample_rate_hz),
-            self.sample_rate_hz,
-            source["window_s"],
+        windows = recording_windows(
+            resample(wave, sample_rate_hz, listener.sample_rate_hz),
+            listener.sample_rate_hz,
+            listener.window_samples / listener.sample_rate_hz,
             source["hop_s"],
             source["trim_top_db"],
         )
-
-    def _run(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Shape: [N, window_samples] -> ([N, D], [N, K])."""
-        outputs = [self._engine.run({self._input: window[None]}) for window in windows]
-        return (
-            np.concatenate([output["embedding"] for output in outputs]),
-            np.concatenate([output["scores"] for output in outputs]),
-        )
+        return listener.run(windows)

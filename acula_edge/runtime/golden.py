@@ -13,6 +13,8 @@ from acula_edge.engines.bundle_files import SelfTest, damaged_files, read_bundle
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import AculaEdgeError
 from acula_edge.runtime.bundle import MODEL_FILES, Bundle
+from acula_edge.runtime.golden_frontends import check_frontends
+from acula_edge.runtime.listeners import chain
 
 SCHEMA = "acula-edge/selftest-result/1"
 
@@ -42,6 +44,7 @@ def selftest(bundle: str | Path | Bundle, threads: int = 1) -> dict[str, Any]:
         checks.append(_check_model(path, precision, golden, threads))
         if all((path / name).is_file() for name in _HALVES[precision]):
             checks.append(_check_halves(path, precision, golden, threads))
+    checks += [_check(*result) for result in check_frontends(path, info, golden.waves, threads)]
     passed = all(check["passed"] for check in checks)
     return {
         "schema": SCHEMA,
@@ -79,10 +82,7 @@ def _run(files: list[Path], waves: NDArray[np.float32], threads: int) -> Outputs
     engines = [OrtEngine(file, threads=threads) for file in files]
     embeddings, scores = [], []
     for wave in waves:
-        outputs = {"": wave[None]}
-        for engine in engines:
-            (value,) = outputs.values()
-            outputs = engine.run({next(iter(engine.inputs)): value})
+        outputs = chain(engines, wave[None])
         embeddings.append(outputs["embedding"][0])
         scores.append(outputs["scores"][0])
     return np.stack(embeddings), np.stack(scores)

@@ -43,6 +43,12 @@ def test_train_hands_on_every_option(invoke: Invoke, called: Called, corpus: Pat
     assert f"next: acula-edge export --int8 {tmp_path / 'r'}" in result.stderr
 
 
+def test_train_on_evaluated_persons_is_a_setting_of_the_recipe(invoke: Invoke, called: Called, tmp_path: Path) -> None:
+    arguments = called("train", Run(tmp_path / "r"))
+    assert invoke("train", "--set", "seed=1", "--include-evaluation-subjects").exit_code == 0
+    assert arguments["overrides"] == ("seed=1", "data.guard.include_evaluation_subjects=true")
+
+
 def test_export_with_no_further_word_takes_the_recipe(
     invoke: Invoke, called: Called, exported: types.SimpleNamespace
 ) -> None:

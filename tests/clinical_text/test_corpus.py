@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,13 @@ def test_the_same_seed_gives_the_same_corpus_byte_for_byte(tmp_path: Path) -> No
     )
 
 
-def test_test_recordings_are_left_out(tmp_path: Path) -> None:
+def test_tested_unused_and_withheld_recordings_are_left_out(tmp_path: Path) -> None:
     recordings = [
         recording("circor", {"murmur": "Absent"}, f"{split}{number}", split)
         for number, split in enumerate(("train", "test", "val", "test"))
     ]
+    recordings.append(recording("circor", {"murmur": "Absent"}, "unused4", "unused"))
+    recordings.append(replace(recordings[0], recording="twin", withheld="near duplicate"))
     summary = write_corpus(recordings, ReportsConfig(variants=2), tmp_path / "r.jsonl")
     rows = rows_of(tmp_path / "r.jsonl")
     assert summary["reports"] == 4 and summary["recordings"] == 2

@@ -15,6 +15,7 @@ import soundfile
 from acula_edge import progress
 from acula_edge.audio.decode import read_audio
 from acula_edge.audio.resample import resample
+from acula_edge.data.leaks import find_leaks
 from acula_edge.data.manifest import Recording, read_manifest
 from acula_edge.data.prepare import check_recordings, count, list_recordings, prepare
 from acula_edge.errors import ManifestError
@@ -148,21 +149,15 @@ def test_nothing_decodable_is_an_error(recipe: Recipe, run: Run, tmp_path: Path)
     assert "data" not in run.manifest["stages"]
 
 
-def test_equal_files_of_two_persons_on_two_sides_are_refused(recipe: Recipe, run: Run, tmp_path: Path, rows) -> None:
+def test_equal_files_of_two_persons_on_two_sides_are_left_out(recipe: Recipe, run: Run, tmp_path: Path, rows) -> None:
     clinic = tmp_path / "clinic"
     (clinic / "r19.wav").write_bytes((clinic / "r00.wav").read_bytes())
     side = {row["path"]: ("test" if row["subject"] == 9 else "train") for row in rows}
     write_manifest_csv(clinic, [{**row, "split": side[row["path"]]} for row in rows])
-    with pytest.raises(ManifestError, match="the same sound is on two sides") as caught:
-        prepare(recipe, run)
-    assert "equal files are in test and train: clinic/r00, clinic/r19" in str(caught.value)
-    assert not run.recordings_path.exists() and "data" not in run.manifest["stages"]
-    with pytest.raises(ManifestError, match="on two sides"):
-        prepare(recipe, run)
-    # The remedy: one subject for both.
-    joined = [{**row, "subject": 0 if row["subject"] == 9 else row["subject"], "split": "train"} for row in rows]
-    write_manifest_csv(clinic, joined)
-    assert len(prepare(recipe, run)) == 20
+    store = prepare(recipe, run)
+    assert {r.recording: r.withheld for r in store.recordings if r.withheld} == {"r00": "equal", "r01": "linked"}
+    assert all(r.split == "unused" for r in store.recordings if r.withheld)
+    assert find_leaks(store.recordings) == []
 
 
 def test_a_person_on_two_sides_is_refused(recipe: Recipe, run: Run, tmp_path: Path, rows) -> None:

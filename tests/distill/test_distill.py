@@ -8,6 +8,7 @@ import torch
 
 from acula_edge.data.manifest import Recording
 from acula_edge.distill.degradation import degrade, draw_degradation
+from acula_edge.distill.relational import angle_loss, distance_loss
 from acula_edge.distill.task import DistillationTask
 from acula_edge.distill.teaching import Lessons, collect_lessons, fit_reduction
 from acula_edge.encoders import make_encoder, make_student, students
@@ -143,3 +144,23 @@ def test_a_student_at_another_rate_hears_the_teachers_windows():
     assert windows.shape == (2, 5120)
     heard = np.abs(np.fft.rfft(windows[1] * np.hanning(5120)))
     assert np.argmax(heard) * 2000 / 5120 == pytest.approx(100 + 37 * 2, abs=4)  # the pitch that the store has
+
+
+def test_relational_terms_are_part_of_the_loss_where_a_recipe_weighs_them():
+    torch.manual_seed(0)
+    store = Tones(8)
+    lessons = Lessons(
+        np.arange(8), np.zeros(8, int), np.random.default_rng(0).standard_normal((8, 12)).astype(np.float32)
+    )
+    student = make_student("tiny", frontend=SPEC, embedding_dim=6)
+    reduction = fit_reduction(lessons.embedding, 6)
+    config = DistillConfig(relational_distance=2.0, relational_angle=3.0)
+    task = DistillationTask(student, store, lessons, lessons, reduction, None, config, DATA)
+    embedding, items = torch.randn(5, 6), np.array([1, 2, 4, 6, 7])
+    target = torch.from_numpy(reduction.apply(lessons.embedding))[items]
+    loss, parts = task.compare(embedding, items)
+    assert parts["relational_distance"] == pytest.approx(2 * float(distance_loss(embedding, target)))
+    assert parts["relational_angle"] == pytest.approx(3 * float(angle_loss(embedding, target)))
+    assert float(loss) == pytest.approx(sum(parts.values()), rel=1e-5)
+    plain = DistillationTask(student, store, lessons, lessons, reduction, None, DistillConfig(), DATA)
+    assert not any(name.startswith("relational") for name in plain.compare(embedding, items)[1])

@@ -189,6 +189,21 @@ MANIFEST = mapping(
                 hours=POSITIVE,
                 set_aside=COUNT,
                 datasets=each(mapping(splits=each(mapping(recordings=COUNT, subjects=COUNT, hours=POSITIVE)))),
+                guard=mapping(
+                    policy=mapping(
+                        include_evaluation_subjects=one_of(True, False),
+                        near_duplicates=one_of(True, False),
+                        max_bit_error=POSITIVE,
+                    ),
+                    evaluated=mapping(val=COUNT, test=COUNT),
+                    compared=COUNT,
+                    too_little=COUNT,
+                    withheld=each(mapping(recordings=COUNT, persons=COUNT)),
+                    datasets=each(COUNT),
+                    recordings=listing(
+                        mapping(recording=TEXT, reason=TEXT, of={"type": "string"}, bit_error=maybe(NUMBER))
+                    ),
+                ),
             ),
             align=mapping(sha256=SHA256, epochs=COUNT, steps=COUNT, seconds=NUMBER),
             **{"distill-tiny": mapping(student=TEXT, sha256=SHA256, teacher_sha256=SHA256, parameters=COUNT)},

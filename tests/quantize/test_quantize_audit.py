@@ -56,7 +56,7 @@ def convolution(
         constants |= {"b": np.ones(4, np.int32), "bs": np.full(4, 0.01, np.float32), "bz": np.zeros(4, np.int32)}
         nodes.append(helper.make_node("DequantizeLinear", ["b", "bs", "bz"], ["bd"], "bias", axis=0))
         inputs.append("bd")
-    nodes.append(helper.make_node("Conv", inputs, ["y"], "conv"))
+    nodes.append(helper.make_node("Conv", inputs, ["y"], "conv", kernel_shape=[1, 1]))
     return graph_of(nodes, constants)
 
 
@@ -109,7 +109,8 @@ def sigmoid_between() -> onnx.ModelProto:
 
 
 CASES: list[tuple[str, Callable[[], onnx.ModelProto], str, str, str]] = [
-    ("sound", convolution, "tensorrt", "", ""),
+    ("sound", convolution, "cpu_arm", "", ""),
+    ("weights stored as INT8", convolution, "tensorrt", "stored-weights", "warning"),
     ("zero point", lambda: convolution(zero_point=3), "tensorrt", "zero-point", "error"),
     ("uint8", lambda: convolution(activation=np.uint8), "tensorrt", "uint8", "error"),
     ("int32 bias", lambda: convolution(bias=True), "tensorrt", "int32-bias", "error"),
@@ -172,6 +173,13 @@ def test_what_this_project_makes_passes_its_own_profile_only(
     plain = audit_model(exported[0] / "model.onnx", "tensorrt")
     assert plain["passed"]
     assert plain["int8_mac_share"] == 0
+
+
+def test_a_graph_that_is_none_is_refused(tmp_path: Path) -> None:
+    node = helper.make_node("TopK", ["x", "k"], ["y"], "n")
+    (tmp_path / "m.onnx").write_bytes(graph_of([node], {"k": np.array([2])}).SerializeToString())
+    with pytest.raises(ArtifactError, match="no valid ONNX graph"):
+        audit_model(tmp_path / "m.onnx", "cpu_x86")
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -100,7 +100,8 @@ def test_the_bundle_says_what_it_is(written: Path) -> None:
     assert info["parameters"] == sum(p.numel() for p in Envelope().parameters()) + 7
     assert info["provenance"]["recipe_sha256"] == "0" * 64
     assert {"onnx_vs_torch", "int8_vs_onnx"} == set(info["parity"])
-    assert set(info["files"]) == {*MODELS, "selftest.npz", "quantize.json", "audit.json"}
+    described = {"quantize.json", "audit.json", "config.json", "ort_config.json"}
+    assert set(info["files"]) == {*MODELS, "selftest.npz", *described}
     assert "medical device" in info["disclaimer"]
     assert check(written) == []
     assert [path.name for path in written.parent.iterdir()] == [written.name]

@@ -108,6 +108,7 @@ def test_shipped_definitions_load(name: str) -> None:
     [
         ("schema: acula-edge/calibration/1\nwindow: 3", "no entry 'window'"),
         ("schema: acula-edge/calibration/1\nwindows: many", "wrong form"),
+        ("schema: acula-edge/calibration/1\ndevice_rates: 3", "wrong form"),
         ("schema: acula-edge/calibration/1\nwindows: 0", "positive counts"),
         (
             "schema: acula-edge/calibration/1\ndegradations: [{kind: hum, share: 0.1, range: [0, 1]}]",
@@ -146,3 +147,57 @@ def test_a_data_set_that_the_run_lacks_is_refused() -> None:
 )
 def test_spread(available: dict[str, int], total: int, expected: dict[str, int]) -> None:
     assert spread(available, total) == expected
+
+
+def test_the_rates_of_devices_count_alike_within_a_data_set() -> None:
+    store = make_store(60, 1, ["heart"])
+    rare = {f"heart-{subject}" for subject in (1, 2, 4, 5, 7, 8)}
+    store.recordings = [replace(r, sample_rate_hz=44100) if r.subject in rare else r for r in store.recordings]
+
+    def rates(definition: CalibrationDefinition) -> dict[str, int]:
+        return pick_windows(store, definition, DATA, RATE_HZ, 12).describe()["sample_rates_hz"]
+
+    assert rates(PLAIN) == {"4000": 6, "44100": 6}
+    assert rates(replace(PLAIN, device_rates=False)).get("44100", 0) < 6
+
+
+@pytest.mark.parametrize("per_dataset", [24, 3])
+def test_persons_who_judge_never_fit(per_dataset: int) -> None:
+    store = make_store(per_dataset)
+    fit, judge = (pick_windows(store, PLAIN, DATA, RATE_HZ, 100, persons=side) for side in ("fit", "judge"))
+    fitted, judging = ({recording.subject for recording in side.recordings} for side in (fit, judge))
+    assert not fitted & judging
+    assert {r.dataset for r in fit.recordings} == {r.dataset for r in judge.recordings} == {"heart", "lung"}
+    everyone = {recording.subject for recording in store.recordings if recording.split == "train"}
+    assert fitted | judging == everyone
+    assert len(judging) == len(everyone) // 5 if per_dataset == 24 else len(judging) == 2
+
+
+def test_a_single_person_fits_and_nobody_judges() -> None:
+    store = make_store(2, 2, ["heart"])
+    assert len(pick_windows(store, PLAIN, DATA, RATE_HZ, 4, persons="fit")) == 2
+    with pytest.raises(InputError, match="no recording of a person"):
+        pick_windows(store, PLAIN, DATA, RATE_HZ, 4, persons="judge")
+
+
+def test_windows_are_read_when_they_are_asked_for_and_are_the_same_every_time() -> None:
+    store = make_store()
+    touched: list[int] = []
+    read = store.__class__.__getitem__
+
+    class Counting(MemoryStore):
+        def __getitem__(self, index: int) -> np.ndarray:
+            touched.append(index)
+            return read(self, index)
+
+    counting = Counting(store.recordings, store._waves)
+    noisy = replace(PLAIN, degradations=[Degradation("noise", 1.0, (10, 20))])
+    picked = pick_windows(counting, noisy, DATA, RATE_HZ, 12)
+    touched.clear()
+    first = picked[3]
+    assert len(touched) == 1
+    np.testing.assert_array_equal(first, picked[3])
+    np.testing.assert_array_equal(first, picked[2:4][1])
+    np.testing.assert_array_equal(first, picked.windows[3])
+    with pytest.raises(IndexError):
+        picked[12]

@@ -12,7 +12,7 @@ import pytest
 from onnx import numpy_helper
 
 from acula_edge.errors import InputError
-from acula_edge.quantize.equalization import channel_peaks, equalize, find_pairs
+from acula_edge.quantize.equalization import channel_peaks, equalize, equalized_ranges, find_pairs
 from acula_edge.quantize.export import FloatExport
 from acula_edge.quantize.graph import load_graph
 from acula_edge.quantize.overflow import channel_limits
@@ -20,7 +20,7 @@ from acula_edge.quantize.parity import compare_rows
 from acula_edge.quantize.placement import place
 from acula_edge.quantize.profiles import profiles
 from acula_edge.quantize.qdq import embed, insert_qdq, quantize_encoder
-from acula_edge.quantize.ranges import find_ranges, float_values
+from acula_edge.quantize.ranges import find_ranges, float_values, survey
 
 FLOAT_FILES = ("frontend.onnx", "encoder.onnx", "model.onnx")
 
@@ -117,7 +117,7 @@ def test_the_same_windows_give_the_same_bytes(
         assert (again / name).read_bytes() == (x86[0] / name).read_bytes()
 
 
-@pytest.mark.parametrize("method", ["percentile", "entropy"])
+@pytest.mark.parametrize("method", ["percentile", "entropy", "mse"])
 def test_other_methods_work_as_well(
     exported: tuple[Path, FloatExport], mels: list[np.ndarray], other_mels: list[np.ndarray], method: str
 ) -> None:
@@ -181,11 +181,17 @@ def test_equalization_changes_channels_but_not_the_function(
     joined = {(pair.first.split("/")[1], pair.second.split("/")[1]) for pair in pairs}
     # Not (mix, projection): an addition lies between.
     assert joined == {("stem", "shrink"), ("shrink", "widen"), ("widen", "deep")}
-    peaks = channel_peaks(model, mels, pairs)
-    changed = equalize(model, pairs, peaks, 1.0)
+    rescaled = [name for pair in pairs for name in pair.values]
+    channels = survey(model, mels, rescaled, rescaled).channels
+    peaks = channel_peaks(pairs, channels)
+    equalized = equalize(model, pairs, peaks, 1.0)
+    changed = equalized.model
     reference = embed(model, mels)
     np.testing.assert_allclose(embed(changed, mels), reference, rtol=1e-3, atol=1e-3 * np.abs(reference).max())
-    after = channel_peaks(changed, mels, pairs)
+    measured = survey(changed, mels, rescaled, rescaled)
+    after = channel_peaks(pairs, measured.channels)
+    for name, derived in equalized_ranges(equalized.scales, channels).items():
+        np.testing.assert_allclose(derived, measured.histograms[name].range, rtol=1e-4)
     for pair in pairs:
         heard = peaks[pair.value] > 0.01 * peaks[pair.value].max()
         assert np.ptp(np.log(after[pair.value][heard])) < 1e-3

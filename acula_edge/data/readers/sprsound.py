@@ -54,6 +54,7 @@ class SPRSoundReader(Reader):
         ),
         recordings=2683,
         subjects=292,
+        alignment_only=True,
     )
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:

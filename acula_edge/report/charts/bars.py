@@ -43,8 +43,10 @@ class Bar:
     text: str
 
 
-def draw_bars(name: str, title: str, description: str, bars: Sequence[Bar], axis_label: str, width: float) -> str:
-    """SVG of bars from 0 on, laid out for `width` units."""
+def draw_bars(
+    name: str, title: str, description: str, bars: Sequence[Bar], axis_label: str, width: float, unit: str = "ms"
+) -> str:
+    """SVG of bars from 0 on, laid out for `width` units of the page; `unit` is that of the values."""
     drawing = Drawing(width, f"{name}-{width:.0f}", title, description)
     wide = width >= WIDE
     left, right = (236.0, width - 130.0) if wide else (10.0, width - 14.0)
@@ -69,18 +71,18 @@ def draw_bars(name: str, title: str, description: str, bars: Sequence[Bar], axis
             drawing.text(0, y + 14, bar.label, "label", limit=width)
             drawing.text(0, y + 29, " · ".join(filter(None, (bar.text, bar.note))), "value", limit=width)
             middle = y + 50
-        _draw_bar(drawing, bar, scale, middle)
+        _draw_bar(drawing, bar, scale, middle, unit)
     drawing.height = bottom + 40
     return drawing.render()
 
 
-def _draw_bar(drawing: Drawing, bar: Bar, scale: Scale, middle: float) -> None:
+def _draw_bar(drawing: Drawing, bar: Bar, scale: Scale, middle: float, unit: str) -> None:
     begin = 0.0
     for segment in bar.segments:
         x = scale(begin)
         end = scale(begin + segment.value)
         drawing.box(
-            x, middle - _BAR / 2, end - x, _BAR, f"bar {segment.style}", f"{segment.name} {segment.value:.3f} ms"
+            x, middle - _BAR / 2, end - x, _BAR, f"bar {segment.style}", f"{segment.name} {segment.value:.3f} {unit}"
         )
         begin += segment.value
     if bar.whole is not None:

@@ -9,6 +9,7 @@ from acula_edge.report.corpus import SPLITS, Corpus
 from acula_edge.report.document import Block, Bullets, Cell, Column, Facts, Heading, Notice, Section, Table, Text
 from acula_edge.report.evidence import Evidence, Json
 from acula_edge.report.numbers import MISSING, count, fixed, listing, percent
+from acula_edge.report.sections.guard import guard_blocks, includes_evaluated
 from acula_edge.report.sections.quantization import calibration_words
 
 _SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -36,6 +37,7 @@ def data_section(evidence: Evidence) -> Section:
     if evidence.shared_subjects:
         persons = count(evidence.shared_subjects, "person")
         blocks.append(Notice(f"{persons} found in more than one split: figures on test persons are too good.", "bad"))
+    blocks.extend(guard_blocks(evidence))
     blocks.extend(_warnings(evidence))
     blocks.extend(_set_aside(evidence))
     return Section("data", "What was trained on what", blocks)
@@ -117,6 +119,8 @@ def _rule(evidence: Evidence) -> str:
         )
     else:
         dealt = folds
+    if includes_evaluated(evidence):
+        return f"{dealt} Test recordings were aligned and distilled on all the same (see the leak guard below)."
     dealt += (
         " Recordings of validation and test never enter alignment, and no report of theirs is a training target; "
         "distillation, calibration and task heads use training recordings only."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from acula_edge.report.document import Headline, KeyFigure, Tone
@@ -20,6 +21,7 @@ from acula_edge.report.numbers import (
     times,
 )
 from acula_edge.report.sections.environment import processor
+from acula_edge.report.sections.guard import includes_evaluated
 from acula_edge.report.sections.latency import accuracy, comparison_of, routes
 from acula_edge.report.sections.vocabulary import INT8, STUDENT, TEACHER, task_kind, verdict_of
 
@@ -28,6 +30,14 @@ _NOT_MEASURED = "not measured"
 
 def write_headline(evidence: Evidence) -> Headline:
     """Verdict, what it rests on, and key figures of the run's first bundle."""
+    headline = _headline(evidence)
+    if not includes_evaluated(evidence):
+        return headline
+    first = "The encoder was aligned on the persons of the test set: no figure here is of unseen persons."
+    return replace(headline, tone="bad", explanation=[first, *headline.explanation])
+
+
+def _headline(evidence: Evidence) -> Headline:
     if not evidence.bundles:
         aligned = "align" in evidence.stages
         state = (
@@ -139,14 +149,15 @@ def _adjusted(bundle: Bundle, compared: list[Json]) -> str:
 
 def _persons(evidence: Evidence) -> KeyFigure:
     shared = evidence.shared_subjects
-    label = "Test persons" if shared else "Test persons, unseen in training"
+    seen = includes_evaluated(evidence)
+    label = "Test persons" if shared or seen else "Test persons, unseen in training"
     if not evidence.corpora:
         return KeyFigure(label, _NOT_MEASURED, "the run has no list of recordings", missing=True)
     test, train = (
         sum(len(corpus.subjects.get(split, ())) for corpus in evidence.corpora) for split in ("test", "train")
     )
     names = listing([corpus.name + (" (generated)" if corpus.is_phantom else "") for corpus in evidence.corpora])
-    others = f"trained on {count(train)} other persons"
+    others = f"trained on {count(train)} other persons" if not seen else "aligned on as well: figures are too good"
     if shared:
         others = f"{count(shared, 'person')} in more than one split: figures are too good"
     return KeyFigure(label, count(test), f"{names}; {others}")

@@ -7,6 +7,7 @@ from collections import Counter
 from acula_edge.report.document import Block, Cell, Column, Facts, Heading, Notice, Table, Text, Tone
 from acula_edge.report.evidence import Bundle, Json
 from acula_edge.report.numbers import MISSING, count, fixed, listing, percent
+from acula_edge.report.sections.tuning import bias_words, precision_words, sensitivity_blocks, speed_blocks
 
 _SEVERITY_TONES: dict[str, Tone] = {"error": "bad", "warning": "caution", "info": "quiet"}
 
@@ -16,6 +17,9 @@ def quantization_blocks(bundle: Bundle) -> list[Block]:
     blocks: list[Block] = []
     if bundle.quantize is not None:
         blocks.extend(_settings(bundle.quantize))
+        blocks.extend(speed_blocks(bundle.quantize.get("speed") or {}))
+        blocks.extend(sensitivity_blocks(bundle.quantize.get("sensitivity") or {}, bundle.name))
+        blocks.extend(_fine_tuning(bundle.quantize.get("aware") or {}))
     elif bundle.has_int8:
         blocks.append(Text("Not recorded: this bundle has no quantize.json."))
     else:
@@ -51,7 +55,9 @@ def _settings(quantize: Json) -> list[Block]:
         ("Ranges", str(quantize.get("method") or "")),
         ("Calibration", calibration_words(quantize)),
         ("Degraded for calibration", listing([f"{name} {count(number)}" for name, number in degraded.items()])),
-        ("Equalization of channels", _equalization(quantize.get("equalization") or {})),
+        ("Equalization of channels", _equalization(quantize)),
+        ("Correction of biases", bias_words(quantize.get("bias_correction") or {})),
+        ("Mixed precision", precision_words(quantize.get("mixed_precision") or {})),
         ("Multiplications in INT8", percent(quantize.get("int8_mac_share"))),
         ("Nodes quantized", count(nodes.get("quantized"))),
     ]
@@ -64,7 +70,52 @@ def _settings(quantize: Json) -> list[Block]:
     return blocks
 
 
-def _equalization(equalization: Json) -> str:
+def _fine_tuning(aware: Json) -> list[Block]:
+    """Whether post-training INT8 was good enough, and what fine-tuning made of it."""
+    before: Json = aware.get("post_training") or {}
+    if not before:
+        return []
+    missed = "; ".join(before.get("reasons") or ())
+    text = f"Post-training INT8 {f'missed its limits: {missed}' if missed else 'met its limits of accuracy'}"
+    text += f" ({_asked(before)}). "
+    outcome = aware.get("outcome")
+    if outcome == "not needed":
+        return [Heading("Fine-tuning"), Text(f"{text}Nothing was fine-tuned.")]
+    if outcome == "not possible":
+        return [Heading("Fine-tuning"), Notice(f"{text}{aware.get('reason') or ''}.")]
+    training: Json = aware.get("training") or {}
+    decibels: Json = training.get("sqnr_db") or {}
+    text += (
+        f"After {count(training.get('epochs'), 'epoch')} of quantization-aware fine-tuning the SQNR against the float "
+        f"student went from {fixed(decibels.get('before'), 1)} to {fixed(decibels.get('after'), 1, 'dB')}"
+    )
+    if outcome != "fine-tuned":
+        return [Heading("Fine-tuning"), Notice(f"{text}, so post-training INT8 was kept.")]
+    after: Json = aware.get("fine_tuned") or {}
+    missed = "; ".join(after.get("reasons") or ())
+    blocks: list[Block] = [Heading("Fine-tuning")]
+    if missed:
+        blocks.append(Notice(f"{text}. It still misses its limits: {missed} ({_asked(after)})."))
+    else:
+        blocks.append(Text(f"{text}; INT8 now meets its limits ({_asked(after)})."))
+    blocks.append(
+        Text(
+            "The INT8 files hold the fine-tuned weights. The float model, with which INT8 is compared everywhere, and "
+            "the heads are those from before."
+        )
+    )
+    return blocks
+
+
+def _asked(judgement: Json) -> str:
+    whom, subjects = str(judgement.get("asked") or ""), judgement.get("n_subjects")
+    return f"{count(subjects)} {whom}, no test person was asked" if subjects else whom
+
+
+def _equalization(quantize: Json) -> str:
+    equalization: Json = quantize.get("equalization") or {}
+    held_out = (quantize.get("parity") or {}).get("windows") == "held out"
+    on = "windows of training persons who did not calibrate" if held_out else "calibration windows"
     if not equalization.get("pairs"):
         return ""
     tried: Json = equalization.get("sqnr_db") or {}
@@ -72,7 +123,7 @@ def _equalization(equalization: Json) -> str:
     text = f"balance {equalization['balance']:g}" if equalization.get("balance") is not None else "none, which was best"
     if chosen is None or before is None or equalization.get("balance") is None:
         return text
-    return f"{text}: SQNR {fixed(before, 1)} → {fixed(chosen, 1, 'dB')} on calibration windows"
+    return f"{text}: SQNR {fixed(before, 1)} → {fixed(chosen, 1, 'dB')} on {on}"
 
 
 def _audit(audit: Json) -> list[Block]:

@@ -1,0 +1,124 @@
+"""FluSense (University of Massachusetts Amherst): coughs, sneezes and what surrounds them, in clips of AudioSet.
+
+From the repository and Al Hossain et al., Proc. ACM IMWUT 4(1), 2020 (doi 10.1145/3381014): ``flusense_data/`` holds
+one TextGrid of Praat per clip, in its long text form with one tier of intervals; the audio comes by a separate link as
+``FluSense audio/`` with files of the same names. A name is AudioSet's: the id of a YouTube video (11 characters), and
+the part of it in seconds where the clip is not the whole (``<id>_30_000-40_000``). Labels are cough, sneeze, sniffle,
+throat-clearing, speech, etc (everything else), and a few rare ones.
+
+Assumed here: all clips of one video are one person's. Who is heard is not known: one video may hold several persons,
+and one person may be in several videos. Silence and "etc" say nothing of health and are left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import Corpus, Reader, ReadResult, SetAside, check_options, readers, require_folder
+from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.errors import ManifestError
+
+DATASET = "flusense"
+EVENTS = {
+    "cough": "cough", "sneeze": "sneeze", "sniffle": "sniffle", "throat-clearing": "throat clearing",
+    "speech": "speech", "snore": "snore", "gasp": "gasp", "breathe": "breathing", "hiccup": "hiccup",
+    "vomit": "vomiting", "burp": "burp", "wheeze": "wheeze",
+}  # fmt: skip
+SYMPTOMS = ("cough", "sneeze", "sniffle", "throat clearing", "wheeze", "breathing", "gasp", "snore")
+_NAME = re.compile(r"(?P<video>.{11})(_\d+_\d+-\d+_\d+)?")
+_FIELD = re.compile(r'\s*(?P<name>xmin|xmax|text)\s*=\s*(?:"(?P<text>(?:[^"]|"")*)"|(?P<number>[-+.\deE]+))\s*')
+
+
+class FluSenseReader(Reader):
+    """One recording per clip."""
+
+    corpus = Corpus(
+        name=DATASET,
+        title="FluSense",
+        sound="cough and other airway sounds, in the wild",
+        licence="annotations: not stated in the repository; audio: of the YouTube videos that AudioSet names",
+        access="open: https://github.com/Forsad/FluSense-data (the audio by a link there)",
+        layout=("flusense_data/<video>[_<from>-<to>].TextGrid", "FluSense audio/ with .wav files of the same names"),
+        recordings=1132,
+        alignment_only=True,
+    )
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
+        check_options(DATASET, options, ())
+        require_folder(root, "FluSense (it holds flusense_data/)")
+        root = root.absolute()
+        grids = find_entry(root, "flusense_data", "annotations") or root
+        folder = find_entry(root, "FluSense audio", "audio") or grids
+        audio = name_audio(folder)
+        result = ReadResult()
+        for grid in sorted(p for p in grids.iterdir() if p.suffix.casefold() == ".textgrid" and p.name[0] != "."):
+            name = grid.stem
+            path = audio.pop(name.casefold(), folder / f"{name}.wav")
+            key = f"{DATASET}/{name}"
+            match = _NAME.fullmatch(name)
+            if match is None:
+                raise ManifestError(
+                    f"{grid} is not named like a FluSense clip", allowed="<11 characters>[_<s>_<ms>-<s>_<ms>].TextGrid"
+                )
+            counts = Counter(EVENTS[label] for label in read_labels(grid) if label in EVENTS)
+            if not counts:
+                result.set_aside.append(
+                    SetAside(key, str(path), "no event of the airways or the voice is labeled in it")
+                )
+                continue
+            header = read_or_set_aside(result, key, path)
+            if header is None:
+                continue
+            heard = [name for name in SYMPTOMS if counts[name]]
+            result.recordings.append(
+                Recording(
+                    recording=name,
+                    path=str(path),
+                    subject=f"{DATASET}/{match['video']}",
+                    dataset=DATASET,
+                    sample_rate_hz=header[0],
+                    duration_s=header[1],
+                    stratum=heard[0] if heard else "speech",
+                    metadata={
+                        "sound": "cough" if counts["cough"] else "airway",
+                        "events": ", ".join(heard) or None,
+                        "coughs": counts["cough"],
+                        "sneezes": counts["sneeze"],
+                        "speech": int(counts["speech"] > 0),
+                    },
+                )
+            )
+        require_recordings(root, self.corpus, result)
+        if audio:
+            result.warnings.append(f"{DATASET}: {len(audio)} audio files have no TextGrid and are left out")
+        warn_of_counts(self.corpus, result)
+        result.warnings.append(f"{DATASET}: who is heard is not known; the clips of one video count as one person's")
+        return result
+
+
+def read_labels(file: Path) -> list[str]:
+    """Labels of a TextGrid's intervals in lower case, blanks as hyphens, in order of time; empty ones are left out.
+
+    Raises:
+        ManifestError: it is no TextGrid in the long text form.
+    """
+    try:
+        data = file.read_bytes()
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"the labels {file} cannot be read", given=type(error).__name__) from error
+    if "TextGrid" not in text or "intervals" not in text:
+        raise ManifestError(f"{file} is no TextGrid with intervals", allowed="Praat's long text form")
+    found = (_FIELD.fullmatch(line) for line in text.splitlines())
+    labels = [match["text"] for match in found if match is not None and match["name"] == "text"]
+    words = ("-".join((label or "").casefold().replace("-", " ").split()) for label in labels)
+    return [word for word in words if word]
+
+
+readers.register(DATASET, FluSenseReader())

@@ -1,0 +1,244 @@
+"""When post-training INT8 is not good enough: fine-tune the student in integers and take what is closer to float.
+
+Whether it is good enough is asked of validation persons, with the recipe's own gate. Test persons are asked once, by
+`verify`, about the one INT8 model that comes out of this: a gate that chose among models on the persons it judges would
+pass too many. Without validation persons the likeness of embeddings on calibration windows decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from acula_edge.data.manifest import Recording
+from acula_edge.data.prepare import at_rate
+from acula_edge.data.store import WaveStore
+from acula_edge.distill.quantization_aware import fine_tune
+from acula_edge.distill.teaching import windows_of
+from acula_edge.engines.ort import OrtEngine
+from acula_edge.errors import InputError
+from acula_edge.files import atomic_path, read_json, sha256_file, sha256_json
+from acula_edge.pipeline.evaluation import model_embeddings
+from acula_edge.probe.gate import judge
+from acula_edge.probe.heads import Probes
+from acula_edge.probe.tasks import Task
+from acula_edge.probe.verify import verify_embeddings
+from acula_edge.progress import notify
+from acula_edge.quantize.export import FRONTEND_FILE
+from acula_edge.quantize.graph import load_graph
+from acula_edge.quantize.heads import TaskHead
+from acula_edge.quantize.profiles import profiles
+from acula_edge.quantize.qdq import ENCODER_INT8_FILE, MODEL_INT8_FILE, QUANTIZE_FILE
+from acula_edge.quantize.replacement import annotate, replace_int8
+from acula_edge.quantize.trainable import TrainableGraph
+from acula_edge.run import Run
+from acula_edge.training import forget
+
+# What fine-tuning can mend: too few tasks or persons it cannot.
+ACCURACY = ("max_mean_drop", "max_task_drop", "min_cosine", "refuse_inferior")
+# Resamples for intervals that nothing here reads.
+BOOTSTRAP = 20
+# Windows on which bundle.json compares a fine-tuned encoder with the float one.
+PARITY_WINDOWS = 100
+VALIDATION, CALIBRATION = "validation persons", "calibration windows"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the recipe's gate says of an INT8 model before any test person is asked.
+
+    Attributes:
+        asked: whom: :data:`VALIDATION` or :data:`CALIBRATION`.
+        n_subjects: validation persons.
+        passed: whether the criteria of accuracy are met.
+        reasons: those that are not, in words.
+        parity: of embeddings, INT8 against float.
+    """
+
+    asked: str
+    n_subjects: int
+    passed: bool
+    reasons: list[str]
+    parity: dict[str, Any]
+
+
+def refine(
+    run: Run,
+    bundle: Path,
+    student: str | None,
+    store: WaveStore,
+    float_embeddings: np.ndarray,
+    heads: Sequence[TaskHead],
+    tasks: Sequence[Task],
+    *,
+    gate: bool,
+) -> None:
+    """Fine-tune the INT8 model of a fresh bundle if the recipe wants it; says in ``quantize.json`` what came of it.
+
+    Args:
+        store: the run's recordings.
+        float_embeddings: [R, D] of the float student, one row per recording.
+        heads: of the bundle, fitted on them.
+        tasks: that the gate asks about.
+        gate: whether the limits were asked for; without them only ``quantize.aware: always`` fine-tunes.
+
+    Raises:
+        InputError: ``always``, and no student is exported.
+    """
+    settings = run.recipe.quantize
+    if settings.aware == "never":
+        return
+    before = foresee(run, bundle, store, float_embeddings, heads, tasks)
+    facts: dict[str, Any] = {"asked": settings.aware, "post_training": asdict(before)}
+    if settings.aware == "auto" and before.passed:
+        annotate(bundle, aware={**facts, "outcome": "not needed"})
+        return
+    said = "; ".join(before.reasons)
+    try:
+        network = _trainable(bundle, student, gate or settings.aware == "always")
+    except InputError as error:
+        if settings.aware == "always":
+            raise
+        notify("post-training INT8 misses the limits on %s: %s. Not fine-tuned: %s", before.asked, said, error)
+        annotate(bundle, aware={**facts, "outcome": "not possible", "reason": str(error).splitlines()[0]})
+        return
+    assert student is not None
+    if said:
+        notify("post-training INT8 misses the limits on %s: %s. Fine-tuning in INT8", before.asked, said)
+    facts["training"] = training = tune(run, store, student, network)
+    decibels = training["sqnr_db"]
+    if decibels["after"] <= decibels["before"]:
+        notify("fine-tuning brought nothing (SQNR %.1f to %.1f dB); post-training INT8 stays", *decibels.values())
+        annotate(bundle, aware={**facts, "outcome": "kept post-training"})
+        return
+    replace_int8(bundle, network.to_model(), *_compared_mels(run, bundle, store))
+    after = foresee(run, bundle, store, float_embeddings, heads, tasks)
+    annotate(bundle, aware={**facts, "outcome": "fine-tuned", "fine_tuned": asdict(after)})
+    verdict = "meets the limits" if after.passed else f"still misses the limits: {'; '.join(after.reasons)}"
+    notify(
+        "after %d epochs of fine-tuning INT8 %s (%s; SQNR %.1f to %.1f dB)",
+        training["epochs"],
+        verdict,
+        after.asked,
+        *decibels.values(),
+    )
+
+
+def foresee(
+    run: Run,
+    bundle: Path,
+    store: WaveStore,
+    float_embeddings: np.ndarray,
+    heads: Sequence[TaskHead],
+    tasks: Sequence[Task],
+) -> Judgement:
+    """The gate's criteria of accuracy on validation persons, or on calibration windows where there are none."""
+    recipe = run.recipe
+    recordings = [replace(item, split=_split(item)) for item in store.recordings]
+    subjects = {item.subject for item in recordings if item.split == "test"}
+    if not subjects:
+        parity = read_json(bundle / QUANTIZE_FILE)["parity"]
+        judged = judge(_without_tasks(parity), recipe.verify.gate)
+        return Judgement(CALIBRATION, 0, *_accuracy(judged), parity)
+    int8 = model_embeddings(run, bundle / MODEL_INT8_FILE, store, ("val",))
+    result = verify_embeddings(
+        {"float_student": float_embeddings, "int8": int8},
+        {"float_student": Probes(heads, {})},
+        recordings,
+        [task for task in tasks if task.evaluation == "held-out"],
+        replace(recipe.verify, bootstrap=BOOTSTRAP, published_probe=False),
+    )
+    return Judgement(VALIDATION, len(subjects), *_accuracy(result["gate"]), result["parity"]["int8_vs_student"])
+
+
+def tune(run: Run, store: WaveStore, student: str, network: TrainableGraph) -> dict[str, Any]:
+    """Fine-tune `network` in place, or bring back what an earlier export of the same made of it; facts about it."""
+    recipe, profile = run.recipe, network.profile.name
+    key = sha256_json([
+        network.fingerprint(), sha256_file(run.student_dir(student) / "model.safetensors"),
+        sha256_file(run.encoder_dir / "model.safetensors"), store.key, [item.split for item in store.recordings],
+        recipe.seed, asdict(recipe.distill), recipe.quantize.aware_epochs, recipe.quantize.aware_learning_rate,
+        recipe.quantize.aware_teacher,
+    ])  # fmt: skip
+    kept = run.student_dir(student) / f"aware-{profile}.safetensors"
+    facts = _load(kept, key, network)
+    if facts is None:
+        folder = run.checkpoints_dir / f"aware-{student}-{profile}-{key[:12]}"
+        facts = fine_tune(run, store, student, network, folder)
+        _save(kept, key, network, facts)
+        forget(folder)
+    run.record(f"aware-{student}-{profile}", student=student, profile=profile, **facts)
+    return facts
+
+
+def _trainable(bundle: Path, student: str | None, asked: bool) -> TrainableGraph:
+    """The bundle's INT8 encoder, to be trained.
+
+    Raises:
+        InputError: why it is not, and what to do about it.
+    """
+    if student is None:
+        raise InputError(
+            "fine-tuning in INT8 is distillation, so it needs a student",
+            given="--student none",
+            remedy="export a student (--student NAME), or keep more nodes in float (quantize.keep_float)",
+        )
+    if not asked:
+        raise InputError("--no-gate leaves INT8 as it is", remedy="export without it, or quantize.aware: always")
+    profile = read_json(bundle / QUANTIZE_FILE)["profile"]
+    return TrainableGraph(load_graph(bundle / ENCODER_INT8_FILE), profiles[profile])
+
+
+def _split(recording: Recording) -> str:
+    """Validation persons take the place of test persons, who are not touched."""
+    return {"val": "test", "train": "train"}.get(recording.split, "unused")
+
+
+def _accuracy(judged: Mapping[str, Any]) -> tuple[bool, list[str]]:
+    failed = [] if judged["passed"] else zip(judged["decided_by"], judged["reasons"], strict=True)
+    reasons = [reason for name, reason in failed if name in ACCURACY]
+    return not reasons, reasons
+
+
+def _without_tasks(parity: Mapping[str, Any]) -> dict[str, Any]:
+    delta = {"int8_vs_student": {"delta": None}}
+    return {"tasks": [], "summary": {"mean_delta": delta}, "parity": {"int8_vs_student": parity}}
+
+
+def _compared_mels(run: Run, bundle: Path, store: WaveStore) -> tuple[list[np.ndarray], str]:
+    """Spectrograms [1, F, M] of some windows of validation persons, else of training persons; and whose they are."""
+    recipe = run.recipe
+    store = at_rate(store, run, read_json(bundle / "bundle.json")["input"]["sample_rate_hz"])
+    of_split = {
+        split: [row for row, r in enumerate(store.recordings) if r.split == split] for split in ("val", "train")
+    }
+    whose, rows = (VALIDATION, of_split["val"]) if of_split["val"] else ("training persons", of_split["train"])
+    frontend = OrtEngine(bundle / FRONTEND_FILE)
+    chosen = rows[:: -(-len(rows) // PARITY_WINDOWS)]
+    windows = [windows_of(store, row, recipe.data, store.sample_rate_hz)[0] for row in chosen]
+    return [frontend.run({"waveform": window[None]})["mel"] for window in windows], whose
+
+
+def _load(file: Path, key: str, network: TrainableGraph) -> dict[str, Any] | None:
+    """Put kept weights into the network; None where there are none of this key."""
+    if not file.is_file():
+        return None
+    with safe_open(file, "pt") as kept:
+        metadata = kept.metadata() or {}
+        if metadata.get("key") != key:
+            return None
+        network.load_state_dict({name: kept.get_tensor(name) for name in kept.keys()})  # noqa: SIM118
+    facts: dict[str, Any] = json.loads(metadata["facts"])
+    return facts
+
+
+def _save(file: Path, key: str, network: TrainableGraph, facts: Mapping[str, Any]) -> None:
+    with atomic_path(file) as temporary:
+        save_file(network.state_dict(), temporary, metadata={"key": key, "facts": json.dumps(facts)})

@@ -1,0 +1,1 @@
+"""The rules themselves, one file per subject; each registers what it holds."""

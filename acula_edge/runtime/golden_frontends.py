@@ -1,0 +1,55 @@
+"""The self-test of the front ends that a bundle carries beside its own, by their spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.engines.bundle_files import FRONTEND_SELFTEST_FILE, PCM_SCALE
+from acula_edge.engines.ort import OrtEngine
+from acula_edge.errors import AculaEdgeError
+from acula_edge.runtime.listeners import FrameStream
+
+TOLERANCE = 1e-3
+"""Of a value in [0, 1]: what float32 in another order may change where only a pure tone is heard."""
+
+Array = NDArray[np.float32]
+
+
+def check_frontends(path: Path, info: dict[str, Any], waves: Array, threads: int) -> Iterator[tuple[str, bool, str]]:
+    """Name, verdict and detail of every front end that ``bundle.json`` tells of.
+
+    Native ones are held to the spectrograms that travel with the bundle, the others to its own front end's here.
+
+    Shape: waves [N, T], golden, at the bundle's rate.
+    """
+    for entry in info.get("frontends") or []:
+        name = entry["file"]
+        try:
+            difference, count = _difference(path, entry, waves, threads)
+        except (AculaEdgeError, OSError, KeyError, ValueError) as error:
+            yield name, False, str(error)
+            continue
+        # A NaN fails.
+        yield name, bool(difference <= TOLERANCE), f"{count} spectrograms, within {difference:.1e}"
+
+
+def _difference(path: Path, entry: dict[str, Any], waves: Array, threads: int) -> tuple[float, int]:
+    engine = OrtEngine(path / entry["file"], threads=threads)
+    if entry["kind"] == "native":
+        with np.load(path / FRONTEND_SELFTEST_FILE, allow_pickle=False) as arrays:
+            pcm, expected = arrays[f"{entry['file']}/pcm"], arrays[f"{entry['file']}/mel"]
+        found = [engine.run({"waveform": wave[None].astype(np.float32) / PCM_SCALE})["mel"][0] for wave in pcm]
+    else:
+        own = OrtEngine(path / "frontend.onnx", threads=threads)
+        expected = np.stack([own.run({"waveform": wave[None]})["mel"][0] for wave in waves])
+        if entry["kind"] == "int16":
+            found = [engine.run({"pcm": np.round(wave[None] * PCM_SCALE).astype(np.int16)})["mel"][0] for wave in waves]
+        else:
+            level = OrtEngine(path / entry["level"], threads=threads)
+            found = [FrameStream(engine, level, entry, wave.size).mel(wave, 0)[0] for wave in waves]
+    return float(np.abs(np.stack(found) - expected).max()), len(expected)

@@ -1,0 +1,122 @@
+"""What turns windows into embeddings and scores: the whole model, or another front end before the encoder half."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.engines.ort import OrtEngine
+from acula_edge.errors import ArtifactError
+
+ENCODER_FILES = {"int8": "encoder.int8.onnx", "float": "encoder.onnx"}
+
+Array = NDArray[np.float32]
+
+
+class Listener:
+    """Models one behind the other, for windows at one sample rate.
+
+    Attributes:
+        sample_rate_hz, window_samples, hop_samples: of the windows.
+    """
+
+    def __init__(self, engines: list[OrtEngine], sample_rate_hz: int, window_samples: int, hop_s: float) -> None:
+        self.sample_rate_hz = sample_rate_hz
+        self.window_samples = window_samples
+        self.hop_samples = round(hop_s * sample_rate_hz)
+        self._engines = engines
+
+    def run(self, windows: Array) -> tuple[Array, Array]:
+        """Shape: [N, window_samples] -> [N, D], [N, K]."""
+        outputs = [chain(self._engines, window[None]) for window in windows]
+        return (
+            np.concatenate([output["embedding"] for output in outputs]),
+            np.concatenate([output["scores"] for output in outputs]),
+        )
+
+
+def chain(engines: list[OrtEngine], value: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Run models, the only output of one being the only input of the next."""
+    outputs = {"": value}
+    for engine in engines:
+        (value,) = outputs.values()
+        outputs = engine.run({next(iter(engine.inputs)): value})
+    return outputs
+
+
+class FrameStream:
+    """Spectrograms of the overlapping windows of one stream, every frame computed once.
+
+    A window's own ends are padded with zeros, so its first and last frame are its own; all between are shared with
+    the windows before. Keeps the frames of one window.
+
+    Args:
+        stream, level: of ``frontend.stream.onnx`` and ``level.onnx``.
+        entry: what ``bundle.json`` says of them.
+    """
+
+    def __init__(self, stream: OrtEngine, level: OrtEngine, entry: dict[str, Any], window_samples: int) -> None:
+        self._stream, self._level = stream, level
+        self._hop, self._hops = int(entry["hop_samples"]), int(entry["hops"])
+        self._blocks, self._rest = divmod(window_samples, self._hop)
+        self._frames: dict[int, Array] = {}
+
+    def fits(self, start: int) -> bool:
+        """Whether a window that starts at sample `start` of the stream has frames in common with others."""
+        return start % self._hop == 0
+
+    def mel(self, wave: Array, start: int) -> Array:
+        """Spectrogram of the window at sample `start`, a multiple of the hop.
+
+        Shape: [window_samples] -> [1, F, M].
+        """
+        zeros = np.zeros((1, self._hop), np.float32)
+        blocks = wave[: self._blocks * self._hop].reshape(self._blocks, self._hop)
+        first = start // self._hop
+        known = {index: frame for index, frame in self._frames.items() if index > first}
+        new = max([first, *known]) + 1 - first
+        for begin in range(new, self._blocks, self._hops):
+            power = self._power(blocks[begin - 1][None], blocks[begin : begin + self._hops])
+            for offset in range(min(self._hops, self._blocks - begin)):
+                known[first + begin + offset] = power[offset]
+        self._frames = known
+        end = np.concatenate([wave[self._blocks * self._hop :], zeros[0, self._rest :]])
+        ends = self._power(zeros, np.stack([blocks[0], blocks[-1], end]))
+        between = [known[first + index] for index in range(1, self._blocks)]
+        return self._level.run({"power": np.stack([ends[0], *between, ends[2]])[None]})["mel"]
+
+    def _power(self, tail: Array, blocks: Array) -> Array:
+        """Shape: [1, hop], [at most hops, hop] -> [hops, M]; frames of missing blocks mean nothing."""
+        chunk = np.zeros((self._hops, self._hop), np.float32)
+        chunk[: len(blocks)] = blocks
+        power: Array = self._stream.run({"chunk": chunk.reshape(1, -1), "tail": tail})["power"][0]
+        return power
+
+
+def open_listeners(
+    path: Path, info: dict[str, Any], precision: str, threads: int
+) -> tuple[dict[int, Listener], tuple[OrtEngine, OrtEngine, dict[str, Any]] | None, OrtEngine | None]:
+    """The listeners at other rates by rate, the streaming front end, and the encoder half that all of them need.
+
+    Raises:
+        ArtifactError: a file that ``bundle.json`` tells of is missing.
+    """
+    entries = [entry for entry in info.get("frontends") or [] if entry["kind"] in ("native", "stream")]
+    if not entries:
+        return {}, None, None
+    half = path / ENCODER_FILES[precision]
+    if not half.is_file():
+        raise ArtifactError(f"the bundle {path} has other front ends, but no {half.name} for them")
+    encoder = OrtEngine(half, threads=threads)
+    natives, stream = {}, None
+    for entry in entries:
+        front = OrtEngine(path / entry["file"], threads=threads)
+        if entry["kind"] == "native":
+            rate = int(entry["sample_rate_hz"])
+            natives[rate] = Listener([front, encoder], rate, int(entry["samples"]), float(info["input"]["hop_s"]))
+        else:
+            stream = (front, OrtEngine(path / entry["level"], threads=threads), entry)
+    return natives, stream, encoder
