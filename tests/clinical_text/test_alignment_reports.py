@@ -71,9 +71,9 @@ def test_a_vector_per_facts_carries_no_phrasing(read: Any) -> None:
 
 
 def test_positives_are_those_of_the_same_facts_or_of_the_same_target(read: Any) -> None:
-    train, val, _ = read_pairs(*read())
+    train, val, _ = read_pairs(*read(positives="facts"))
     assert len(set(train.facts)) == 2 == len(set(val.facts))
-    train, _, found = read_pairs(*read(positives="target"))
+    train, _, found = read_pairs(*read())
     assert len(set(train.facts)) > 2 and len(train) == found.training.sum() == 24
 
 
