@@ -97,8 +97,8 @@ def test_a_verb_is_imported_only_when_it_is_asked_for() -> None:
 
 
 STAGES = (
-    "audio", "frontend", "data", "encoders", "language", "align", "distill", "engines", "quantize", "probe",
-    "zero_shot", "runtime", "benchmark", "report",
+    "audio", "frontend", "data", "clinical_text", "encoders", "language", "align", "distill", "engines", "quantize",
+    "probe", "zero_shot", "runtime", "benchmark", "report",
 )  # fmt: skip
 
 
@@ -106,7 +106,8 @@ STAGES = (
 def test_nothing_imports_the_pipeline_or_the_command_line(stage: str) -> None:
     for path in (ROOT / "acula_edge" / stage).rglob("*.py"):
         for module in imported_modules(path):
-            assert not module.startswith(("acula_edge.pipeline", "acula_edge.cli")), f"{path} imports {module}"
+            whole = f"{module}."  # acula_edge.clinical_text is another room than acula_edge.cli
+            assert not whole.startswith(("acula_edge.pipeline.", "acula_edge.cli.")), f"{path} imports {module}"
 
 
 def test_the_runtime_stands_on_the_device_side_only() -> None:

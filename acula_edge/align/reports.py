@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from acula_edge.align.text_space import Layer
 from acula_edge.align.text_target import TextTarget, fit_text_target
+from acula_edge.clinical_text.corpus import ensure_corpus, find_corpus, load_corpus
+from acula_edge.clinical_text.stated import group_by_facts
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reports import write_corpus, write_reports
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import InputError, ManifestError
-from acula_edge.files import sha256_json
 from acula_edge.language import embed_recordings
-from acula_edge.processes import is_main
+from acula_edge.processes import is_main, main_first
 from acula_edge.progress import notify
-from acula_edge.recipe import AlignConfig, ReportsConfig
+from acula_edge.recipe import AlignConfig
 from acula_edge.run import Run
 from acula_edge.training import resolve_device
 
@@ -30,10 +31,12 @@ class ReportVectors:
     Attributes:
         rows: [N] positions in the store.
         recordings: the same N recordings.
-        vectors: [N, W] float32, the mean over each recording's phrasings.
+        vectors: [N, W] float32, the mean over each recording's phrasings, or over those of all recordings of which the
+            same is stated (``align.text_average``).
         training: [N] whether it is a training recording.
         source: [N] whose report each recording gets: its own, unless the recipe shuffles them as a control.
         config: how the target is made of them.
+        facts: [N] number of the group of recordings of which the same is stated.
     """
 
     rows: np.ndarray
@@ -42,6 +45,7 @@ class ReportVectors:
     training: np.ndarray
     source: np.ndarray
     config: AlignConfig
+    facts: np.ndarray
 
     @property
     def datasets(self) -> list[str]:
@@ -73,7 +77,10 @@ class ReportVectors:
 
 
 def read_reports(run: Run, store: WaveStore) -> ReportVectors:
-    """Write and embed the reports of training and validation recordings, through the run's cache.
+    """Read, or write, the reports of training and validation recordings and embed them, through the run's cache.
+
+    They are those of ``reports.corpus``, else of ``RUN/reports.jsonl`` (``acula-edge reports write``) where its
+    settings are the run's, else they are written now. Recordings without a report are left out.
 
     Raises:
         ManifestError: there are fewer than 8 training recordings.
@@ -81,8 +88,13 @@ def read_reports(run: Run, store: WaveStore) -> ReportVectors:
     """
     recipe = run.recipe
     rows = [index for index, r in enumerate(store.recordings) if r.split in ("train", "val")]
+    corpus = load_corpus(_provide_corpus(run, [store.recordings[index] for index in rows]))
+    without = [store.recordings[index].key for index in rows if store.recordings[index].key not in corpus]
+    if without:
+        notify("%d recordings have no report and are left out, the first: %s", len(without), without[0])
+        rows = [index for index in rows if store.recordings[index].key in corpus]
     recordings = [store.recordings[index] for index in rows]
-    training = np.array([r.split == "train" for r in recordings])
+    training = np.array([r.split == "train" for r in recordings], dtype=bool)
     if training.sum() < 8:
         raise ManifestError(
             "there are too few training recordings to align on", given=int(training.sum()), allowed="at least 8"
@@ -91,25 +103,32 @@ def read_reports(run: Run, store: WaveStore) -> ReportVectors:
     unseen = {r.dataset for r in recordings} - trained
     if unseen:
         raise InputError(f"no training recordings of {', '.join(sorted(unseen))}; only validation ones")
-    reports = [write_reports(recording, recipe.reports) for recording in recordings]
-    if is_main():
-        write_corpus(recordings, recipe.reports, run.text_dir / "reports.jsonl")
+    reports = [corpus[r.key][1] for r in recordings]
+    facts = group_by_facts([r.dataset for r in recordings], [corpus[r.key][0] for r in recordings])
     vectors = embed_recordings(reports, recipe.language, run.text_dir, resolve_device(recipe.align.device))
+    if recipe.align.text_average == "facts":
+        counts = np.bincount(facts)
+        sums = np.zeros((len(counts), vectors.shape[1]))
+        np.add.at(sums, facts, vectors)
+        vectors = (sums / counts[:, None])[facts].astype(np.float32)
     source = np.arange(len(rows))
     if recipe.reports.shuffle:
         source = _shuffled_within([r.dataset for r in recordings], training, recipe.reports.seed)
         notify("reports are shuffled among the recordings of each data set (negative control)")
-    return ReportVectors(np.array(rows), recordings, vectors, training, source, recipe.align)
+    return ReportVectors(np.array(rows), recordings, vectors, training, source, recipe.align, facts)
 
 
-def stated_facts(recordings: Sequence[Recording], config: ReportsConfig) -> np.ndarray:
-    """Number of the group of recordings of which the same is reported; [N] integers.
-
-    Phrasings are drawn by a recording's key, so reports of the same facts differ in their words. Written under one key
-    they differ only where the facts do.
-    """
-    written = [sha256_json([r.dataset, write_reports(replace(r, recording="any"), config)]) for r in recordings]
-    return np.unique(written, return_inverse=True)[1]
+def _provide_corpus(run: Run, recordings: Sequence[Recording]) -> Path:
+    """The file of the reports; written, by the main process, where there is none yet."""
+    config = run.recipe.reports
+    found = find_corpus(config, run.path / "reports.jsonl")
+    if found is not None:
+        return found
+    path = run.text_dir / "reports.jsonl"
+    with main_first():
+        if is_main():
+            ensure_corpus(recordings, config, path)
+    return path
 
 
 def _shuffled_within(names: list[str], training: np.ndarray, seed: int) -> np.ndarray:

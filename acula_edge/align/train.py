@@ -124,7 +124,7 @@ def read_pairs(run: Run, store: WaveStore) -> tuple[Pairs, Pairs, ReportVectors]
     numbers = {name: index for index, name in enumerate(sorted(set(names)))}
     dataset = np.array([numbers[name] for name in names])
     reduced = reports.target.apply(reports.vectors, names)
-    groups = fact_groups(reduced, names)
+    groups = reports.facts if config.positives == "facts" else fact_groups(reduced, names)
     subject = np.unique([r.subject for r in reports.recordings], return_inverse=True)[1]
     text = reduced
     if config.text_target == "projected":

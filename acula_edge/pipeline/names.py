@@ -21,7 +21,8 @@ def check_names(recipe: Recipe) -> dict[str, str]:
     Raises:
         InputError: a name that nothing has; says where and what was likely meant.
     """
-    from acula_edge.data.reports import writers
+    from acula_edge.clinical_text.corpus import check_reports_config
+    from acula_edge.clinical_text.writer import writers
     from acula_edge.quantize.calibration import load_definition
     from acula_edge.zero_shot.prompts import load_prompts
 
@@ -36,6 +37,7 @@ def check_names(recipe: Recipe) -> dict[str, str]:
                 allowed=known,
                 remedy=did_you_mean(name, known),
             )
+    check_reports_config(recipe.reports)
     load_definition(recipe.quantize.calibration)
     if recipe.zero_shot.prompts is not None:
         load_prompts(recipe.zero_shot.prompts)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from acula_edge.align.reports import ReportVectors, read_reports, stated_facts
+from acula_edge.align.reports import ReportVectors, read_reports
 from acula_edge.align.text_space import load_text_space
 from acula_edge.data.store import WaveStore
 from acula_edge.engines.prompt_vectors import PromptTask, PromptVectors, load_prompt_vectors
@@ -141,7 +141,7 @@ def _retrieval(
         scopes = measure_retrieval(
             audio,
             anchors.space.project_text(reports.vectors[held_out], datasets),
-            stated_facts(recordings, recipe.reports),
+            reports.facts[held_out],
             datasets,
             [recording.subject for recording in recordings],
             recipe.verify.bootstrap,

@@ -35,6 +35,10 @@ class AlignConfig(Bounded):
             ``"projected"`` (a trainable head on the text side, as published).
         text_components: components kept of a whitened target.
         text_shrinkage: added to each singular value, relative to the largest, before whitening.
+        text_average: a report's vector is the mean over the phrasings of its ``"recording"``, or of all recordings with
+            the same ``"facts"``: what is left of phrasing then carries no variance.
+        positives: which reports of a batch are a recording's own in contrastive objectives: those with the same
+            ``"target"``, or those of recordings with the same ``"facts"``, however they are worded.
         projection_dim: width of the shared space when the text side is projected.
         temperature: of contrastive objectives.
         crop_s: training crop; shorter than the window makes training cheaper and crops more varied.
@@ -72,6 +76,8 @@ class AlignConfig(Bounded):
     text_target: Literal["whitened", "projected"] = "whitened"
     text_components: int = 16
     text_shrinkage: float = 0.02
+    text_average: Literal["recording", "facts"] = "recording"
+    positives: Literal["target", "facts"] = "target"
     projection_dim: int = 512
     temperature: float = 0.1
     crop_s: float | None = None

@@ -15,7 +15,8 @@ from acula_edge.files import sha256_json
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.recipe.learning import AlignConfig, DistillConfig, EncoderConfig
 from acula_edge.recipe.proof import BenchmarkConfig, QuantizeConfig, VerifyConfig, ZeroShotConfig
-from acula_edge.recipe.sources import DataConfig, LanguageConfig, ReportsConfig
+from acula_edge.recipe.reports import ReportsConfig
+from acula_edge.recipe.sources import DataConfig, LanguageConfig
 from acula_edge.shipped import find_recipe
 from acula_edge.typed_values import build_typed
 

@@ -135,24 +135,3 @@ class LanguageConfig(Bounded):
     def normalizes(self) -> bool:
         """Whether vectors are scaled to length 1."""
         return self.pooling != "mean" if self.normalize is None else self.normalize
-
-
-@dataclass(frozen=True)
-class ReportsConfig(Bounded):
-    """Clinical reports written from metadata.
-
-    Attributes:
-        writer: name of the writer.
-        variants: phrasings per recording; their embeddings are averaged, which leaves facts and drops phrasing.
-        demographics: whether age band and sex may enter a report.
-        shuffle: give every recording another recording's report of the same data set (a negative control).
-        seed: equal seeds give equal reports.
-    """
-
-    at_least: ClassVar = {"variants": 1}
-
-    writer: str = "template"
-    variants: int = 8
-    demographics: bool = False
-    shuffle: bool = False
-    seed: int = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -14,12 +13,10 @@ import pytest
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.reader import PublishedSplit, ReadResult, readers
 from acula_edge.data.readers.coughvid import agree, describe, match_files
-from acula_edge.data.reports import write_reports
 from acula_edge.data.splits import assign_splits
-from acula_edge.data.writers.template import NOTHING, load_template
 from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.probe.tasks import tasks
-from acula_edge.recipe import ReportsConfig, SplitConfig
+from acula_edge.recipe import SplitConfig
 
 READER = readers["coughvid"]
 TABLE = "metadata_compiled.csv"
@@ -28,11 +25,7 @@ LISTS = {
     "val": "coughvid__val_uuids.npy",
     "test": "coughvid_gender_test_uuids.npy",
 }
-STATUS = {
-    "COVID-19": r"COVID-19\.|has COVID-19|have COVID-19|with COVID-19|COVID-19 was diagnosed|Infected with",
-    "healthy": r"[Hh]ealthy\.|healthy[, ]|No symptoms and|Neither COVID-19|in good health",
-    "symptomatic": r"Symptoms,|has symptoms|symptomatic|Symptoms are reported|have symptoms|with symptoms|Symptomatic",
-}
+STATUSES = {"COVID-19", "healthy", "symptomatic"}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +90,7 @@ def test_rows_with_a_cough_are_read(release: Path, found: ReadResult) -> None:
         "coughvid: 3 rows have cough_detected below 0.8 and are left out",
         "coughvid: 32 recordings of 31 persons are here, 1 of them set aside; the complete release has 10746",
     ]
-    assert {None} < {r.metadata["status"] for r in found.recordings} == {None, *STATUS}
+    assert {None} < {r.metadata["status"] for r in found.recordings} == {None, *STATUSES}
     assert {r.metadata["sex"] for r in found.recordings} == {None, "Female", "Male"}
     assert sum(recording.path.endswith(".WAV") for recording in found.recordings) == 1
 
@@ -305,24 +298,3 @@ def test_another_folder_is_an_error(copy: Path) -> None:
     (copy / TABLE).unlink()
     with pytest.raises(ManifestError, match="not CoughVID"):
         READER.read(copy, {})
-
-
-def test_reports_agree_with_the_metadata_and_keep_the_person_out(found: ReadResult) -> None:
-    for recording in found.recordings:
-        facts = recording.metadata
-        silent = type(recording)(**{**vars(recording), "metadata": {**facts, "expert_diagnosis": None}})
-        for report in write_reports(recording, ReportsConfig(variants=4)):
-            assert report != NOTHING and report[-1] == "." and not re.search(r"[{}_]|None|\.\.", report), report
-            assert not re.search(r"\b(fe)?male\b|\bages?d?\b|years", report, re.IGNORECASE), report
-            if facts["cough_type"]:
-                assert facts["cough_type"] in report
-            if facts["findings"] not in (None, "none"):
-                assert facts["findings"] in report
-        for report in write_reports(silent, ReportsConfig(variants=4)):
-            said = {status for status, pattern in STATUS.items() if re.search(pattern, report)}
-            assert facts["status"] is None or facts["status"] in said, report
-            assert "healthy" not in said or facts["status"] == "healthy", report
-        if facts["sex"] and facts["age"]:
-            for report in write_reports(recording, ReportsConfig(variants=2, demographics=True)):
-                assert facts["sex"].casefold() in report.casefold() and str(facts["age"]) in report
-    assert all(6 <= len(set(statement["say"])) <= 8 for statement in load_template("coughvid")["statements"])

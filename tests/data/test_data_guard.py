@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from acula_edge.audio.resample import resample
+from acula_edge.clinical_text.corpus import write_reports
 from acula_edge.data.fingerprint import fingerprint, make_keys
 from acula_edge.data.guard import REASONS, alignment_view, describe_guard, guard, mark
 from acula_edge.data.leaks import find_leaks
@@ -23,7 +24,6 @@ from acula_edge.data.miniature import MiniatureConfig, write_miniature
 from acula_edge.data.miniature.sounds import breathing, generator, heart
 from acula_edge.data.near_duplicates import find_pairs
 from acula_edge.data.prepare import list_recordings, prepare, prepare_alignment
-from acula_edge.data.reports import write_reports
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import InputError, ManifestError
 from acula_edge.frontend.spec import FrontendSpec

@@ -25,6 +25,13 @@ def noise(seconds: float, rate_hz: int, channels: int = 1) -> np.ndarray:
     return (0.1 * NOISE.standard_normal((round(seconds * rate_hz), channels))).astype(np.float32)
 
 
+MAPPING = """
+facts:
+  - {fact: wheeze, column: finding, values: {wheeze: present, clear: absent, crackles: null}}
+  - {fact: crackles, column: finding, values: {wheeze: null, clear: absent, crackles: present}}
+"""
+
+
 def write_corpus(folder: Path) -> None:
     """A manifest of good recordings and of one of each kind of bad ones, as they come from a real archive."""
     folder.mkdir()
@@ -46,7 +53,9 @@ def write_corpus(folder: Path) -> None:
 def write_own_recipe(folder: Path, **sections: object) -> None:
     """The small recipe on a user's own corpus, one epoch."""
     data = {**RECIPE["data"], "sources": {"mine": {"reader": "manifest"}}}
-    write_recipe(folder, **{"data": data, "align": {**RECIPE["align"], "epochs": 1}, **sections})
+    (folder / "mapping.yaml").write_text(MAPPING)
+    reports = {**RECIPE["reports"], "mapping": str(folder / "mapping.yaml")}
+    write_recipe(folder, **{"data": data, "reports": reports, "align": {**RECIPE["align"], "epochs": 1}, **sections})
 
 
 def refused(result: Result) -> str:

@@ -43,7 +43,9 @@ class World:
         recordings = [self.recordings[row] for row in rows]
         training = np.array([r.split == "train" for r in recordings])
         order = np.arange(len(rows)) if source is None else source
-        return ReportVectors(rows, recordings, self.text[rows], training, order, AlignConfig(text_components=3))
+        facts = np.unique(self.findings[rows], axis=0, return_inverse=True)[1].ravel()
+        config = AlignConfig(text_components=3)
+        return ReportVectors(rows, recordings, self.text[rows], training, order, config, facts)
 
     def space(self) -> TextSpace:
         """The space of a whitened alignment whose head is perfect."""

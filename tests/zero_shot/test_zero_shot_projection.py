@@ -9,14 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from acula_edge.align.reports import stated_facts
 from acula_edge.align.task import _projection, affine_layers
 from acula_edge.align.text_space import FILE, load_text_space, make_text_space, run_layers, save_text_space
 from acula_edge.align.train import aligned_space
 from acula_edge.distill.teaching import fit_reduction
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.probe.statistics.roc import weighted_auroc
-from acula_edge.recipe import AlignConfig, ReportsConfig, VerifyConfig
+from acula_edge.recipe import AlignConfig, VerifyConfig
 from acula_edge.zero_shot.projection import (
     HEAD,
     ON_REPORTS,
@@ -253,15 +252,6 @@ def test_a_class_without_test_recordings_is_named(world: World) -> None:
     scored, missing = score_prompts({"float_teacher": anchors.projected}, {"float_teacher": pointed}, 0.1, healthy)
     assert scored == []
     assert missing == [{"id": "C1", "reason": "no recordings with murmur present in the test split"}]
-
-
-def test_equal_reports_group_by_facts_not_by_words(world: World) -> None:
-    chosen = [r for r in world.recordings if r.split != "test"]
-    groups = stated_facts(chosen, ReportsConfig(variants=4))
-    said = [(r.dataset, *sorted(r.metadata.items())) for r in chosen]
-    assert len(set(groups)) == len(set(said))
-    for number in np.unique(groups):
-        assert len({said[row] for row in np.flatnonzero(groups == number)}) == 1
 
 
 def test_make_text_space_centers_every_data_set(world: World) -> None:

@@ -1,0 +1,1 @@
+"""Writers of reports; every module registers one (see :mod:`acula_edge.clinical_text.writer`)."""

@@ -1,1 +1,0 @@
-"""One module per report writer; each registers itself."""
