@@ -59,7 +59,9 @@ def test_the_folder_of_a_run_holds_what_the_readme_says(whole_line: WholeLine) -
     assert names(run.student_dir("tiny")) == {"config.json", "model.safetensors"}
     assert names(run.encoder_dir) == {"config.json", "model.safetensors", "text_space.safetensors"}
     (vectors,) = run.text_dir.glob("embeddings-*-00000.safetensors")
-    assert names(run.text_dir) == {vectors.name, "embeddings.json", "reports.jsonl", "prompts"}
+    assert names(run.text_dir) == {
+        vectors.name, "embeddings.json", "reports.jsonl", "reports.summary.json", "reports.set-aside.jsonl", "prompts",
+    }  # fmt: skip
     assert names(run.path / "export") == {"tiny-cpu_x86"}
     assert names(whole_line.bundle) == MODELS | {
         "bundle.json", "selftest.npz", "quantize.json", "audit.json", "verify.json", "verify_scores.npz",
