@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,11 +62,8 @@ class Pick:
 class Arrays(Sequence[Array]):
     """Arrays that are made when they are asked for, and forgotten after."""
 
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-    def _make(self, index: int) -> Array:
-        raise NotImplementedError
+    @abstractmethod
+    def _make(self, index: int) -> Array: ...
 
     @overload
     def __getitem__(self, index: int) -> Array: ...
