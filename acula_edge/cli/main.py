@@ -22,7 +22,7 @@ SECTIONS = {
     "Recordings and recipes": ("recipes", "data", "reports"),
     "Make a model": ("train", "distill", "export"),
     "Prove it": ("verify", "benchmark", "audit", "report"),
-    "On the device": ("selftest", "run", "build-engine"),
+    "On the device": ("selftest", "run", "bundle", "build-engine"),
 }
 
 EXIT_BUG = 1

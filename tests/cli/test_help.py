@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # DESIGN section 3.1.
 VERBS = {
     "doctor", "demo", "recipes", "data", "reports", "train", "distill", "export", "audit", "build-engine", "verify",
-    "benchmark", "run", "selftest", "report",
+    "benchmark", "run", "selftest", "bundle", "report",
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""What a bundle shows for itself: provenance, bill of materials, criteria, model card, signature; and their check."""
