@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,12 @@ from acula_edge.data.manifest import Recording, read_manifest
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, write_json, write_text
 from acula_edge.provenance import provenance
-from acula_edge.recipe import Recipe, dump_recipe, recipe_from_dict
+from acula_edge.recipe import Recipe, dump_recipe, override_recipe, recipe_from_dict
 
 SCHEMA = "acula-edge/run/1"
+
+# What one export may choose anew. Everything else made the run, or judges it.
+EXPORT_SECTIONS = ("quantize", "benchmark")
 
 
 class Run:
@@ -23,10 +27,12 @@ class Run:
 
     Attributes:
         path: the run's folder.
+        overrides: ``section.key=value`` on top of its recipe, for one export; the folder keeps the recipe without.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, overrides: Sequence[str] = ()) -> None:
         self.path = Path(path)
+        self.overrides = tuple(overrides)
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -107,9 +113,15 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
+        recipe = self.kept_recipe
+        return override_recipe(recipe, self.overrides, EXPORT_SECTIONS) if self.overrides else recipe
+
+    @property
+    def kept_recipe(self) -> Recipe:
+        """The recipe in the folder, without `overrides`."""
         try:
             values = yaml.safe_load(self.recipe_path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ArtifactError(f"{self.recipe_path} cannot be read", given=error) from error
         return recipe_from_dict(values, where=str(self.recipe_path))
 
@@ -131,7 +143,7 @@ class Run:
         """Record a finished stage with what it found. The last thing that a stage does."""
         manifest = self.manifest
         manifest["provenance"] = provenance()
-        manifest["recipe_sha256"] = self.recipe.fingerprint()
+        manifest["recipe_sha256"] = self.kept_recipe.fingerprint()
         manifest["stages"][stage] = {"finished": datetime.now(timezone.utc).isoformat(timespec="seconds"), **facts}
         write_json(self.manifest_path, manifest)
 

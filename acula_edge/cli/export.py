@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from acula_edge.cli.command import verb
-from acula_edge.cli.options import PROFILES, json_option, run_argument
+from acula_edge.cli.options import PROFILES, json_option, run_argument, set_option
 
 
 @verb(
@@ -16,6 +16,7 @@ from acula_edge.cli.options import PROFILES, json_option, run_argument
     "acula-edge export --int8",
     "acula-edge export runs/latest --int8 --profile cpu_arm",
     "acula-edge export runs/latest --int8 --student none",
+    "acula-edge export --int8 --set quantize.method=entropy --set quantize.aware=never",
 )
 @run_argument
 @click.option(
@@ -32,12 +33,24 @@ from acula_edge.cli.options import PROFILES, json_option, run_argument
 @click.option(
     "--no-gate", is_flag=True, help="Write the bundle even if the quality gate refuses it; its verdict stays."
 )
+@set_option
 @json_option
-def command(run: Path, int8: bool, student: str | None, profile: str | None, no_gate: bool, as_json: bool) -> None:
+def command(
+    run: Path,
+    int8: bool,
+    student: str | None,
+    profile: str | None,
+    no_gate: bool,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Make a bundle for the device: distill if needed, quantize, verify, benchmark, report.
 
     INT8 that misses the gate's limits on validation persons is fine-tuned first (quantize.aware in the recipe), unless
     there is --no-gate. Test persons are asked once, about what comes out of that.
+
+    --set changes quantize.* and benchmark.* for this bundle, which records it; what made the run, and the limits that
+    judge it, are the run's own.
 
     Leaves with exit code 3 when the quality gate refuses the INT8 model.
     """
@@ -47,7 +60,7 @@ def command(run: Path, int8: bool, student: str | None, profile: str | None, no_
 
     chosen: dict[str, Any] = {} if student is None else {"student": student}
     try:
-        bundle = pipeline.export(run, int8=int8, profile=profile, gate=not no_gate, **chosen)
+        bundle = pipeline.export(run, int8=int8, profile=profile, gate=not no_gate, overrides=overrides, **chosen)
     except GateRefused:
         print_bundle_summary(newest_bundle(run), as_json)
         raise

@@ -109,8 +109,11 @@ def check(folder: str | Path) -> list[str]:
     return [name for name in file_names(folder) if name not in info["files"]]
 
 
-def seal(folder: str | Path) -> dict[str, Any]:
+def seal(folder: str | Path, **facts: Any) -> dict[str, Any]:
     """List files that came since (verify.json, benchmark.json, an engine) in ``bundle.json``, with their hashes.
+
+    Args:
+        facts: entries of ``bundle.json`` that these files change.
 
     Returns:
         The content of ``bundle.json``.
@@ -129,6 +132,7 @@ def seal(folder: str | Path) -> dict[str, Any]:
                 f"{folder / name} is not the file that this bundle was written with",
                 remedy="export the bundle again; measurements belong to the files that they were made on",
             )
+    info.update(facts)
     info.update(listing)
     write_json(folder / BUNDLE_FILE, info)
     return info

@@ -73,6 +73,7 @@ def export(
     student: str | None = RECIPE,
     profile: str | None = None,
     gate: bool = True,
+    overrides: Sequence[str] = (),
 ) -> Path:
     """Make the bundle: distill if needed, export, quantize, fine-tune if needed, audit, verify, benchmark, report.
 
@@ -83,15 +84,23 @@ def export(
         profile: ``cpu_x86``, ``cpu_arm`` or ``tensorrt``; by default the recipe's.
         gate: whether a refusal of the quality gate is an error, and whether INT8 that misses its limits on validation
             persons is fine-tuned (``quantize.aware``).
+        overrides: texts ``quantize.key=value`` or ``benchmark.key=value`` on top of the run's recipe, for this bundle
+            only, which says so; what made the run, and what judges it, stays.
 
     Returns:
         The bundle's folder.
 
     Raises:
+        RecipeError: an override is wrong, or of another section.
         GateRefused: the INT8 model misses the recipe's criteria; the bundle is there, marked as refused.
     """
     _need("train", "torch", "onnx", "onnxscript", "sklearn")
     run = _open(run)
+    if overrides:
+        from acula_edge.pipeline.names import check_names
+
+        run = Run(run.path, overrides)
+        check_names(run.recipe)
     name = run.recipe.distill.student if student == RECIPE else (None if student == "none" else student)
     if name is not None:
         _check_student(name)

@@ -15,6 +15,7 @@ from acula_edge.pipeline.fine_tuning import refine
 from acula_edge.pipeline.zero_shot import prompts_for_bundle
 from acula_edge.probe.heads import fit_heads
 from acula_edge.quantize.bundle import Description, write_bundle
+from acula_edge.quantize.replacement import measure_again
 from acula_edge.quantize.speed import Measure
 from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
@@ -38,10 +39,12 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool, gat
         prompts = prompts_for_bundle(run, store, teacher_embeddings(run, store), embeddings)
     origin = {
         "recipe": recipe.name,
-        "recipe_sha256": recipe.fingerprint(),
+        "recipe_sha256": run.kept_recipe.fingerprint(),
+        "overrides": list(run.overrides),
         "weights_sha256": sha256_file(source / "model.safetensors"),
         "encoder_sha256": sha256_file(run.encoder_dir / "model.safetensors"),
     }
+    measure = _measure(recipe.benchmark) if recipe.quantize.speed_guard else None
     bundle = write_bundle(
         run.bundle_dir(student, profile),
         network,
@@ -55,10 +58,10 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool, gat
         ),
         store=store if int8 else None,
         prompts=prompts,
-        measure=_measure(recipe.benchmark) if recipe.quantize.speed_guard else None,
+        measure=measure,
     )
-    if int8:
-        refine(run, bundle, student, store, embeddings, heads, tasks, gate=gate)
+    if int8 and refine(run, bundle, student, store, embeddings, heads, tasks, gate=gate) and measure is not None:
+        measure_again(bundle, profile, measure)
     return bundle
 
 

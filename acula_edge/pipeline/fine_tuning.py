@@ -49,6 +49,8 @@ ACCURACY = ("max_mean_drop", "max_task_drop", "min_cosine", "refuse_inferior")
 BOOTSTRAP = 20
 # Windows on which bundle.json compares a fine-tuned encoder with the float one.
 PARITY_WINDOWS = 100
+# What quantize.json says of the graph before fine-tuning.
+BEFORE = ("equalization", "smoothing", "bias_correction", "mixed_precision", "sensitivity")
 VALIDATION, CALIBRATION = "validation persons", "calibration windows"
 
 
@@ -81,7 +83,7 @@ def refine(
     tasks: Sequence[Task],
     *,
     gate: bool,
-) -> None:
+) -> bool:
     """Fine-tune the INT8 model of a fresh bundle if the recipe wants it; says in ``quantize.json`` what came of it.
 
     Args:
@@ -91,17 +93,20 @@ def refine(
         tasks: that the gate asks about.
         gate: whether the limits were asked for; without them only ``quantize.aware: always`` fine-tunes.
 
+    Returns:
+        Whether the bundle holds another INT8 model now.
+
     Raises:
         InputError: ``always``, and no student is exported.
     """
     settings = run.recipe.quantize
     if settings.aware == "never":
-        return
+        return False
     before = foresee(run, bundle, store, float_embeddings, heads, tasks)
     facts: dict[str, Any] = {"asked": settings.aware, "post_training": asdict(before)}
     if settings.aware == "auto" and before.passed:
         annotate(bundle, aware={**facts, "outcome": "not needed"})
-        return
+        return False
     said = "; ".join(before.reasons)
     try:
         network = _trainable(bundle, student, gate or settings.aware == "always")
@@ -110,7 +115,7 @@ def refine(
             raise
         notify("post-training INT8 misses the limits on %s: %s. Not fine-tuned: %s", before.asked, said, error)
         annotate(bundle, aware={**facts, "outcome": "not possible", "reason": str(error).splitlines()[0]})
-        return
+        return False
     assert student is not None
     if said:
         notify("post-training INT8 misses the limits on %s: %s. Fine-tuning in INT8", before.asked, said)
@@ -119,10 +124,11 @@ def refine(
     if decibels["after"] <= decibels["before"]:
         notify("fine-tuning brought nothing (SQNR %.1f to %.1f dB); post-training INT8 stays", *decibels.values())
         annotate(bundle, aware={**facts, "outcome": "kept post-training"})
-        return
+        return False
     replace_int8(bundle, network.to_model(), *_compared_mels(run, bundle, store))
     after = foresee(run, bundle, store, float_embeddings, heads, tasks)
-    annotate(bundle, aware={**facts, "outcome": "fine-tuned", "fine_tuned": asdict(after)})
+    facts |= {"outcome": "fine-tuned", "fine_tuned": asdict(after), "measured_before": list(BEFORE)}
+    annotate(bundle, aware=facts)
     verdict = "meets the limits" if after.passed else f"still misses the limits: {'; '.join(after.reasons)}"
     notify(
         "after %d epochs of fine-tuning INT8 %s (%s; SQNR %.1f to %.1f dB)",
@@ -131,6 +137,7 @@ def refine(
         after.asked,
         *decibels.values(),
     )
+    return True
 
 
 def foresee(

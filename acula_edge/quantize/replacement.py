@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from acula_edge.engines.bundle_files import BUNDLE_FILE, list_files, read_bundle, seal
+from acula_edge.errors import InputError
 from acula_edge.files import read_json, write_json
 from acula_edge.quantize.audit import write_audit
 from acula_edge.quantize.bundle import staging
@@ -21,6 +22,7 @@ from acula_edge.quantize.graph import load_graph, save_graph
 from acula_edge.quantize.insertion import embed
 from acula_edge.quantize.parity import compare_rows
 from acula_edge.quantize.qdq import ENCODER_INT8_FILE, MODEL_INT8_FILE, QUANTIZE_FILE
+from acula_edge.quantize.speed import Measure, guard_speed
 
 # What is measured on the models of a bundle, and so belongs to the former one.
 MEASURED = ("verify", "zero_shot_scores", "benchmark", "engine")
@@ -51,6 +53,23 @@ def replace_int8(folder: Path, encoder: onnx.ModelProto, mels: Sequence[NDArray[
         write_selftest(stage, info["input"]["sample_rate_hz"], info["input"]["samples"], models)
         info["parity"]["int8_vs_onnx"] = facts["parity"]
         write_json(stage / BUNDLE_FILE, {**info, **list_files(stage)})
+
+
+def measure_again(folder: Path, profile: str, measure: Measure) -> None:
+    """Time the INT8 encoder that lies there now; it has the nodes of the former one, so nothing is planned anew.
+
+    ``bundle.json`` recommends by this timing; the one before stays in ``quantize.json``, as ``speed.before``.
+    """
+    facts = read_json(folder / QUANTIZE_FILE)
+    _, speed = guard_speed(folder, profile, facts, _keep_plan, measure)
+    if not speed["measured"]:
+        return
+    write_json(folder / QUANTIZE_FILE, {**facts, "speed": {**speed, "before": facts["speed"]}})
+    seal(folder, recommended=speed["recommended"], recommended_because=speed["reason"])
+
+
+def _keep_plan(left_float: Mapping[str, str]) -> dict[str, Any]:
+    raise InputError("a fine-tuned graph keeps its layers", given=left_float)
 
 
 def annotate(folder: Path, **facts: Any) -> None:

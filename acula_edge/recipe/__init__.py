@@ -6,12 +6,20 @@ the key, the file and the likely spelling. A run keeps the resolved recipe, so i
 
 from acula_edge.recipe.learning import AlignConfig, DistillConfig, EncoderConfig
 from acula_edge.recipe.proof import BenchmarkConfig, GateConfig, QuantizeConfig, VerifyConfig, ZeroShotConfig
-from acula_edge.recipe.recipe import Recipe, dump_recipe, frontend_of, load_recipe, recipe_from_dict
+from acula_edge.recipe.recipe import (
+    Recipe,
+    dump_recipe,
+    frontend_of,
+    load_recipe,
+    override_recipe,
+    recipe_from_dict,
+)
 from acula_edge.recipe.reports import HttpWriterConfig, LocalWriterConfig, ReportsConfig
 from acula_edge.recipe.sources import DataConfig, GuardConfig, LanguageConfig, Source, SplitConfig
 
 __all__ = [
     "AlignConfig", "BenchmarkConfig", "DataConfig", "DistillConfig", "EncoderConfig", "GateConfig", "GuardConfig",
     "HttpWriterConfig", "LanguageConfig", "LocalWriterConfig", "QuantizeConfig", "Recipe", "ReportsConfig", "Source",
-    "SplitConfig", "VerifyConfig", "ZeroShotConfig", "dump_recipe", "frontend_of", "load_recipe", "recipe_from_dict",
+    "SplitConfig", "VerifyConfig", "ZeroShotConfig", "dump_recipe", "frontend_of", "load_recipe", "override_recipe",
+    "recipe_from_dict",
 ]  # fmt: skip

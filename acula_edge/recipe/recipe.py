@@ -90,6 +90,26 @@ def recipe_from_dict(values: Mapping[str, Any], where: str = "recipe") -> Recipe
     return recipe
 
 
+def override_recipe(recipe: Recipe, overrides: Sequence[str], sections: Sequence[str]) -> Recipe:
+    """A resolved recipe with ``section.key=value`` on top, where only some sections may still change.
+
+    Raises:
+        RecipeError: another section is named, or what comes out is no recipe.
+    """
+    values = recipe.to_dict()
+    for text in overrides:
+        section = text.partition("=")[0].split(".")[0]
+        if section not in sections:
+            raise RecipeError(
+                "what this run was made or is judged by cannot change any more",
+                given=f"--set {text}",
+                allowed=[f"{name}.*" for name in sections],
+                remedy="set it where the run begins: acula-edge train --set ... --out ANOTHER-RUN",
+            )
+        _override(values, text)
+    return recipe_from_dict(values, where="the run's recipe with --set")
+
+
 def frontend_of(recipe: Recipe) -> FrontendSpec:
     """The front end of a run's recipe, where it always is filled in.
 

@@ -191,6 +191,24 @@ def test_a_number_out_of_range_is_refused_before_anything_begins(typed: Typed, t
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("verify.int8_margin=0.1", "quantize.*, benchmark.*"),
+        ("align.epochs=1", "quantize.*, benchmark.*"),
+        ("quantize.methd=mse", "did you mean 'method'?"),
+        ("quantize.calibration=defualt", "did you mean 'default'?"),
+        ("quantize.calibration_windows=0", "out of range"),
+    ],
+)
+def test_an_export_changes_neither_what_made_the_run_nor_what_judges_it(
+    typed: Typed, copied_run: Run, override: str, words: str
+) -> None:
+    before = snapshot(copied_run.path)
+    assert words in refused(typed("export", copied_run.path, "--int8", "--set", override))
+    assert snapshot(copied_run.path) == before
+
+
 def test_a_refused_recipe_leaves_the_former_run_where_it_was(typed: Typed, copied_run: Run, tmp_path: Path) -> None:
     write_recipe(tmp_path)
     before = snapshot(copied_run.path)

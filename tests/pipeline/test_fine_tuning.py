@@ -20,8 +20,9 @@ from acula_edge.files import read_json, sha256_file
 from acula_edge.pipeline import fine_tuning
 from acula_edge.pipeline.evaluation import model_embeddings, select_tasks
 from acula_edge.probe.heads import fit_heads
+from acula_edge.quantize.replacement import measure_again
 from acula_edge.run import Run
-from acula_edge.runtime import selftest
+from acula_edge.runtime import load_bundle, selftest
 from tests.pipeline.conftest import WholeLine
 
 BUNDLE = "tiny-cpu_x86"
@@ -142,3 +143,24 @@ def test_without_validation_persons_calibration_windows_decide(copied_run: Run) 
     judgement = fine_tuning.foresee(copied_run, bundle, store, np.zeros((len(store), 32)), [], [])
     assert judgement.asked == "calibration windows" and judgement.n_subjects == 0
     assert not judgement.passed and "mean cosine" in judgement.reasons[0]
+
+
+def test_the_fine_tuned_encoder_is_timed_again(tuned: Tuned, tmp_path: Path) -> None:
+    bundle = tmp_path / BUNDLE
+    shutil.copytree(tuned[0].path / "export" / BUNDLE, bundle)
+    before = read_json(bundle / "quantize.json")
+
+    def slower(reference: Path, candidate: Path) -> dict[str, Any]:
+        assert (reference.name, candidate.name) == ("encoder.onnx", "encoder.int8.onnx")
+        return {"verdict": "slower", "speedup": 0.5, "speedup_ci95": [0.4, 0.6]}
+
+    measure_again(bundle, "cpu_arm", slower)
+    assert read_json(bundle / "quantize.json") == before  # that machine is another one
+    measure_again(bundle, "cpu_x86", slower)
+    after = read_json(bundle / "quantize.json")
+    assert after["speed"]["trail"][0]["left_float"] == [] and len(after["speed"]["trail"]) == 1
+    assert after["speed"]["before"] == before["speed"]
+    assert read_json(bundle / "bundle.json")["recommended"] == "float"
+    assert check(bundle) == []
+    assert load_bundle(bundle).precision == "float"
+    assert set(after["aware"]["measured_before"]) >= {"bias_correction", "sensitivity"}

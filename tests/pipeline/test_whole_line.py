@@ -19,6 +19,7 @@ from acula_edge.data.manifest import Recording
 from acula_edge.data.prepare import list_recordings
 from acula_edge.engines.bundle_files import check
 from acula_edge.files import read_json, sha256_file, sha256_text
+from acula_edge.pipeline.bundling import build_bundle
 from acula_edge.recipe import load_recipe
 from acula_edge.run import Run
 from acula_edge.runtime import Bundle, load_bundle, selftest
@@ -296,3 +297,14 @@ def test_without_a_recipe_the_phantom_is_chosen(tmp_path: Path, monkeypatch: pyt
     assert load_recipe(None).name == "phantom"
     (tmp_path / "acula-edge.yaml").write_text("name: mine\n")
     assert load_recipe(None).name == "mine"
+
+
+def test_one_export_may_be_quantized_otherwise_and_says_so(copied_run: Run) -> None:
+    kept = copied_run.recipe_path.read_bytes()
+    other = Run(copied_run.path, ["quantize.method=mse", "quantize.calibration_windows=8"])
+    bundle = build_bundle(other, "tiny", "cpu_x86", int8=True)
+    info = read_json(bundle / "bundle.json")
+    assert info["quantization"]["method"] == "mse" and info["quantization"]["calibration"]["n_windows"] == 8
+    assert info["provenance"]["overrides"] == list(other.overrides)
+    assert info["provenance"]["recipe_sha256"] == Run(copied_run.path).recipe.fingerprint()
+    assert copied_run.recipe_path.read_bytes() == kept

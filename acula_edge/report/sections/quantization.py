@@ -108,8 +108,8 @@ def _fine_tuning(aware: Json) -> list[Block]:
     blocks.append(
         Text(
             "The INT8 files hold the fine-tuned weights. The float model, with which INT8 is compared everywhere, and "
-            "the heads are those from before. Biases, sensitivity and speed were measured before it; values "
-            "change by it, not which layers are integers."
+            "the heads are those from before. Correction of biases and sensitivity were measured before it; "
+            "values change by it, not which layers are integers."
         )
     )
     return blocks
