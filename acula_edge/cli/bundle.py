@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from acula_edge.cli.bundle_ort import command as to_ort
 from acula_edge.cli.command import verb, verb_family
 from acula_edge.cli.options import json_option
 
@@ -41,5 +42,5 @@ def verify_evidence(bundle: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(ArtifactError.exit_code)
 
 
-for _verb in (verify_evidence,):
+for _verb in (verify_evidence, to_ort):
     command.add_command(_verb)
