@@ -19,7 +19,7 @@ from acula_edge.recipe import Recipe, dump_recipe, override_recipe, recipe_from_
 SCHEMA = "acula-edge/run/1"
 
 # What one export may choose anew. Everything else made the run, or judges it.
-EXPORT_SECTIONS = ("quantize", "benchmark")
+EXPORT_SECTIONS = ("quantize", "benchmark", "runtime")
 
 
 class Run:

@@ -59,6 +59,7 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool, gat
         store=store if int8 else None,
         prompts=prompts,
         measure=measure,
+        runtime=recipe.runtime,
     )
     if int8 and refine(run, bundle, student, store, embeddings, heads, tasks, gate=gate) and measure is not None:
         measure_again(bundle, profile, measure)

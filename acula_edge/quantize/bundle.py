@@ -5,11 +5,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +14,12 @@ import numpy as np
 from torch import nn
 
 from acula_edge import __version__
+from acula_edge.audio.quality_limits import describe_quality
 from acula_edge.engines.bundle_files import BUNDLE_FILE, BUNDLE_SCHEMA, list_files
 from acula_edge.engines.bundle_files import seal as seal
 from acula_edge.engines.prompt_vectors import PromptVectors, save_prompt_vectors
 from acula_edge.errors import InputError
-from acula_edge.files import write_json
+from acula_edge.files import atomic_folder, write_json
 from acula_edge.progress import notify
 from acula_edge.provenance import provenance
 from acula_edge.quantize.audit import write_audit
@@ -38,7 +35,8 @@ from acula_edge.quantize.profiles import profiles
 from acula_edge.quantize.qdq import MODEL_INT8_FILE, QUANTIZE_FILE, quantize_encoder
 from acula_edge.quantize.speed import Measure, guard_speed
 from acula_edge.quantize.tuning import Tuning
-from acula_edge.recipe import DataConfig, QuantizeConfig
+from acula_edge.recipe import DataConfig, QuantizeConfig, RuntimeConfig
+from acula_edge.smoothing import describe_smoothing
 
 DISCLAIMER = (
     "Research software. Not a medical device: not evaluated for diagnosis, screening or monitoring, "
@@ -76,6 +74,7 @@ def write_bundle(
     frontend: nn.Module | None = None,
     prompts: PromptVectors | None = None,
     measure: Measure | None = None,
+    runtime: RuntimeConfig | None = None,
 ) -> Path:
     """Export, quantize, audit and describe; everything that a device needs ends up in `folder`.
 
@@ -89,6 +88,7 @@ def write_bundle(
         frontend: see :func:`acula_edge.quantize.export.export_float`.
         prompts: zero-shot prompts beside this encoder's embeddings; None for none.
         measure: compares two encoders' speed on this machine; None leaves it unmeasured.
+        runtime: limits of quality and smoothing, for the device; None for the defaults.
 
     Raises:
         InputError: something does not fit, or the disk is full; nothing was half written.
@@ -101,7 +101,7 @@ def write_bundle(
         wanted = quantize.calibration_windows
         picked = pick_windows(store, definition, data, spec.sample_rate_hz, wanted, "fit")
         judges = pick_judges(store, definition, data, spec.sample_rate_hz, wanted)
-    with staging(folder) as stage:
+    with atomic_folder(folder) as stage:
         exported = export_float(
             encoder,
             heads,
@@ -126,6 +126,9 @@ def write_bundle(
             save_prompt_vectors(stage, prompts)
         facts = _facts(folder.name, encoder, heads, description, data, quantize, exported, parity, quantized)
         facts["frontends"] = frontends
+        settings = RuntimeConfig() if runtime is None else runtime
+        facts["quality"] = describe_quality(settings.quality)
+        facts["smoothing"] = describe_smoothing(settings.smoothing)
         facts["zero_shot"] = None if prompts is None else prompts.describe()
         write_json(stage / BUNDLE_FILE, {**facts, **list_files(stage)})
     if not audit["passed"]:
@@ -168,51 +171,6 @@ def _quantize(
     facts = {**quantized, "speed": speed}
     write_json(stage / QUANTIZE_FILE, facts)
     return facts
-
-
-@contextmanager
-def staging(folder: str | Path) -> Iterator[Path]:
-    """Yield an empty folder beside `folder` that takes its place on success and vanishes on any failure.
-
-    Raises:
-        InputError: the place cannot be written.
-    """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, so no bundle can be written there")
-    stage: Path | None = None
-    try:
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        except OSError as error:
-            raise InputError(f"cannot write beside {folder}", given=error.strerror or error) from error
-        yield stage
-        try:
-            _take_place(stage, folder)
-        except OSError as error:
-            raise InputError(f"cannot put the bundle at {folder}", given=error.strerror or error) from error
-    finally:
-        if stage is not None:
-            shutil.rmtree(stage, ignore_errors=True)
-
-
-def _take_place(stage: Path, folder: Path) -> None:
-    umask = os.umask(0)
-    os.umask(umask)
-    stage.chmod(0o777 & ~umask)
-    if not folder.exists():
-        stage.rename(folder)
-        return
-    former = Path(tempfile.mkdtemp(prefix=f".{folder.name}-former-", dir=folder.parent)) / folder.name
-    folder.rename(former)
-    try:
-        stage.rename(folder)
-    except OSError:
-        former.rename(folder)
-        former.parent.rmdir()
-        raise
-    shutil.rmtree(former.parent, ignore_errors=True)
 
 
 def _facts(

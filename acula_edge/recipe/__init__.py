@@ -4,6 +4,7 @@ A recipe is validated once, here; a key that does not exist or a value of the wr
 the key, the file and the likely spelling. A run keeps the resolved recipe, so it says by itself how it was made.
 """
 
+from acula_edge.recipe.device import RuntimeConfig
 from acula_edge.recipe.learning import AlignConfig, DistillConfig, EncoderConfig
 from acula_edge.recipe.proof import BenchmarkConfig, GateConfig, QuantizeConfig, VerifyConfig, ZeroShotConfig
 from acula_edge.recipe.recipe import (
@@ -19,7 +20,7 @@ from acula_edge.recipe.sources import DataConfig, GuardConfig, LanguageConfig, S
 
 __all__ = [
     "AlignConfig", "BenchmarkConfig", "DataConfig", "DistillConfig", "EncoderConfig", "GateConfig", "GuardConfig",
-    "HttpWriterConfig", "LanguageConfig", "LocalWriterConfig", "QuantizeConfig", "Recipe", "ReportsConfig", "Source",
-    "SplitConfig", "VerifyConfig", "ZeroShotConfig", "dump_recipe", "frontend_of", "load_recipe", "override_recipe",
-    "recipe_from_dict",
+    "HttpWriterConfig", "LanguageConfig", "LocalWriterConfig", "QuantizeConfig", "Recipe", "ReportsConfig",
+    "RuntimeConfig", "Source", "SplitConfig", "VerifyConfig", "ZeroShotConfig", "dump_recipe", "frontend_of",
+    "load_recipe", "override_recipe", "recipe_from_dict",
 ]  # fmt: skip

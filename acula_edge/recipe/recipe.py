@@ -13,6 +13,7 @@ import yaml
 from acula_edge.errors import RecipeError
 from acula_edge.files import sha256_json
 from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.recipe.device import RuntimeConfig
 from acula_edge.recipe.learning import AlignConfig, DistillConfig, EncoderConfig
 from acula_edge.recipe.proof import BenchmarkConfig, QuantizeConfig, VerifyConfig, ZeroShotConfig
 from acula_edge.recipe.reports import ReportsConfig
@@ -43,6 +44,7 @@ class Recipe:
     verify: VerifyConfig = field(default_factory=VerifyConfig)
     zero_shot: ZeroShotConfig = field(default_factory=ZeroShotConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for YAML and JSON."""

@@ -1,88 +1,112 @@
-"""Is there anything to measure? Length, silence, clipping and offset of one recording, before any score is read."""
+"""Measurable or not, and why: the limits of a bundle applied to one recording or window."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_FULL_SCALE = 0.999
-_FLAT_FRAME_S = 0.05
-_ONE_STEP = 1.5 / 32768
+from acula_edge.audio.quality import QualityAnalysis, measure_quality
+from acula_edge.audio.quality_limits import QUALITY_SCHEMA, QualityLimits, describe_quality
+from acula_edge.errors import ArtifactError
 
 
 @dataclass(frozen=True)
-class QualityLimits:
-    """Where a recording stops being measurable.
+class QualityCheck:
+    """One limit on one figure; see :func:`acula_edge.audio.quality_limits.describe_quality`."""
 
-    The defaults pass all 667 recordings of a sample of 400 from CirCor and all of KAUH's 267 ten-second cuts
-    (worst there: 5.2 s, -39 dBFS, 1.6 % clipped, offset 0.26).
+    name: str
+    limit: float
+    upper: bool
+    unit: str
+    reason: str
+    final: bool
 
-    Attributes:
-        min_duration_s: shorter holds no heart or breath cycle.
-        min_level_dbfs: RMS level without the offset, relative to full scale.
-        max_clipped: share of samples at full scale.
-        max_dc_offset: mean, as a share of full scale.
-        max_flat: share of 50-ms frames in which nothing moves by more than one 16-bit step.
-    """
+    def judge(self, value: float | None) -> str | None:
+        """Why `value` fails, or None where it passes."""
+        if value is None:
+            return f"{self.reason}: digital silence" if self.name == "level_dbfs" else None
+        if value <= self.limit if self.upper else value >= self.limit:
+            return None
+        bound = "at most" if self.upper else "at least"
+        return f"{self.reason}: {self._show(value, 3)}, {bound} {self._show(self.limit, 6)}"
 
-    min_duration_s: float = 1.0
-    min_level_dbfs: float = -70.0
-    max_clipped: float = 0.02
-    max_dc_offset: float = 0.3
-    max_flat: float = 0.5
-
-
-LIMITS = QualityLimits()
-
-
-def assess_quality(wave: NDArray[np.float32], sample_rate_hz: int, limits: QualityLimits = LIMITS) -> dict[str, Any]:
-    """Judge one recording at the rate at which it was made.
-
-    Shape: wave [T] in [-1, 1], T > 0.
-
-    Returns:
-        ``measurable`` and ``reasons`` (sentences, empty when measurable), then the figures behind them:
-        ``duration_s``, ``level_dbfs`` (None for digital silence), ``peak``, ``clipped``, ``dc_offset``, ``flat``.
-    """
-    duration_s = wave.size / sample_rate_hz
-    dc_offset = float(np.mean(wave, dtype=np.float64))
-    rms = float(np.std(wave, dtype=np.float64))
-    level_dbfs = 20 * float(np.log10(rms)) if rms > 0 else None
-    magnitude = np.abs(wave)
-    clipped = float(np.mean(magnitude >= _FULL_SCALE))
-    flat = _flat_share(wave, sample_rate_hz)
-
-    reasons = []
-    if duration_s < limits.min_duration_s:
-        reasons.append(f"{duration_s:.2f} s long, at least {limits.min_duration_s:g} s are needed")
-    if level_dbfs is None:
-        reasons.append("digital silence")
-    elif level_dbfs < limits.min_level_dbfs:
-        reasons.append(f"silent: {level_dbfs:.0f} dBFS, at least {limits.min_level_dbfs:g} dBFS are needed")
-    elif flat > limits.max_flat:
-        reasons.append(f"the signal stands still for {flat:.0%} of the time, at most {limits.max_flat:.0%} may be")
-    if clipped > limits.max_clipped:
-        reasons.append(f"{clipped:.1%} of the samples are clipped, at most {limits.max_clipped:.0%} may be")
-    if abs(dc_offset) > limits.max_dc_offset:
-        reasons.append(f"offset of {dc_offset:.2f} of full scale, at most {limits.max_dc_offset:g} may be")
-    return {
-        "measurable": not reasons,
-        "reasons": reasons,
-        "duration_s": duration_s,
-        "level_dbfs": level_dbfs,
-        "peak": float(np.max(magnitude)),
-        "clipped": clipped,
-        "dc_offset": dc_offset,
-        "flat": flat,
-    }
+    def _show(self, value: float, digits: int) -> str:
+        return f"{100 * value:.{digits}g} %" if self.unit == "share" else f"{value:.{digits}g} {self.unit}"
 
 
-def _flat_share(wave: NDArray[np.float32], sample_rate_hz: int) -> float:
-    length = max(2, round(_FLAT_FRAME_S * sample_rate_hz))
-    frames = wave[: wave.size // length * length].reshape(-1, length)
-    if frames.size == 0:
-        frames = wave[None]
-    return float(np.mean(np.ptp(frames, axis=1) < _ONE_STEP))
+@dataclass(frozen=True)
+class QualityGate:
+    """The checks of one bundle, in order, and the constants of the figures behind them."""
+
+    checks: tuple[QualityCheck, ...]
+    analysis: QualityAnalysis
+
+    @classmethod
+    def from_dict(cls, entry: dict[str, Any] | None) -> QualityGate:
+        """Read ``quality`` of ``bundle.json``; bundles of earlier versions have none and get the defaults.
+
+        Raises:
+            ArtifactError: it is of another version, or a check contradicts itself.
+        """
+        entry = describe_quality(QualityLimits()) if entry is None else entry
+        try:
+            if entry["schema"] != QUALITY_SCHEMA:
+                raise ArtifactError(
+                    "this bundle's limits of quality are of another version",
+                    given=entry["schema"],
+                    allowed=QUALITY_SCHEMA,
+                )
+            return cls(tuple(_check(values) for values in entry["checks"]), _analysis(entry["analysis"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError("this bundle's limits of quality cannot be read", given=repr(error)) from error
+
+    def assess(self, wave: NDArray[np.float32], sample_rate_hz: int, lost: float = 0.0) -> dict[str, Any]:
+        """Judge one recording at the rate at which it was made.
+
+        Args:
+            lost: share of it that never came and is no part of `wave`.
+
+        Shape: wave [T] in [-1, 1], T > 0.
+
+        Returns:
+            ``measurable``, ``reasons`` (phrases, empty when measurable), ``lost``, and the figures of
+            :func:`acula_edge.audio.quality.measure_quality`.
+        """
+        figures: dict[str, float | None] = {"lost": lost, **measure_quality(wave, sample_rate_hz, self.analysis)}
+        return self.judge(figures)
+
+    def judge(self, figures: dict[str, float | None]) -> dict[str, Any]:
+        """The verdict on figures, with them."""
+        reasons = []
+        for check in self.checks:
+            reason = check.judge(figures.get(check.name))
+            if reason is not None:
+                reasons.append(reason)
+                if check.final:
+                    break
+        return {"measurable": not reasons, "reasons": reasons, **figures}
+
+
+def assess_quality(
+    wave: NDArray[np.float32], sample_rate_hz: int, limits: QualityLimits | None = None
+) -> dict[str, Any]:
+    """Judge a recording by limits of no bundle; see :meth:`QualityGate.assess`."""
+    return QualityGate.from_dict(describe_quality(limits or QualityLimits())).assess(wave, sample_rate_hz)
+
+
+def _check(values: dict[str, Any]) -> QualityCheck:
+    (bound,) = {"at_least", "at_most"} & values.keys()
+    limit = float(values[bound])
+    return QualityCheck(
+        values["name"], limit, bound == "at_most", values["unit"], values["reason"], bool(values["final"])
+    )
+
+
+def _analysis(values: dict[str, Any]) -> QualityAnalysis:
+    # A later version's further constants are of figures that this version does not measure.
+    known = {field.name for field in fields(QualityAnalysis)} & values.keys()
+    constants: dict[str, Any] = {name: tuple(v) if isinstance(v := values[name], list) else v for name in known}
+    return QualityAnalysis(**constants)

@@ -106,14 +106,14 @@ def test_score_answers_every_task_with_quality(bundle: Bundle) -> None:
 
 def test_silence_gets_scores_but_no_answer(bundle: Bundle) -> None:
     result = bundle.score(np.zeros(3 * RATE_HZ, dtype=np.int16), RATE_HZ)
-    assert result["quality"]["reasons"] == ["digital silence"]
+    assert result["quality"]["reasons"] == ["silent: digital silence"]
     assert result["tasks"]["M"]["label"] is None and result["tasks"]["R"]["score"] is None
 
 
 def test_a_clip_shorter_than_a_window_is_one_window(bundle: Bundle) -> None:
     result = bundle.score(make_sound(0.1), RATE_HZ)
     assert result["windows"] == 1
-    assert not result["quality"]["measurable"] and "s long" in result["quality"]["reasons"][0]
+    assert not result["quality"]["measurable"] and "too short" in result["quality"]["reasons"][0]
 
 
 def test_quiet_ends_are_trimmed_as_in_evaluation(tmp_path: Path) -> None:
