@@ -6,6 +6,7 @@ Of several processes only the main one shows anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from acula_edge.processes import is_main
@@ -29,6 +30,7 @@ def _mute(message: str) -> None:
 
 _tracker: Tracker = _silent
 _notify: Callable[[str], None] = _mute
+_still = False
 
 
 def show_progress(tracker: Tracker, notify: Callable[[str], None]) -> None:
@@ -48,3 +50,19 @@ def notify(message: str, *values: Any) -> None:
     """Tell the user one line: ids, counts and figures, never metadata."""
     if is_main():
         _notify(message % values if values else message)
+
+
+@contextmanager
+def still() -> Iterator[None]:
+    """While something is timed: progress is drawn between pieces of work only, never by a thread beside them."""
+    global _still
+    before, _still = _still, True
+    try:
+        yield
+    finally:
+        _still = before
+
+
+def is_still() -> bool:
+    """Whether something is being timed."""
+    return _still

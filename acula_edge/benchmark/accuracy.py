@@ -42,5 +42,23 @@ def accuracy_of(verification: dict[str, Any] | None, reference: str | None, cand
     return {"tasks": tasks, "reason": None if tasks else "verify.json holds no task"}
 
 
+def accuracy_of_model(verification: dict[str, Any] | None, model: str | None) -> dict[str, Any]:
+    """Per task the value of one row of ``verify.json``.
+
+    Returns:
+        ``tasks``: list of ``id, metric, n_subjects, value, ci95``, and ``reason`` why there is none, else None.
+    """
+    if verification is None:
+        return {"tasks": [], "reason": "not verified: there is no verify.json beside the model"}
+    if model is None:
+        return {"tasks": [], "reason": "verify.json does not evaluate it"}
+    tasks = [
+        {"id": task["id"], "metric": task["metric"], "n_subjects": task["n_subjects"], **value}
+        for task in verification["tasks"]
+        if (value := _value(task.get(model))) is not None
+    ]
+    return {"tasks": tasks, "reason": None if tasks else "verify.json holds no task of it"}
+
+
 def _value(row: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if row is None else {"value": row["value"], "ci95": row["ci95"]}

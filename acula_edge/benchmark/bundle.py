@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from acula_edge.benchmark.accuracy import accuracy_of, read_verification
-from acula_edge.benchmark.environment import (
-    core_times,
-    describe_environment,
-    disturbance_warnings,
-    measure_disturbance,
-)
+from acula_edge.benchmark.accuracy import read_verification
 from acula_edge.benchmark.inputs import bundle_inputs
-from acula_edge.benchmark.measure import Plan, plan_for
-from acula_edge.benchmark.paired import measure_pairs
-from acula_edge.benchmark.subject import Subject, measure_subject, onnx_subject
+from acula_edge.benchmark.measure import plan_for
+from acula_edge.benchmark.session import run_session
+from acula_edge.benchmark.subject import Subject, onnx_subject
 from acula_edge.engines.bundle_files import damaged_files, read_bundle
 from acula_edge.errors import ArtifactError, InputError
-from acula_edge.files import atomic_path, write_json
-from acula_edge.progress import track
-
-SCHEMA = "acula-edge/benchmark/1"
-RESULT = "benchmark.json"
-SAMPLES = "benchmark_samples.npz"
 
 # File, stage, precision, row of verify.json.
 _ARTIFACTS = (
@@ -94,7 +77,7 @@ def benchmark_bundle(
     facts = {"bundle": info["name"], "window_s": info["input"]["window_s"], "input": "synthetic heartbeat"}
     verification = read_verification(bundle)
     folder = bundle if out is None else Path(out)
-    return _benchmark(subjects, pairs, plan, mode, facts, verification, folder)
+    return run_session(subjects, pairs, plan, mode, facts, verification, folder)
 
 
 def benchmark_models(
@@ -119,65 +102,7 @@ def benchmark_models(
     subjects = [onnx_subject(file, threads=threads, artifact=file.name if distinct else str(file)) for file in files]
     pairs = [(subjects[0], other) for other in subjects[1:]]
     facts = {"bundle": None, "window_s": None, "input": "seeded noise in the declared shapes"}
-    return _benchmark(subjects, pairs, plan_for(mode), mode, facts, None, None if out is None else Path(out))
-
-
-def _benchmark(
-    subjects: Sequence[Subject],
-    pairs: Sequence[tuple[Subject, Subject]],
-    plan: Plan,
-    mode: str,
-    facts: dict[str, Any],
-    verification: dict[str, Any] | None,
-    folder: Path | None,
-) -> dict[str, Any]:
-    environment = describe_environment()
-    disturbance = measure_disturbance()
-    before = core_times()
-    samples: dict[str, NDArray[Any]] = {}
-    measurements = []
-    for subject in track(subjects, "measuring latency", total=len(subjects)):
-        row, latency = measure_subject(subject, plan, facts["window_s"], energy_s=plan.loop_s)
-        row["samples_key"] = f"latency/{subject.artifact}"
-        samples[row["samples_key"]] = latency.samples_ms.astype(np.float32)
-        samples[f"loop/{subject.artifact}"] = latency.loop_of_sample
-        measurements.append(row)
-    comparisons = []
-    for reference, candidate in track(pairs, "comparing in turn", total=len(pairs)):
-        measured = measure_pairs(reference.run, candidate.run, plan)
-        key = f"pairs/{candidate.artifact} against {reference.artifact}"
-        samples[f"{key}/reference"], samples[f"{key}/candidate"] = measured.reference_ms, measured.candidate_ms
-        comparisons.append(
-            {
-                "reference": reference.artifact,
-                "candidate": candidate.artifact,
-                "stage": candidate.stage,
-                "threads": candidate.threads,
-                **measured.summary(),
-                "accuracy": accuracy_of(verification, reference.model, candidate.model),
-                "samples_key": key,
-            }
-        )
-    after = core_times()
-    result = {
-        "schema": SCHEMA,
-        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "mode": mode,
-        "plan": asdict(plan),
-        **facts,
-        "environment": environment,
-        "disturbance": disturbance,
-        "stolen_core_s": after.stolen_s - before.stolen_s if before and after else None,
-        "warnings": disturbance_warnings(disturbance, environment["cpu"]["governor"]),
-        "samples_file": None if folder is None else SAMPLES,
-        "measurements": measurements,
-        "comparisons": comparisons,
-    }
-    if folder is not None:
-        with atomic_path(folder / SAMPLES) as temporary:
-            np.savez_compressed(temporary, **samples)  # type: ignore[arg-type]
-        write_json(folder / RESULT, result)
-    return result
+    return run_session(subjects, pairs, plan_for(mode), mode, facts, None, None if out is None else Path(out))
 
 
 def _extra_subject(name: str, run: Callable[[], object], threads: int) -> Subject:

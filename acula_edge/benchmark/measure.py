@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.errors import InputError, did_you_mean
+from acula_edge.progress import track
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,12 @@ def time_for(run: Callable[[], object], duration_s: float) -> NDArray[np.float64
             return np.asarray(samples_ns, dtype=np.float64) / 1e6
 
 
-def measure_latency(run: Callable[[], object], plan: Plan) -> Latency:
-    """Warm up, then run the plan's loops, without garbage collection in between."""
+def measure_latency(run: Callable[[], object], plan: Plan, name: str = "") -> Latency:
+    """Warm up, then run the plan's loops, without garbage collection in between; progress is shown under `name`."""
     warm_up(run, plan)
     with collection_paused():
-        return Latency(tuple(time_for(run, plan.loop_s) for _ in range(plan.loops)))
+        loops = track(range(plan.loops), name, total=plan.loops) if name else range(plan.loops)
+        return Latency(tuple(time_for(run, plan.loop_s) for _ in loops))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.benchmark.measure import Plan, collection_paused, time_for, warm_up
+from acula_edge.progress import track
 
 _RESAMPLES = 2000
 
@@ -45,13 +46,15 @@ class Pairs:
         }
 
 
-def measure_pairs(reference: Callable[[], object], candidate: Callable[[], object], plan: Plan) -> Pairs:
-    """Warm both up, then run the plan's blocks of each in turn."""
+def measure_pairs(
+    reference: Callable[[], object], candidate: Callable[[], object], plan: Plan, name: str = ""
+) -> Pairs:
+    """Warm both up, then run the plan's blocks of each in turn; progress is shown under `name`."""
     warm_up(reference, plan)
     warm_up(candidate, plan)
     medians: tuple[list[float], list[float]] = ([], [])
     with collection_paused():
-        for _ in range(plan.pairs):
+        for _ in track(range(plan.pairs), name, total=plan.pairs) if name else range(plan.pairs):
             for run, side in zip((reference, candidate), medians, strict=True):
                 run()  # its code and weights return to the caches that the other one has just used
                 side.append(float(np.median(time_for(run, plan.block_s))))

@@ -9,10 +9,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from acula_edge.benchmark.energy import measure_energy
+from acula_edge.benchmark.energy import Meter
 from acula_edge.benchmark.footprint import measure_footprint
 from acula_edge.benchmark.inputs import input_arrays
+from acula_edge.benchmark.machine import HERE, Machine
 from acula_edge.benchmark.measure import Latency, Plan, measure_latency
+from acula_edge.benchmark.state import read_state
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import sha256_file
 
@@ -82,11 +84,13 @@ def guess_precision(path: Path) -> str:
 
 
 def measure_subject(
-    subject: Subject, plan: Plan, window_s: float | None, energy_s: float
+    subject: Subject, plan: Plan, window_s: float | None, meter: Meter, machine: Machine = HERE
 ) -> tuple[dict[str, Any], Latency]:
-    """Latency, cold start, memory and energy of one subject: its row, and the raw samples."""
-    latency = measure_latency(subject.run, plan)
-    energy = measure_energy(subject.run, energy_s)
+    """Latency, clock and warmth, energy, cold start and memory of one subject: its row, and the raw samples."""
+    before = read_state(machine)
+    latency = measure_latency(subject.run, plan, subject.artifact)
+    after = read_state(machine)
+    energy = meter.measure(subject.run, plan.loop_s)
     row: dict[str, Any] = {
         "artifact": subject.artifact,
         "provider": subject.provider,
@@ -97,8 +101,9 @@ def measure_subject(
         "cold_start_ms": None,
         "peak_rss_mb": None,
         "rtf": None,
-        "energy_mj": energy.per_run_mj,
-        "energy_scope": energy.scope,
+        **energy.row(),
+        "clock_mhz": after.clock_mhz,
+        "processor_c": {"before": before.processor_c, "after": after.processor_c},
         "model": subject.model,
         "size_bytes": None,
         "sha256": None,
@@ -114,7 +119,10 @@ def measure_subject(
         row["sha256"] = sha256_file(subject.path)
         if row["peak_rss_mb"] is None:
             row["not_measured"]["peak_rss_mb"] = "this system has no /proc/self/status"
-    if energy.per_run_mj is None:
-        row["not_measured"]["energy_mj"] = energy.scope
-        row["energy_scope"] = None
+    if energy.reason is not None:
+        row["not_measured"]["energy_mj"] = energy.reason
+    if after.clock_mhz is None:
+        row["not_measured"]["clock_mhz"] = "this system tells no clock"
+    if after.processor_c is None:
+        row["not_measured"]["processor_c"] = "this system has no temperature sensor"
     return row, latency

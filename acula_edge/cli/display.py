@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from acula_edge.progress import is_still
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -16,6 +18,8 @@ T = TypeVar("T")
 
 # Without a terminal, shorter pieces of work than this are not worth a line in a log.
 _WORTH_A_LINE_S = 5.0
+# How often bars are drawn where no thread may draw them.
+_STILL_REDRAW_S = 1.0
 
 
 class Display:
@@ -24,6 +28,7 @@ class Display:
     def __init__(self) -> None:
         self._progress: Progress | None = None
         self._nested = 0
+        self._drawn_s = 0.0
 
     def track(self, items: Iterable[T], description: str, total: int | None) -> Iterator[T]:
         """Iterate over `items`; pieces of work may lie inside each other."""
@@ -33,10 +38,12 @@ class Display:
         progress = self._start()
         task = progress.add_task(description, total=total)
         self._nested += 1
+        self._draw(progress)
         try:
             for item in items:
                 yield item
                 progress.advance(task)
+                self._draw(progress)
         finally:
             self._nested -= 1
             progress.remove_task(task)
@@ -66,6 +73,12 @@ class Display:
         if elapsed_s >= _WORTH_A_LINE_S:
             click.echo(f"{description}: {count} in {elapsed_s:.0f} s", err=True)
 
+    def _draw(self, progress: Progress) -> None:
+        """Draw bars that no thread draws, at most once a second."""
+        if not progress.live.auto_refresh and time.monotonic() - self._drawn_s >= _STILL_REDRAW_S:
+            self._drawn_s = time.monotonic()
+            progress.refresh()
+
     def _start(self) -> Progress:
         if self._progress is None:
             from rich.console import Console
@@ -78,6 +91,7 @@ class Display:
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
+                auto_refresh=not is_still(),
             )
             self._progress.start()
         return self._progress

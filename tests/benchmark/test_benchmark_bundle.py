@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acula_edge.benchmark import bundle as benchmark
-from acula_edge.benchmark import subject
-from acula_edge.benchmark.bundle import SAMPLES, benchmark_bundle, benchmark_models
+from acula_edge.benchmark import session, subject
+from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
+from acula_edge.benchmark.energy import Meter
+from acula_edge.benchmark.environment import describe_environment
 from acula_edge.benchmark.footprint import measure_footprint
 from acula_edge.benchmark.measure import PLANS, Plan
+from acula_edge.benchmark.session import SAMPLES, write_copy
+from acula_edge.benchmark.state import State
 from acula_edge.engines.bundle_files import read_bundle
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import sha256_file, write_json
+from tests.benchmark.recorded_machines import orin_nano
 from tests.tiny_bundle import write_tiny_bundle
 
 BRIEF = Plan(loops=2, loop_s=0.01, warmup_runs=2, warmup_s=0.0, pairs=3, block_s=0.002)
@@ -36,7 +40,7 @@ def brief(monkeypatch: pytest.MonkeyPatch, footprint: dict[str, Any]) -> None:
     """Smoke mode, shorter still: no half second of watching the machine, and one process for all footprints."""
     monkeypatch.setitem(PLANS, "smoke", BRIEF)
     monkeypatch.setattr(subject, "measure_footprint", lambda path, threads: footprint)
-    monkeypatch.setattr(benchmark, "measure_disturbance", lambda: {"busy_cores": 0.0, "stolen_cores": 0.0})
+    monkeypatch.setattr(session, "measure_disturbance", lambda: {"busy_cores": 0.0, "stolen_cores": 0.0})
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +82,19 @@ def test_every_model_is_measured_by_stage_with_its_own_hash(copy: Path) -> None:
 
 
 def test_what_was_not_measured_is_null_with_a_reason(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acula_edge.benchmark.energy.find_sensor", lambda root: None)
+    monkeypatch.setattr("acula_edge.benchmark.energy.find_sensor", lambda machine: None)
+    monkeypatch.setattr(subject, "read_state", lambda machine: State({}, None, None))
     result = benchmark_bundle(copy, mode="smoke", extra={TEACHER: lambda: None})
     for row in result["measurements"]:
         assert row["energy_mj"] is None and "no energy sensor" in row["not_measured"]["energy_mj"]
     teacher = result["measurements"][-1]
     assert teacher["artifact"] == TEACHER and teacher["stage"] == "end_to_end"
     assert teacher["cold_start_ms"] is None and teacher["peak_rss_mb"] is None and teacher["sha256"] is None
-    assert set(teacher["not_measured"]) == {"energy_mj", "cold_start_ms", "peak_rss_mb"}
+    assert set(teacher["not_measured"]) == {"energy_mj", "cold_start_ms", "peak_rss_mb", "processor_c", "clock_mhz"}
+    assert teacher["clock_mhz"] is None and teacher["processor_c"] == {"before": None, "after": None}
 
 
-def test_energy_is_stated_with_what_the_sensor_saw(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_energy_is_stated_above_idle_with_what_the_sensor_saw(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Sensor:
         scope = "a rail"
 
@@ -97,10 +103,28 @@ def test_energy_is_stated_with_what_the_sensor_saw(copy: Path, monkeypatch: pyte
         def stop_mj(self) -> float:
             return 5.0
 
-    monkeypatch.setattr("acula_edge.benchmark.energy.find_sensor", lambda root: Sensor())
-    for row in benchmark_bundle(copy, mode="smoke")["measurements"]:
-        assert 0 < row["energy_mj"] <= 5.0 and row["energy_scope"] == "a rail"
+    monkeypatch.setattr(session.Meter, "open", lambda machine, idle_s: Meter(Sensor(), 1e-6))
+    result = benchmark_bundle(copy, mode="smoke")
+    assert result["power"] == {"sensor": "a rail", "idle_mw": 1e-6, "reason": None}
+    for row in result["measurements"]:
+        assert 0 < row["energy_mj"] <= row["energy_gross_mj"] <= 5.0 and row["energy_scope"] == "a rail"
         assert "energy_mj" not in row["not_measured"]
+
+
+def test_what_became_of_the_machine_is_told(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([State({"cpu-thermal": 40.0 + 5 * number}, 1000.0, None) for number in range(100)])
+    monkeypatch.setattr(session, "read_state", lambda machine: next(looks))
+    monkeypatch.setattr(subject, "read_state", lambda machine: next(looks))
+    machine = orin_nano(tmp_path / "orin", held=False)
+    monkeypatch.setattr(session, "describe_environment", lambda _: describe_environment(machine))
+    result = benchmark_bundle(copy, mode="smoke")
+    assert result["state"]["processor_c"]["before"] == 40.0
+    assert result["state"]["processor_c"]["max"] == result["state"]["processor_c"]["after"] > 100
+    assert result["measurements"][0]["processor_c"] == {"before": 45.0, "after": 50.0}
+    assert result["measurements"][0]["clock_mhz"] == 1000.0
+    assert any("sudo jetson_clocks" in warning for warning in result["warnings"])
+    assert any("warmed from 40" in warning for warning in result["warnings"])
+    assert result["environment"]["jetson"]["power_mode"] == "25W"
 
 
 def test_pairs_are_int8_against_float_and_the_deployed_model_against_each_extra(copy: Path) -> None:
@@ -129,6 +153,26 @@ def test_accuracy_of_the_same_files_stands_beside_every_speed_up(copy: Path) -> 
     assert accuracy[TEACHER]["tasks"][0]["reference"] is None
     assert accuracy[TEACHER]["tasks"][0]["candidate"]["value"] == 0.8
     assert accuracy["other"]["tasks"] == [] and "only one" in accuracy["other"]["reason"]
+
+
+def test_each_row_carries_the_accuracy_of_its_file(copy: Path) -> None:
+    write_json(copy / "verify.json", verification())
+    rows = {row["artifact"]: row["accuracy"] for row in benchmark_bundle(copy, mode="smoke")["measurements"]}
+    assert [task["value"] for task in rows["model.int8.onnx"]["tasks"]] == [0.8]
+    assert [task["value"] for task in rows["encoder.onnx"]["tasks"]] == [0.81]
+    assert rows["frontend.onnx"] == {"tasks": [], "reason": "verify.json does not evaluate it"}
+
+
+def test_a_copy_takes_its_samples_along(copy: Path, tmp_path: Path) -> None:
+    result = benchmark_bundle(copy, mode="smoke")
+    write_copy(result, copy, tmp_path / "away" / "pi5.json")
+    written = json.loads((tmp_path / "away" / "pi5.json").read_text())
+    assert written == {**result, "samples_file": "pi5_samples.npz"}
+    assert (tmp_path / "away" / "pi5_samples.npz").read_bytes() == (copy / SAMPLES).read_bytes()
+
+    write_copy({**result, "samples_file": None}, copy, tmp_path / "none.json")
+    assert json.loads((tmp_path / "none.json").read_text())["samples_file"] is None
+    assert not (tmp_path / "none_samples.npz").exists()
 
 
 def test_files_are_written_and_hold_the_raw_samples(copy: Path) -> None:

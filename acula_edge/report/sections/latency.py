@@ -264,7 +264,13 @@ def _tensorrt(bundle: Bundle) -> Block:
 
 def _not_measured(rows: Sequence[Json]) -> list[Block]:
     """Why columns are empty, once per reason."""
-    names = {"energy_mj": "Energy", "peak_rss_mb": "Peak memory", "cold_start_ms": "Cold start"}
+    names = {
+        "energy_mj": "Energy",
+        "peak_rss_mb": "Peak memory",
+        "cold_start_ms": "Cold start",
+        "processor_c": "Temperature",
+        "clock_mhz": "Clock",
+    }
     reasons: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         for key, reason in (row.get("not_measured") or {}).items():
