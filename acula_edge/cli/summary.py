@@ -119,7 +119,7 @@ def print_benchmark(benchmark: Mapping[str, Any]) -> None:
     print_table(
         columns,
         [[row[key] for key in keys] for row in benchmark["measurements"]],
-        title="Latency on this machine; a dash was not measured",
+        title="Latency on this machine; energy above idle; a dash was not measured",
         numeric=columns[3:],
     )
     for comparison in benchmark["comparisons"]:

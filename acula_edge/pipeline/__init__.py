@@ -6,12 +6,13 @@ imported inside the verb that needs them.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability
-from acula_edge.files import read_json, write_json
+from acula_edge.files import read_json
 from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
 
@@ -154,31 +155,44 @@ def benchmark(
     paths: Sequence[str | Path],
     mode: str | None = None,
     json: str | Path | None = None,
+    threads: int | None = None,
 ) -> dict[str, Any]:
-    """Measure latency and memory of bundles or ONNX files on this machine.
+    """Measure latency, memory and, where sensors allow it, energy of bundles or ONNX files on this machine.
 
     A bundle inside its run is compared with the run's float teacher in PyTorch as well, where torch is installed.
 
+    Args:
+        json: where the result goes, its raw samples beside it (``FILE_samples.npz``). A bundle outside its run is then
+            left as it was made: it may be signed.
+        threads: of ONNX Runtime; by default the recipe's, else 1.
+
     Returns:
-        The content of benchmark.json; for a bundle it is written there too.
+        The content of benchmark.json; for a bundle it is written there too, but for what `json` says.
     """
     from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
+    from acula_edge.benchmark.session import write_copy
 
     files = [Path(path) for path in paths]
     if len(files) == 1 and not files[0].exists():
         raise ArtifactError(f"there is no bundle or model {files[0]}", remedy="acula-edge export RUN --int8 makes one")
     in_run = len(files) == 1 and (files[0].parent.parent / "recipe.yaml").is_file()
     settings = Run.open(files[0].parent.parent).recipe.benchmark if in_run else BenchmarkConfig()
-    chosen = mode or "quick"
-    if all(path.suffix == ".onnx" for path in files):
-        result = benchmark_models(files, mode=chosen, threads=settings.threads)
-    elif len(files) == 1:
-        result = benchmark_bundle(files[0], mode=chosen, threads=settings.threads, extra=_float_teacher(files[0]))
-        _seal(files[0])
-    else:
-        raise InputError("benchmark takes one bundle, or any number of ONNX files", given=", ".join(map(str, files)))
-    if json is not None:
-        write_json(json, result)
+    chosen, count = mode or "quick", threads or settings.threads
+    with tempfile.TemporaryDirectory(prefix="acula-edge-") as scratch:
+        folder = Path(scratch)
+        if all(path.suffix == ".onnx" for path in files):
+            result = benchmark_models(files, mode=chosen, threads=count, out=None if json is None else folder)
+        elif len(files) == 1:
+            folder = files[0] if in_run or json is None else folder
+            extra = _float_teacher(files[0])
+            result = benchmark_bundle(files[0], mode=chosen, threads=count, extra=extra, out=folder)
+            if folder == files[0]:
+                _seal(files[0])
+        else:
+            given = ", ".join(map(str, files))
+            raise InputError("benchmark takes one bundle, or any number of ONNX files", given=given)
+        if json is not None:
+            write_copy(result, folder, Path(json))
     return result
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from acula_edge import pipeline
 from acula_edge.benchmark import session, subject
 from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
 from acula_edge.benchmark.energy import Meter
@@ -239,3 +240,17 @@ def test_bad_requests_are_refused(bundle_dir: Path, tmp_path: Path) -> None:
         benchmark_bundle(tmp_path, mode="smoke")
     with pytest.raises(ArtifactError, match="no model"):
         benchmark_models([tmp_path / "absent.onnx"], mode="smoke")
+
+
+def test_a_bundle_outside_its_run_stays_as_it_was_made_when_the_result_goes_elsewhere(
+    copy: Path, tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    result = pipeline.benchmark([copy], mode="smoke", json=tmp_path / "away" / "here.json", threads=2)
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+    assert all(row["threads"] == 2 for row in result["measurements"])
+    assert sorted(path.name for path in (tmp_path / "away").iterdir()) == ["here.json", "here_samples.npz"]
+
+    pipeline.benchmark([copy], mode="smoke")
+    assert (copy / "benchmark.json").is_file()
+    read_bundle(copy)

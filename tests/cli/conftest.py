@@ -127,4 +127,7 @@ BENCHMARK: dict[str, Any] = {
         {**_PAIR, "candidate": "other.onnx", "accuracy": {"tasks": [], "reason": "not verified"}},
     ],
     "warnings": ["other programs were busy"],
+    "environment": {"board": None, "cpu": {"model": "Some CPU"}, "clocks": {"cores": []}, "jetson": None},
+    "state": {"processor_c": {"before": None}, "throttled": None, "evidence": []},
+    "power": {"sensor": None, "idle_mw": None, "reason": "no sensor"},
 }

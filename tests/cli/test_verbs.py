@@ -135,8 +135,9 @@ def test_benchmark_modes(
     arguments = called("benchmark", json.loads((exported.bundle / "benchmark.json").read_text()))
     result = invoke("benchmark", "a.onnx", "b.onnx", *options, "--json", "out.json")
     assert result.exit_code == 0, result.output
-    assert arguments == {"paths": [Path("a.onnx"), Path("b.onnx")], "mode": mode, "json": Path("out.json")}
-    assert "model.int8.onnx" in result.stdout
+    paths = [Path("a.onnx"), Path("b.onnx")]
+    assert arguments == {"paths": paths, "mode": mode, "json": Path("out.json"), "threads": None}
+    assert "model.int8.onnx" in result.stdout and "not measured: no sensor" in result.stdout
 
 
 def test_benchmark_prints_json_on_request(invoke: Invoke, called: Called, exported: types.SimpleNamespace) -> None:
