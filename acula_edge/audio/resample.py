@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from acula_edge.errors import AudioError
@@ -23,4 +22,7 @@ def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.
         raise AudioError("a sample rate must be positive", given=f"{from_hz} Hz to {to_hz} Hz")
     if from_hz == to_hz:
         return wave
+    # Devices that record at a rate of the bundle's never need it.
+    import soxr
+
     return np.asarray(soxr.resample(np.asarray(wave, dtype=np.float32), from_hz, to_hz, quality="HQ"), dtype=np.float32)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +17,6 @@ from acula_edge.cli.command import verb
 from acula_edge.cli.options import json_option
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from acula_edge.audio.decode import Audio
     from acula_edge.runtime import Bundle
 
@@ -29,7 +28,7 @@ CHUNK_S = 0.25
     "run",
     "acula-edge run runs/latest/export/base-cpu_x86 heart.wav lung.flac",
     "acula-edge run base-cpu_arm heart.wav --stream --json",
-    "arecord -t raw -f S16_LE -r 4000 | acula-edge run base-cpu_arm - --stream --rate 4000",
+    "arecord -t raw -f S16_LE -r 4000 | acula-edge run base-cpu_arm - --stream --rate 4000 --hop 1",
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.argument("audio", nargs=-1, required=True, metavar="AUDIO...|-")
@@ -44,7 +43,28 @@ CHUNK_S = 0.25
     help="With - and --stream: rate of the raw 16-bit little-endian mono samples; default the bundle's.",
 )
 @click.option(
+    "--hop",
+    "hop_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="With --stream: seconds between answers; default the bundle's.",
+)
+@click.option(
+    "--packets",
+    is_flag=True,
+    help="With - and --stream: packets instead of bare samples, each a 32-bit sequence number, a 16-bit count of "
+    "samples, and the samples, all little-endian. What is missing is filled with zeros and told.",
+)
+@click.option(
     "--precision", type=click.Choice(["int8", "float"]), help="Which model; default the one that the bundle recommends."
+)
+@click.option(
+    "--provider",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="What must run it: cpu, cuda, tensorrt (an engine built on this device) or ONNX Runtime's own name; auto "
+    "takes an engine that was built here, else the CPU.",
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of ONNX Runtime.")
 @json_option
@@ -53,32 +73,58 @@ def command(
     audio: tuple[str, ...],
     stream: bool,
     rate_hz: int | None,
+    hop_s: float | None,
+    packets: bool,
     precision: str | None,
+    provider: str,
     threads: int,
     as_json: bool,
 ) -> None:
     """Score recordings with a bundle; NumPy and ONNX Runtime only.
 
     AUDIO is WAV, FLAC, OGG or MP3; - reads such a file from standard input, or with --stream raw samples while they
-    arrive. With --json each answer is one line. A recording that cannot be read is an error (exit code 2); the others
-    are scored all the same.
+    arrive, until they end or Control-C is pressed. With --json, and always for such a stream, each answer is one line.
+    A recording that cannot be read is an error (exit code 2); the others are scored all the same.
     """
     from acula_edge.cli.console import note
     from acula_edge.errors import AudioError
     from acula_edge.runtime import load_bundle
 
-    loaded = load_bundle(bundle, threads=threads, precision=precision)
+    live = stream and STDIN in audio
+    for option, given in (("--hop", hop_s is not None and not stream), ("--packets", packets and not live)):
+        if given:
+            raise click.UsageError(f"{option} is for --stream" + (" and -" if option == "--packets" else ""))
+    loaded = load_bundle(bundle, threads=threads, precision=precision, provider=provider)
     note(loaded.disclaimer)
     failed: list[AudioError] = []
-    for name in audio:
-        try:
-            for answer in _answers(loaded, name, stream, rate_hz):
-                _show({"audio": name, **answer}, as_json)
-        except AudioError as error:
-            failed.append(error)
-            note(f"error: {error}")
+    with _ending_well(stream):
+        for name in audio:
+            try:
+                for answer in _answers(loaded, name, stream, rate_hz, hop_s, packets):
+                    _show({"audio": name, **answer}, as_json or (live and name == STDIN))
+            except AudioError as error:
+                failed.append(error)
+                note(f"error: {error}")
     if failed:
         raise click.exceptions.Exit(AudioError.exit_code)
+
+
+@contextmanager
+def _ending_well(stream: bool) -> Iterator[None]:
+    """A reader that has seen enough ends this program in silence; Control-C is how a stream is stopped."""
+    from acula_edge.cli.console import note
+
+    try:
+        yield
+    except BrokenPipeError:
+        # Python flushes standard output once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0) from None
+    except KeyboardInterrupt:
+        if not stream:
+            raise
+        note("stopped")
+        raise click.exceptions.Exit(130) from None
 
 
 def _read_stdin() -> Audio:
@@ -91,13 +137,18 @@ def _read_stdin() -> Audio:
         return read_audio(file.name)
 
 
-def _answers(bundle: Bundle, name: str, stream: bool, rate_hz: int | None) -> Iterator[dict[str, Any]]:
-    from acula_edge.audio.decode import read_audio
-
+def _answers(
+    bundle: Bundle, name: str, stream: bool, rate_hz: int | None, hop_s: float | None, packets: bool
+) -> Iterator[dict[str, Any]]:
+    chunks: Iterator[Any]
     if stream and name == STDIN:
+        from acula_edge.runtime.standard_input import read_packets, read_samples
+
         rate_hz = rate_hz or bundle.sample_rate_hz
-        chunks: Iterator[NDArray[Any]] = _raw_chunks(rate_hz)
+        chunks = read_packets(sys.stdin.buffer) if packets else read_samples(sys.stdin.buffer)
     else:
+        from acula_edge.audio.decode import read_audio
+
         sound = _read_stdin() if name == STDIN else read_audio(name)
         if not stream:
             yield bundle.score(sound.wave, sample_rate_hz=sound.sample_rate_hz)
@@ -105,17 +156,8 @@ def _answers(bundle: Bundle, name: str, stream: bool, rate_hz: int | None) -> It
         rate_hz = sound.sample_rate_hz
         size = max(1, round(CHUNK_S * rate_hz))
         chunks = (sound.wave[start : start + size] for start in range(0, len(sound.wave), size))
-    for update in bundle.stream(chunks, sample_rate_hz=rate_hz):
+    for update in bundle.stream(chunks, sample_rate_hz=rate_hz, hop_s=hop_s):
         yield update.to_dict()
-
-
-def _raw_chunks(rate_hz: int) -> Iterator[NDArray[np.int16]]:
-    """16-bit samples from standard input as they arrive."""
-    import numpy as np
-
-    size = max(1, round(CHUNK_S * rate_hz)) * 2
-    while data := sys.stdin.buffer.read(size):
-        yield np.frombuffer(data[: len(data) // 2 * 2], dtype="<i2")
 
 
 def _show(answer: dict[str, Any], as_json: bool) -> None:
@@ -129,8 +171,9 @@ def _show(answer: dict[str, Any], as_json: bool) -> None:
     heading = answer["audio"]
     if "end_s" in answer:
         heading += f"  {answer['start_s']:.2f}-{answer['end_s']:.2f} s"
+    state = answer.get("state")
     print_table(
-        ["task", "", "score", "unit", "answer", "threshold"],
+        ["task", "", "score", "unit", "answer", "threshold", *(["state"] if state else [])],
         [
             [
                 task_id,
@@ -139,6 +182,7 @@ def _show(answer: dict[str, Any], as_json: bool) -> None:
                 task.get("unit"),
                 task["label"],
                 _fixed(task.get("threshold")),
+                *([state[task_id]["label"]] if state else []),
             ]
             for task_id, task in answer["tasks"].items()
         ],

@@ -84,6 +84,12 @@ class OrtEngine:
                 given=self.provider,
                 remedy=_INSTALL.get(provider),
             )
+        if self._session.get_session_options().intra_op_num_threads != threads:
+            raise MissingCapability(
+                "ONNX Runtime did not take the number of threads",
+                given=self._session.get_session_options().intra_op_num_threads,
+                allowed=str(threads),
+            )
         self.threads = threads
         self.inputs = {item.name: _spec(item) for item in self._session.get_inputs()}
         self.outputs = {item.name: _spec(item) for item in self._session.get_outputs()}

@@ -1,6 +1,11 @@
-"""What is on the device: a bundle, streaming, signal quality, the self-test. NumPy, soxr and ONNX Runtime only."""
+"""What is on the device: a bundle, streaming, signal quality, the self-test. NumPy and ONNX Runtime only.
 
-from acula_edge.runtime.bundle import Bundle, StreamUpdate, load_bundle
+soxr is imported once something has to be resampled.
+"""
+
+from acula_edge.runtime.bundle import Bundle, load_bundle
 from acula_edge.runtime.golden import selftest
+from acula_edge.runtime.packets import Packet
+from acula_edge.runtime.updates import StreamUpdate
 
-__all__ = ["Bundle", "StreamUpdate", "load_bundle", "selftest"]
+__all__ = ["Bundle", "Packet", "StreamUpdate", "load_bundle", "selftest"]

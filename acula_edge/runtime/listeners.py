@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.engines.ort import OrtEngine
+from acula_edge.engines.ort import CPU, OrtEngine
 from acula_edge.errors import ArtifactError
+from acula_edge.runtime.providers import Engine
 
 ENCODER_FILES = {"int8": "encoder.int8.onnx", "float": "encoder.onnx"}
 
@@ -20,13 +23,12 @@ class Listener:
     """Models one behind the other, for windows at one sample rate.
 
     Attributes:
-        sample_rate_hz, window_samples, hop_samples: of the windows.
+        sample_rate_hz, window_samples: of the windows.
     """
 
-    def __init__(self, engines: list[OrtEngine], sample_rate_hz: int, window_samples: int, hop_s: float) -> None:
+    def __init__(self, engines: Sequence[Engine], sample_rate_hz: int, window_samples: int) -> None:
         self.sample_rate_hz = sample_rate_hz
         self.window_samples = window_samples
-        self.hop_samples = round(hop_s * sample_rate_hz)
         self._engines = engines
 
     def run(self, windows: Array) -> tuple[Array, Array]:
@@ -38,7 +40,7 @@ class Listener:
         )
 
 
-def chain(engines: list[OrtEngine], value: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def chain(engines: Sequence[Engine], value: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Run models, the only output of one being the only input of the next."""
     outputs = {"": value}
     for engine in engines:
@@ -96,27 +98,52 @@ class FrameStream:
         return power
 
 
-def open_listeners(
-    path: Path, info: dict[str, Any], precision: str, threads: int
-) -> tuple[dict[int, Listener], tuple[OrtEngine, OrtEngine, dict[str, Any]] | None, OrtEngine | None]:
-    """The listeners at other rates by rate, the streaming front end, and the encoder half that all of them need.
+@dataclass(frozen=True)
+class FrontEnds:
+    """What a bundle carries beside its whole model.
+
+    Attributes:
+        natives: listeners at other rates, by rate.
+        stream: the streaming front end: ``frontend.stream.onnx``, ``level.onnx`` and what ``bundle.json`` says of them.
+        encoder: the encoder half behind all of them.
+    """
+
+    natives: dict[int, Listener]
+    stream: tuple[OrtEngine, OrtEngine, dict[str, Any]] | None = None
+    encoder: OrtEngine | None = None
+
+    def share_frames(self, window_samples: int, hop_samples: int) -> FrameStream | None:
+        """Shared frames, where there is a streaming front end and sharing spares at least half of the frames."""
+        if self.stream is None or hop_samples >= window_samples:
+            return None
+        stream, level, entry = self.stream
+        step, rest = divmod(hop_samples, entry["hop_samples"])
+        # Chunks for the new frames and one for the window's ends; a chunk has its own fixed cost.
+        computed = (-(-step // entry["hops"]) + 1) * entry["hops"]
+        spares = rest == 0 and 2 * computed * entry["hop_samples"] <= window_samples
+        return FrameStream(stream, level, entry, window_samples) if spares else None
+
+
+def open_frontends(path: Path, info: dict[str, Any], precision: str, threads: int, provider: str = CPU) -> FrontEnds:
+    """Open the front ends of a bundle; one made without any has none.
 
     Raises:
         ArtifactError: a file that ``bundle.json`` tells of is missing.
+        MissingCapability: no such provider here.
     """
     entries = [entry for entry in info.get("frontends") or [] if entry["kind"] in ("native", "stream")]
     if not entries:
-        return {}, None, None
+        return FrontEnds({})
     half = path / ENCODER_FILES[precision]
     if not half.is_file():
         raise ArtifactError(f"the bundle {path} has other front ends, but no {half.name} for them")
-    encoder = OrtEngine(half, threads=threads)
+    encoder = OrtEngine(half, threads, provider)
     natives, stream = {}, None
     for entry in entries:
-        front = OrtEngine(path / entry["file"], threads=threads)
+        front = OrtEngine(path / entry["file"], threads, provider)
         if entry["kind"] == "native":
             rate = int(entry["sample_rate_hz"])
-            natives[rate] = Listener([front, encoder], rate, int(entry["samples"]), float(info["input"]["hop_s"]))
+            natives[rate] = Listener([front, encoder], rate, int(entry["samples"]))
         else:
-            stream = (front, OrtEngine(path / entry["level"], threads=threads), entry)
-    return natives, stream, encoder
+            stream = (front, OrtEngine(path / entry["level"], threads, provider), entry)
+    return FrontEnds(natives, stream, encoder)

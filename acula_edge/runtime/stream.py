@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from acula_edge.errors import AudioError
@@ -95,16 +94,22 @@ def resample_chunks(chunks: Iterable[Any], from_hz: int, to_hz: int) -> Iterator
     Raises:
         AudioError: a chunk is no mono PCM, or the stream held no samples at all.
     """
-    resampler = soxr.ResampleStream(check_rate(from_hz), to_hz, 1, dtype="float32", quality="HQ")
-    same_rate = from_hz == to_hz
+    resampler = None if check_rate(from_hz) == to_hz else _resampler(from_hz, to_hz)
     empty = True
     for chunk in chunks:
         if np.size(chunk) == 0:
             continue
         empty = False
         wave = to_wave(chunk)
-        yield wave if same_rate else resampler.resample_chunk(wave)
+        yield wave if resampler is None else resampler.resample_chunk(wave)
     if empty:
         raise AudioError("the stream ended before a single sample came")
-    if not same_rate:
+    if resampler is not None:
         yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+
+
+def _resampler(from_hz: int, to_hz: int) -> Any:
+    # Devices that record at a rate of the bundle's never need it.
+    import soxr
+
+    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")

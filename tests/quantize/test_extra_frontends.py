@@ -55,8 +55,8 @@ def test_a_recording_at_a_native_rate_is_not_resampled(bundle: Path, monkeypatch
     wave = golden_waves(2000, SAMPLES)["heart"]
     mel = log_mel(wave[: SAMPLES // 2], native_spec(SPEC, 2000))
     heard: list[np.ndarray] = []
-    run = loaded._encoder.run  # type: ignore[union-attr]
-    monkeypatch.setattr(loaded._encoder, "run", lambda feeds: heard.append(feeds["mel"]) or run(feeds))
+    run = loaded._frontends.encoder.run  # type: ignore[union-attr]
+    monkeypatch.setattr(loaded._frontends.encoder, "run", lambda feeds: heard.append(feeds["mel"]) or run(feeds))
     answers = loaded.score(to_pcm(wave), 2000)
     assert answers["windows"] == len(heard)
     np.testing.assert_allclose(heard[0][0], mel, atol=1e-4)
@@ -69,7 +69,7 @@ def test_a_recording_at_a_native_rate_is_not_resampled(bundle: Path, monkeypatch
 def test_a_stream_computes_every_frame_once(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = load_bundle(write(tmp_path / "plain", QuantizeConfig()), precision="float")
     loaded = load_bundle(bundle, precision="float")
-    engine = loaded._streaming[0]  # type: ignore[index]
+    engine = loaded._frontends.stream[0]  # type: ignore[index]
     calls, run = [0], engine.run
 
     def count(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

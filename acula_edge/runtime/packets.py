@@ -1,0 +1,160 @@
+"""Sound that comes in numbered packets, some of which never arrive: gaps are filled with zeros and remembered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from acula_edge.errors import AudioError
+from acula_edge.runtime.pcm import check_rate
+
+SEQUENCE_MODULUS = 1 << 32
+MAX_GAP_S = 30.0
+"""A sequence number further off than this much sound, forward or backward, is that of a sender which started anew."""
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One packet of a stream.
+
+    Attributes:
+        sequence: one more than that of the packet before, modulo 2**32.
+        pcm: [T], as :meth:`acula_edge.runtime.Bundle.score` takes it; may be empty.
+    """
+
+    sequence: int
+    pcm: Any
+
+
+@dataclass(frozen=True)
+class PacketCounts:
+    """What became of a stream's packets.
+
+    Attributes:
+        received: packets whose sound was taken.
+        lost: sequence numbers that were missing when a later one came; filled with zeros of the length of the packet
+            before the gap.
+        late: packets that came after their gap had been filled, and were dropped.
+        duplicate: packets that had come before, and were dropped.
+        restarts: jumps of the sequence by more than :data:`MAX_GAP_S`; nothing says how much is missing there.
+    """
+
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+    restarts: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+
+class Arrivals:
+    """The pieces of a stream in order, without holes, and what was observed on the way.
+
+    Args:
+        items: PCM arrays, or all of them :class:`Packet`.
+        sample_rate_hz: of both.
+        restart_gap_s: sound that is taken as missing where the sender started anew.
+
+    Attributes:
+        arrived_s: clock (:func:`time.perf_counter`) at which the latest item came.
+        waited_s: time spent waiting for items.
+        counts: of packets; None for arrays.
+
+    Raises:
+        AudioError: while iterating, where arrays and packets are mixed, or a sequence number is none.
+    """
+
+    def __init__(self, items: Iterable[Any], sample_rate_hz: int, restart_gap_s: float) -> None:
+        self.arrived_s = time.perf_counter()
+        self.waited_s = 0.0
+        self.counts: PacketCounts | None = None
+        self._items = iter(items)
+        self._rate_hz = check_rate(sample_rate_hz)
+        self._restart_gap = round(restart_gap_s * sample_rate_hz)
+        self._position = 0
+        self._holes: list[tuple[int, int]] = []
+        self._missing: set[int] = set()
+        self._next: int | None = None
+        self._length = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield arrays: what came, and zeros for what did not."""
+        plain = None
+        while True:
+            asked = time.perf_counter()
+            item = next(self._items, None)
+            self.arrived_s = time.perf_counter()
+            self.waited_s += self.arrived_s - asked
+            if item is None:
+                return
+            if plain is None:
+                plain = not isinstance(item, Packet)
+                self.counts = None if plain else PacketCounts()
+            if plain == isinstance(item, Packet):
+                raise AudioError("a stream is either of arrays or of packets", given=type(item).__name__)
+            for pcm in [item] if plain else self._unpack(item):
+                self._position += np.size(pcm)
+                yield pcm
+
+    def lost_s(self, start_s: float, stop_s: float) -> float:
+        """How much of a stretch of the stream was filled in; forgets what lies before it."""
+        self._holes = [hole for hole in self._holes if hole[1] > start_s * self._rate_hz]
+        overlaps = (min(b / self._rate_hz, stop_s) - max(a / self._rate_hz, start_s) for a, b in self._holes)
+        return sum((overlap for overlap in overlaps if overlap > 0), start=0.0)
+
+    def holes(self, start_s: float, stop_s: float) -> list[tuple[float, float]]:
+        """The filled stretches between two times, in seconds since the stream began."""
+        clipped = [(max(a / self._rate_hz, start_s), min(b / self._rate_hz, stop_s)) for a, b in self._holes]
+        return [(a, b) for a, b in clipped if a < b]
+
+    def _unpack(self, packet: Packet) -> Iterator[Any]:
+        sequence = int(packet.sequence)
+        if not 0 <= sequence < SEQUENCE_MODULUS:
+            raise AudioError("this is no sequence number", given=sequence, allowed=f"0 to {SEQUENCE_MODULUS - 1}")
+        ahead = 0 if self._next is None else _difference(sequence, self._next)
+        if abs(ahead) * max(self._length, 1) > MAX_GAP_S * self._rate_hz:
+            self._missing.clear()
+            self._count("restarts")
+            yield self._fill(self._restart_gap)
+        elif ahead < 0:
+            self._count("late" if sequence in self._missing else "duplicate")
+            self._missing.discard(sequence)
+            return
+        elif ahead:
+            self._missing.update((sequence - back) % SEQUENCE_MODULUS for back in range(1, ahead + 1))
+            self._count("lost", ahead)
+            yield self._fill(ahead * self._length)
+        self._next = (sequence + 1) % SEQUENCE_MODULUS
+        self._forget_missing()
+        self._count("received")
+        if np.size(packet.pcm):
+            self._length = np.size(packet.pcm)
+            yield packet.pcm
+
+    def _fill(self, samples: int) -> Any:
+        if samples:
+            self._holes.append((self._position, self._position + samples))
+        return np.zeros(samples, dtype=np.int16)
+
+    def _forget_missing(self) -> None:
+        """Packets from so far back that they would be taken for a restart can no longer come late."""
+        reach = MAX_GAP_S * self._rate_hz / max(self._length, 1)
+        if self._missing and self._next is not None:
+            self._missing = {s for s in self._missing if -_difference(s, self._next) <= reach}
+
+    def _count(self, name: str, by: int = 1) -> None:
+        counts = self.counts or PacketCounts()
+        self.counts = PacketCounts(**{**counts.to_dict(), name: getattr(counts, name) + by})
+
+
+def _difference(sequence: int, other: int) -> int:
+    """How far a sequence number lies ahead of another, the shorter way round (RFC 1982)."""
+    half = SEQUENCE_MODULUS // 2
+    return (sequence - other + half) % SEQUENCE_MODULUS - half

@@ -1,0 +1,50 @@
+"""Sound from standard input: bare 16-bit samples, or packets with sequence numbers."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from acula_edge.runtime.packets import Packet
+
+SAMPLE_BYTES = 2
+READ_BYTES = 1 << 16
+PACKET_HEADER = struct.Struct("<IH")
+"""Little-endian: sequence number (32 bits), then how many samples of 16 bits follow (16 bits)."""
+
+
+def read_samples(stream: BinaryIO) -> Iterator[NDArray[np.int16]]:
+    """Whatever samples there are, as soon as they arrive; half a sample at the end is dropped."""
+    rest = b""
+    while data := _read_some(stream):
+        data = rest + data
+        whole = len(data) // SAMPLE_BYTES * SAMPLE_BYTES
+        rest = data[whole:]
+        yield np.frombuffer(data, dtype="<i2", count=whole // SAMPLE_BYTES)
+
+
+def read_packets(stream: BinaryIO) -> Iterator[Packet]:
+    """Packets one after the other (:data:`PACKET_HEADER`); one that breaks off at the end is dropped."""
+    while len(header := stream.read(PACKET_HEADER.size)) == PACKET_HEADER.size:
+        sequence, samples = PACKET_HEADER.unpack(header)
+        data = stream.read(samples * SAMPLE_BYTES)
+        if len(data) < samples * SAMPLE_BYTES:
+            return
+        yield Packet(sequence, np.frombuffer(data, dtype="<i2"))
+
+
+def pack(packet: Packet) -> bytes:
+    """The bytes of a packet, as :func:`read_packets` takes them."""
+    pcm = np.asarray(packet.pcm, dtype="<i2")
+    return PACKET_HEADER.pack(packet.sequence, pcm.size) + pcm.tobytes()
+
+
+def _read_some(stream: BinaryIO) -> bytes:
+    # A buffered reader's read() would wait until it has all that was asked for.
+    read = getattr(stream, "read1", stream.read)
+    data: bytes = read(READ_BYTES)
+    return data
