@@ -7,13 +7,15 @@ from pathlib import Path
 import click
 
 from acula_edge.cli.bundle_ort import command as to_ort
-from acula_edge.cli.command import verb, verb_family
+from acula_edge.cli.bundle_web import WebAsOption
+from acula_edge.cli.bundle_web import command as to_web
+from acula_edge.cli.command import verb
 from acula_edge.cli.options import json_option
 
 
-@verb_family("bundle", "acula-edge bundle verify runs/latest/export/base-cpu_x86")
-def command() -> None:
-    """A finished bundle: check its evidence."""
+@click.group("bundle", cls=WebAsOption, examples=["acula-edge bundle verify runs/latest/export/base-cpu_x86"])
+def command(web: str | None) -> None:
+    """A finished bundle: check its evidence, convert it, make a page in the browser of it."""
 
 
 @verb(
@@ -42,5 +44,5 @@ def verify_evidence(bundle: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(ArtifactError.exit_code)
 
 
-for _verb in (verify_evidence, to_ort):
+for _verb in (verify_evidence, to_ort, to_web):
     command.add_command(_verb)
