@@ -115,7 +115,7 @@ def _bundles(run: Run, recipe: Recipe) -> list[Bundle]:
     bundles = [
         Bundle(
             name=folder.name,
-            facts=_read_numbers(folder / "bundle.json", "acula-edge/bundle/1"),
+            facts=read_numbers(folder / "bundle.json", "acula-edge/bundle/1"),
             **{part: _read(folder, part) for part in _PARTS},
         )
         for folder in run.bundles
@@ -127,11 +127,11 @@ def _read(folder: Path, part: str) -> Json | None:
     file = folder / f"{part}.json"
     if not file.is_file():
         return None
-    return _read_numbers(file, f"acula-edge/{part}/1")
+    return read_numbers(file, f"acula-edge/{part}/1")
 
 
-def _read_numbers(file: Path, schema: str) -> Json:
-    """Python reads NaN and Infinity from JSON, which has neither; nothing that holds them was written here."""
+def read_numbers(file: Path, schema: str) -> Json:
+    """A JSON file of `schema`; numbers that are not finite, which Python reads but JSON has not, are an error."""
     value: Json = read_json(file, schema=schema)
     if not _is_finite(value):
         raise ArtifactError(

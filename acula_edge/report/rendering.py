@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#])")
 
 
-def render_html(document: Document) -> str:
+def render_html(document: Document, template: str = "report.html.j2") -> str:
     """One self-contained page."""
-    return _environment(True).get_template("report.html.j2").render(document=document, version=__version__)
+    return _environment(True).get_template(template).render(document=document, version=__version__)
 
 
 def render_markdown(document: Document) -> str:
