@@ -30,9 +30,9 @@ class QualityAnalysis:
 
     Attributes:
         full_scale: magnitude from which a sample is at full scale.
-        plateau_share: of the distance between the largest and the smallest sample: samples this close to either lie on
-            a plateau. Sound that was clipped and then turned down has plateaus below full scale.
-        plateau_steps: 16-bit steps between the largest and the smallest sample below which plateaus mean nothing.
+        plateau_steps: 16-bit steps: samples this close to the largest or the smallest lie on a plateau. Sound that was
+            clipped and then turned down has plateaus below full scale.
+        plateau_spread_steps: distance between the largest and the smallest sample, below which plateaus mean nothing.
         flat_frame_s: length of the frames that stand still when all in them lies within `flat_steps`.
         flat_steps: in 16-bit steps.
         frame_s: of spectra, at most.
@@ -47,8 +47,8 @@ class QualityAnalysis:
     """
 
     full_scale: float = 0.999
-    plateau_share: float = 0.001
-    plateau_steps: int = 256
+    plateau_steps: float = 0.5
+    plateau_spread_steps: float = 2048.0
     flat_frame_s: float = 0.05
     flat_steps: float = 1.5
     frame_s: float = 0.0641
@@ -102,10 +102,10 @@ def measure_quality(wave: Wave, sample_rate_hz: int, analysis: QualityAnalysis) 
 
 
 def _clipped_share(wave: Wave, top: float, bottom: float, analysis: QualityAnalysis) -> float:
-    spread = top - bottom
-    margin = analysis.plateau_share * spread if spread * 32768 >= analysis.plateau_steps else 0.0
-    high = min(top - margin, analysis.full_scale) if margin else analysis.full_scale
-    low = max(bottom + margin, -analysis.full_scale) if margin else -analysis.full_scale
+    high, low = analysis.full_scale, -analysis.full_scale
+    if (top - bottom) * 32768 >= analysis.plateau_spread_steps:
+        margin = analysis.plateau_steps / 32768
+        high, low = min(top - margin, high), max(bottom + margin, low)
     return float(np.count_nonzero(wave >= high) + np.count_nonzero(wave <= low)) / wave.size
 
 

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acula_edge.audio.quality_limits import QualityLimits
 from acula_edge.engines.bundle_files import read_bundle
 from acula_edge.errors import InputError
 from acula_edge.frontend.native import native_spec
 from acula_edge.frontend.reference import log_mel
 from acula_edge.quantize.bundle import seal, write_bundle
 from acula_edge.quantize.golden import golden_waves, to_pcm
-from acula_edge.recipe import QuantizeConfig
+from acula_edge.recipe import QuantizeConfig, RuntimeConfig
 from acula_edge.runtime import load_bundle, selftest
+from acula_edge.smoothing import SmoothingSettings
 from tests.quantize.conftest import RATE_HZ, SAMPLES, SPEC
 from tests.quantize.test_quantize_bundle import DATA, ORIGIN, Envelope, head
 
@@ -23,9 +25,9 @@ HOP_S = 8 * SPEC.hop_length / RATE_HZ
 SETTINGS = QuantizeConfig(input_rates_hz=[2000], int16_input=True, stream_hops=5)
 
 
-def write(folder: Path, settings: QuantizeConfig) -> Path:
+def write(folder: Path, settings: QuantizeConfig, runtime: RuntimeConfig | None = None) -> Path:
     data = dataclasses.replace(DATA, hop_s=HOP_S)
-    return write_bundle(folder, Envelope().eval(), [head()], ORIGIN, data=data, quantize=settings)
+    return write_bundle(folder, Envelope().eval(), [head()], ORIGIN, data=data, quantize=settings, runtime=runtime)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,15 @@ def test_a_stream_computes_every_frame_once(bundle: Path, tmp_path: Path, monkey
     blocks, whole = SAMPLES // 128, len(found) - 1
     first, later = -(-(blocks - 1) // 5) + 1, -(-8 // 5) + 1
     assert calls[0] == first + (whole - 1) * later, "the last window is not a multiple of the hop"
+
+
+def test_limits_and_smoothing_of_the_recipe_rule_the_device(bundle: Path, tmp_path: Path) -> None:
+    settings = RuntimeConfig(QualityLimits(min_duration_s=60.0), SmoothingSettings(time_constant_s=2.5))
+    loaded = load_bundle(write(tmp_path / "strict", QuantizeConfig(), settings))
+    pcm = to_pcm(golden_waves(RATE_HZ, 2 * SAMPLES)["heart"])
+    assert loaded.smoothing == settings.smoothing
+    assert loaded.score(pcm, RATE_HZ)["quality"]["reasons"][0].endswith("at least 60 s")
+    assert load_bundle(bundle).smoothing == SmoothingSettings()
 
 
 @pytest.mark.parametrize(
