@@ -6,6 +6,8 @@ Every artifact is written to a temporary name in its own folder and renamed; a r
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.errors import ArtifactError, InputError
+
+PARTIAL = ".partial-"
+"""In the name of everything that is not whole yet; names that hold it begin with a dot."""
+
+_PARTIAL_NAME = re.compile(rf"\..+{re.escape(PARTIAL)}[a-z0-9_]{{8}}(\.\w+)?")
+_FORMER = "former"
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 @contextlib.contextmanager
@@ -31,25 +41,19 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         # The suffix is kept because soundfile, onnx and numpy choose a format by it.
-        handle, name = tempfile.mkstemp(prefix=f".{final.stem}-", suffix=final.suffix, dir=final.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{final.stem}{PARTIAL}", suffix=final.suffix, dir=final.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, final)
     except Exception as error:
         cause = _cause(error)
         if cause is None:
             raise
-        raise InputError(
-            f"cannot write {final}",
-            given=cause.strerror or str(cause),
-            remedy="free some space or choose another folder; nothing was half written, run the same command again",
-        ) from error
+        raise system_error(f"cannot write {final}", cause) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -130,31 +134,96 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         InputError: the disk is full, the folder is read-only, or may not be written. What was at `path` stays.
     """
     final = Path(path)
+    if final.exists() and not final.is_dir():
+        raise InputError(f"{final} is a file, so no folder can be written there", remedy="choose another name")
     temporary = None
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}-", dir=final.parent))
-        os.chmod(temporary, 0o755)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}{PARTIAL}", dir=final.parent))
+        os.chmod(temporary, 0o777 & ~_umask())
         yield temporary
-        former = None
+        for file in temporary.rglob("*"):
+            _sync(file)
         if final.exists():
-            former = Path(tempfile.mkdtemp(prefix=f".{final.name}-former-", dir=final.parent))
-            os.replace(final, former / final.name)
-        os.replace(temporary, final)
-        if former is not None:
-            shutil.rmtree(former, ignore_errors=True)
+            temporary = _take_place(temporary, final)
+        else:
+            os.replace(temporary, final)
+        _sync(final.parent)
     except Exception as error:
         cause = _cause(error)
         if cause is None:
             raise
-        raise InputError(
-            f"cannot write the folder {final}",
-            given=cause.strerror or str(cause),
-            remedy="free some space or choose another folder; nothing was half written, run the same command again",
-        ) from error
+        raise system_error(f"cannot write the folder {final}", cause) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def clear_partial(folder: Path, of: str | None = None) -> None:
+    """Delete what writers who were killed had begun below `folder`; only where nobody else writes.
+
+    Args:
+        of: what names begin with, in the folder itself, where others may write other files; None for all below it.
+    """
+    found = folder.rglob(f".*{PARTIAL}*") if of is None else folder.glob(f".{of}*{PARTIAL}*")
+    for path in sorted(found):
+        if not _PARTIAL_NAME.fullmatch(path.name):
+            continue
+        former = path / _FORMER
+        final = path.parent / path.name.removeprefix(".").partition(PARTIAL)[0]
+        if former.is_dir() and not final.exists():
+            os.replace(former, final)  # killed between two renames
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def system_error(what: str, cause: OSError) -> InputError:
+    """What a user reads when the system refused to write."""
+    return InputError(
+        what,
+        given=cause.strerror or str(cause),
+        remedy="free some space or choose another folder; nothing was half written, run the same command again",
+    )
+
+
+def _take_place(temporary: Path, final: Path) -> Path:
+    """Put a folder where another is; returns where that one is now, to be deleted.
+
+    Linux exchanges the two in one step (renameat2(2)), so that no moment is without a whole folder. File systems that
+    cannot are served by two renames; :func:`clear_partial` mends what a kill between the two leaves.
+    """
+    exchange = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if exchange is not None and exchange(_AT_FDCWD, bytes(temporary), _AT_FDCWD, bytes(final), _RENAME_EXCHANGE) == 0:
+        return temporary
+    former = Path(tempfile.mkdtemp(prefix=f".{final.name}{PARTIAL}", dir=final.parent))
+    os.replace(final, former / _FORMER)
+    try:
+        os.replace(temporary, final)
+    except OSError:
+        os.replace(former / _FORMER, final)
+        former.rmdir()
+        raise
+    return former
+
+
+def _sync(path: Path) -> None:
+    """Bring a file or a folder's list of names to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot do this with folders
+            raise
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def _cause(error: Exception) -> OSError | None:

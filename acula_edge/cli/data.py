@@ -95,14 +95,16 @@ def prepare_corpus(
     from acula_edge.cli.console import note
     from acula_edge.data.prepare import prepare
     from acula_edge.errors import InputError
+    from acula_edge.folder_lock import locked
     from acula_edge.run import Run
 
     resolved = _recipe_of_one_corpus(dataset, root, recipe, overrides)
     run = Run(out or Path("runs") / dataset)
     if run.recipe_path.is_file() and run.recipe.fingerprint() != resolved.fingerprint():
         raise InputError(f"{run.path} already holds a run of another recipe", remedy="choose another folder with --out")
-    run = Run.create(run.path, resolved)
-    prepare(resolved, run)
+    with locked(run.path, "data prepare"):
+        run = Run.create(run.path, resolved)
+        prepare(resolved, run)
     _print_facts(_facts(run, resolved.data.sources[dataset].reader or dataset), as_json)
     note(f"manifest: {run.recordings_path}")
 

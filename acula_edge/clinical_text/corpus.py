@@ -28,7 +28,8 @@ from acula_edge.clinical_text.writers.http import endpoint_of
 from acula_edge.clinical_text.writers.template import NOTHING, TemplateWriter
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError, RecipeError
-from acula_edge.files import sha256_json
+from acula_edge.files import clear_partial, sha256_json
+from acula_edge.folder_lock import locked
 from acula_edge.progress import notify, track
 from acula_edge.recipe import ReportsConfig
 
@@ -64,11 +65,19 @@ def write_corpus(recordings: Iterable[Recording], config: ReportsConfig, path: s
         The summary that lies beside the file (:class:`acula_edge.clinical_text.summary.Summary`).
 
     Raises:
-        InputError: an unfinished file was written with other settings, or the writer cannot go on.
+        InputError: an unfinished file was written with other settings, another process writes it, or the writer cannot
+            go on.
     """
+    path = Path(path)
+    with locked(path.parent, "reports write", f".{path.name}.lock"):
+        clear_partial(path.parent, of=path.stem)
+        return _write(recordings, config, path)
+
+
+def _write(recordings: Iterable[Recording], config: ReportsConfig, path: Path) -> dict[str, Any]:
     writer = writers[config.writer](config)
     rows = [recording for recording in recordings if may_be_written(recording)]
-    file = CorpusFile(Path(path), corpus_fingerprint(config), keep_finished=config.writer != TEMPLATE)
+    file = CorpusFile(path, corpus_fingerprint(config), keep_finished=config.writer != TEMPLATE)
     summary = Summary(config, total=len(rows) * config.variants)
     feed = _Feed(rows, config, file, summary)
     template = TemplateWriter(config)

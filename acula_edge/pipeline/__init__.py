@@ -13,6 +13,7 @@ from typing import Any
 
 from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability
 from acula_edge.files import read_json
+from acula_edge.folder_lock import locked
 from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
 
@@ -43,13 +44,13 @@ def train(
         MissingCapability: the train extra is not installed.
     """
     _need("train", "torch", "torchaudio", "transformers", "accelerate", "timm")
-    from acula_edge.pipeline.opening import open_for_training
+    from acula_edge.pipeline.opening import training_run
 
-    run, aligned = open_for_training(recipe, data, overrides, Path(out), resume)
-    if not aligned:
-        from acula_edge.align.train import align
+    with training_run(recipe, data, overrides, Path(out), resume) as (run, aligned):
+        if not aligned:
+            from acula_edge.align.train import align
 
-        align(run, resume=resume)
+            align(run, resume=resume)
     return run
 
 
@@ -64,7 +65,8 @@ def distill(run: Run | str | Path = LATEST, student: str | None = None, resume: 
 
     from acula_edge.distill.train import distill as teach
 
-    teach(run, name, resume=resume)
+    with locked(run.path, "distill"):
+        teach(run, name, resume=resume)
     return run
 
 
@@ -109,15 +111,15 @@ def export(
         raise ArtifactError(
             f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume"
         )
-    if name is not None and not (run.student_dir(name) / "model.safetensors").is_file():
-        distill(run, name, resume=True)
-
     from acula_edge.pipeline.bundling import build_bundle
 
-    bundle = build_bundle(run, name, profile or run.recipe.quantize.profile, int8=int8, gate=gate)
-    verification = verify(bundle)
-    benchmark([bundle], mode=run.recipe.benchmark.mode)
-    report(run)
+    with locked(run.path, "export"):
+        if name is not None and not (run.student_dir(name) / "model.safetensors").is_file():
+            distill(run, name, resume=True)
+        bundle = build_bundle(run, name, profile or run.recipe.quantize.profile, int8=int8, gate=gate)
+        verification = verify(bundle)
+        benchmark([bundle], mode=run.recipe.benchmark.mode)
+        report(run)
     judged = verification["gate"]
     if int8 and gate and not judged["passed"]:
         raise GateRefused(
@@ -147,7 +149,9 @@ def verify(
     bundles = _bundles(target)
     result: dict[str, Any] = {}
     for bundle in bundles:
-        result = verify_bundle(Run.open(bundle.parent.parent), bundle, tasks, zero_shot)
+        run = Run.open(bundle.parent.parent)
+        with locked(run.path, "verify"):
+            result = verify_bundle(run, bundle, tasks, zero_shot)
     return result
 
 

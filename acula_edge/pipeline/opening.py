@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from acula_edge.errors import InputError, RecipeError
+from acula_edge.folder_lock import LOCK_FILE, locked, move_locked
 from acula_edge.processes import broadcast_object, is_main, main_first
 from acula_edge.progress import notify
 from acula_edge.recipe import Recipe, load_recipe
 from acula_edge.run import Run
 
 
-def open_for_training(
+@contextlib.contextmanager
+def training_run(
     recipe: str | Path | Recipe | None,
     data: Mapping[str, str | Path] | None,
     overrides: Sequence[str],
     out: Path,
     resume: bool,
-) -> tuple[Run, bool]:
-    """The run to train (see :func:`acula_edge.pipeline.train`), and whether it is aligned already.
+) -> Iterator[tuple[Run, bool]]:
+    """The run to train (see :func:`acula_edge.pipeline.train`), locked, and whether it is aligned already.
 
     Of several processes the main one makes the folder, and the others take it up.
     """
     aligned = False
-    with main_first():
-        if is_main():
-            aligned = _open(recipe, data, overrides, Run(out), resume)
-    return Run.open(out), broadcast_object(aligned)
+    with contextlib.ExitStack() as held:
+        with main_first():
+            if is_main():
+                resolved = _resolve(recipe, data, overrides, Run(out), resume)
+                held.enter_context(locked(out, "train"))
+                aligned = _take_up(resolved, Run(out), resume)
+        yield Run.open(out), broadcast_object(aligned)
 
 
 def complete(recipe: Recipe) -> Recipe:
@@ -44,19 +50,20 @@ def complete(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, frontend=frontend_for(encoder.name, encoder.checkpoint, encoder.options))
 
 
-def _open(
+def _resolve(
     recipe: str | Path | Recipe | None,
     data: Mapping[str, str | Path] | None,
     overrides: Sequence[str],
     run: Run,
     resume: bool,
-) -> bool:
-    """Make or check the run's folder; whether there is nothing left to do."""
+) -> Recipe:
     if resume and run.recipe_path.is_file() and recipe is None and not data and not overrides:
-        resolved = run.recipe
-    else:
-        resolved = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data=data, overrides=overrides)
-    resolved = complete(resolved)
+        return complete(run.recipe)
+    return complete(recipe if isinstance(recipe, Recipe) else load_recipe(recipe, data=data, overrides=overrides))
+
+
+def _take_up(resolved: Recipe, run: Run, resume: bool) -> bool:
+    """Make or check the run's folder; whether there is nothing left to do."""
     if run.recipe_path.is_file():
         if not resume and _has_begun(run):
             notify("the run that was at %s is kept as %s", run.path, _set_aside(run.path))
@@ -68,7 +75,7 @@ def _open(
         elif resume and "align" in run.manifest["stages"]:
             notify("%s is already aligned; nothing to do", run.path)
             return True
-    elif run.path.is_dir() and any(run.path.iterdir()):
+    elif run.path.is_dir() and any(path.name != LOCK_FILE for path in run.path.iterdir()):
         raise InputError(f"{run.path} holds something that is no run", remedy="choose another folder with --out")
     Run.create(run.path, resolved)
     return False
@@ -81,5 +88,5 @@ def _has_begun(run: Run) -> bool:
 
 def _set_aside(path: Path) -> Path:
     kept = path.with_name(f"{path.name}-{datetime.now():%Y%m%d-%H%M%S}")
-    path.rename(kept)
+    move_locked(path, kept)
     return kept

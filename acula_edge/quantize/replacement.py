@@ -11,11 +11,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from acula_edge.engines.bundle_files import BUNDLE_FILE, list_files, read_bundle, seal
+from acula_edge.engines.bundle_files import read_bundle, seal, write_bundle_file
 from acula_edge.errors import InputError
-from acula_edge.files import read_json, write_json
+from acula_edge.files import atomic_folder, read_json, write_json
 from acula_edge.quantize.audit import write_audit
-from acula_edge.quantize.bundle import staging
 from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE, merge_files
 from acula_edge.quantize.golden import write_selftest
 from acula_edge.quantize.graph import load_graph, save_graph
@@ -39,7 +38,7 @@ def replace_int8(folder: Path, encoder: onnx.ModelProto, mels: Sequence[NDArray[
     """
     info = read_bundle(folder)
     facts = read_json(folder / QUANTIZE_FILE)
-    with staging(folder) as stage:
+    with atomic_folder(folder) as stage:
         for name in info["files"]:
             if not name.startswith(MEASURED):
                 shutil.copyfile(folder / name, stage / name)
@@ -49,10 +48,9 @@ def replace_int8(folder: Path, encoder: onnx.ModelProto, mels: Sequence[NDArray[
         facts["parity"] = {**compare_rows(reference, embed(encoder, mels)), "windows": whose}
         write_json(stage / QUANTIZE_FILE, facts)
         write_audit(stage, info["profile"], MODEL_INT8_FILE)
-        models = {"float": MODEL_FILE, "int8": MODEL_INT8_FILE}
-        write_selftest(stage, info["input"]["sample_rate_hz"], info["input"]["samples"], models)
+        write_selftest(stage, info["input"], {"float": MODEL_FILE, "int8": MODEL_INT8_FILE})
         info["parity"]["int8_vs_onnx"] = facts["parity"]
-        write_json(stage / BUNDLE_FILE, {**info, **list_files(stage)})
+        write_bundle_file(stage, info)
 
 
 def measure_again(folder: Path, profile: str, measure: Measure) -> None:

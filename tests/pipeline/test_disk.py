@@ -87,7 +87,7 @@ def test_training_into_a_read_only_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir(mode=0o555)
     done = acula_edge("train", "--out", "archive/run", folder=tmp_path, preexec_fn=obey_permissions)
     assert done.returncode == 2, done.stderr
-    assert "cannot write archive/run/recipe.yaml" in done.stderr
+    assert "cannot write archive/run" in done.stderr
     assert "Permission denied" in done.stderr
     assert "Traceback" not in done.stderr
     assert list((tmp_path / "archive").iterdir()) == []
