@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.benchmark.accuracy import read_verification
+from acula_edge.benchmark.engine_subjects import engine_subjects
 from acula_edge.benchmark.inputs import bundle_inputs
 from acula_edge.benchmark.measure import plan_for
 from acula_edge.benchmark.session import run_session
@@ -72,7 +73,8 @@ def benchmark_bundle(
         )
         for name, stage, precision, model in files
     ]
-    subjects += [_extra_subject(name, run, threads) for name, run in (extra or {}).items()]
+    engines = engine_subjects(bundle, feeds["end_to_end"])
+    subjects += [*engines, *(_extra_subject(name, run, threads) for name, run in (extra or {}).items())]
     pairs = _bundle_pairs(subjects)
     facts = {"bundle": info["name"], "window_s": info["input"]["window_s"], "input": "synthetic heartbeat"}
     verification = read_verification(bundle)
@@ -111,7 +113,7 @@ def _extra_subject(name: str, run: Callable[[], object], threads: int) -> Subjec
 
 
 def _bundle_pairs(subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
-    """(reference, candidate): INT8 against float by stage, then the deployed model against each extra."""
+    """(reference, candidate): INT8 against float by stage, engines against the deployed model, it against each extra."""
     found = {subject.artifact: subject for subject in subjects}
     pairs = [
         (found[f"{stem}.onnx"], found[f"{stem}.int8.onnx"])
@@ -120,5 +122,6 @@ def _bundle_pairs(subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
     ]
     deployed = found.get("model.int8.onnx") or found.get("model.onnx")
     if deployed is not None:
-        pairs += [(subject, deployed) for subject in subjects if subject.path is None]
+        pairs += [(deployed, subject) for subject in subjects if subject.is_engine]
+        pairs += [(subject, deployed) for subject in subjects if subject.path is None and not subject.is_engine]
     return pairs

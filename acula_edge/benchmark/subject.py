@@ -19,6 +19,7 @@ from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import sha256_file
 
 _CALLER = "given by the caller as a callable"
+_ENGINE = "an engine runs in this process only"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Subject:
         provider: that did run, asserted; None for a callable.
         threads: that it was given.
         run: one inference.
-        path: the ONNX file; None for a callable.
+        path: the ONNX file; None for a callable and for an engine.
         model: the row of ``verify.json`` that evaluates this very thing; None where none does.
     """
 
@@ -44,6 +45,11 @@ class Subject:
     run: Callable[[], object]
     path: Path | None = None
     model: str | None = None
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether it is an engine of the bundle, and not an ONNX file or a caller's own function."""
+        return self.path is None and self.provider is not None
 
 
 def onnx_subject(
@@ -112,7 +118,8 @@ def measure_subject(
     if window_s is not None:
         row["rtf"] = row["p50_ms"] / (window_s * 1e3)
     if subject.path is None:
-        row["not_measured"] |= {"cold_start_ms": _CALLER, "peak_rss_mb": _CALLER}
+        reason = _ENGINE if subject.is_engine else _CALLER
+        row["not_measured"] |= {"cold_start_ms": reason, "peak_rss_mb": reason}
     else:
         row |= measure_footprint(subject.path, subject.threads)
         row["size_bytes"] = subject.path.stat().st_size

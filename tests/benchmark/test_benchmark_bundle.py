@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from acula_edge import pipeline
-from acula_edge.benchmark import session, subject
+from acula_edge.benchmark import engine_subjects, session, subject
 from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
 from acula_edge.benchmark.energy import Meter
 from acula_edge.benchmark.environment import describe_environment
@@ -19,6 +19,7 @@ from acula_edge.benchmark.footprint import measure_footprint
 from acula_edge.benchmark.measure import PLANS, Plan
 from acula_edge.benchmark.session import SAMPLES, write_copy
 from acula_edge.benchmark.state import State
+from acula_edge.benchmark.subject import Subject
 from acula_edge.engines.bundle_files import read_bundle
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import sha256_file, write_json
@@ -254,3 +255,22 @@ def test_a_bundle_outside_its_run_stays_as_it_was_made_when_the_result_goes_else
     pipeline.benchmark([copy], mode="smoke")
     assert (copy / "benchmark.json").is_file()
     read_bundle(copy)
+
+
+def test_an_engine_built_here_is_measured_and_one_from_elsewhere_is_named(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(engine_subjects, "notify", lambda message, *values: said.append(message % values))
+    (copy / "engine-orin-10.3.0.plan").write_bytes(b"plan")
+    assert len(benchmark_bundle(copy, mode="smoke")["measurements"]) == 5
+    assert len(said) == 1 and said[0].startswith("engine-orin-10.3.0.plan is not measured: ")
+
+    ours = Subject("engine-orin-10.3.0.plan", "end_to_end", "int8-fp16", "TensorRT", 1, lambda: None)
+    monkeypatch.setattr(engine_subjects, "_open", lambda plan, feed: ours)
+    result = benchmark_bundle(copy, mode="smoke", extra={TEACHER: lambda: None})
+    row = result["measurements"][5]
+    assert (row["artifact"], row["provider"], row["precision"]) == (ours.artifact, "TensorRT", "int8-fp16")
+    assert row["accuracy"]["tasks"] == [] and "engine" in row["not_measured"]["cold_start_ms"]
+    pairs = [(pair["reference"], pair["candidate"]) for pair in result["comparisons"]]
+    assert pairs[2:] == [("model.int8.onnx", ours.artifact), (TEACHER, "model.int8.onnx")]
