@@ -15,9 +15,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
-
 from rich.console import Console
 from rich.table import Table
 
@@ -38,6 +35,8 @@ def main() -> int:
     unknown = sorted(set(chosen) - set(names))
     if unknown:
         parser.error(f"no such verbs: {', '.join(unknown)}")
+    # The same to the last bit each time: read when torch and BLAS are imported.
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
     import_everything()
     tallies: dict[str, Tally] = {}
     with tempfile.TemporaryDirectory(prefix="acula-edge-faults-") as work:
