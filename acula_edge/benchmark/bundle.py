@@ -113,7 +113,7 @@ def _extra_subject(name: str, run: Callable[[], object], threads: int) -> Subjec
 
 
 def _bundle_pairs(subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
-    """(reference, candidate): INT8 against float by stage, engines against the deployed model, it against each extra."""
+    """(reference, candidate): INT8 against float by stage, engines against the deployed model, that against extras."""
     found = {subject.artifact: subject for subject in subjects}
     pairs = [
         (found[f"{stem}.onnx"], found[f"{stem}.int8.onnx"])
