@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from acula_edge.cli.bundle_c_header import command as to_c_header
 from acula_edge.cli.bundle_ort import command as to_ort
 from acula_edge.cli.bundle_web import WebAsOption
 from acula_edge.cli.bundle_web import command as to_web
@@ -44,5 +45,5 @@ def verify_evidence(bundle: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(ArtifactError.exit_code)
 
 
-for _verb in (verify_evidence, to_ort, to_web):
+for _verb in (verify_evidence, to_ort, to_web, to_c_header):
     command.add_command(_verb)
