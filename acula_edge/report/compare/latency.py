@@ -80,7 +80,10 @@ def distribution_blocks(entries: Sequence[Entry]) -> list[Block]:
         description = f"Histograms of raw samples: {listing(words)}."
         axis = "latency in ms per window, logarithmic; each row scaled to its highest bar"
         wide, narrow = (draw_histograms("spread", title, description, rows, axis, width) for width in (WIDE, NARROW))
-        legend = [("student", "float"), ("int8", "INT8"), ("whole", "median"), ("p99", "99th percentile")]
+        legend = [("student", "float"), ("int8", "INT8")]
+        if any(row.style == "teacher" for row in rows):
+            legend.append(("teacher", "others"))
+        legend += [("whole", "median"), ("p99", "99th percentile")]
         blocks.append(Chart(title, description, wide, narrow, legend))
         blocks.append(Text("Bars reach to the 99.9th percentile of the widest row; rarer samples are not drawn."))
     if missing:
