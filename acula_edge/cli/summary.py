@@ -118,7 +118,7 @@ def print_benchmark(benchmark: Mapping[str, Any]) -> None:
     keys = [*columns[:4], "p50_ms", "p90_ms", "p99_ms", "cold_start_ms", "peak_rss_mb", "energy_mj"]
     print_table(
         columns,
-        [[row[key] for key in keys] for row in benchmark["measurements"]],
+        [[_shortened(row[key]) for key in keys] for row in benchmark["measurements"]],
         title="Latency on this machine; energy above idle; a dash was not measured",
         numeric=columns[3:],
     )
@@ -126,6 +126,13 @@ def print_benchmark(benchmark: Mapping[str, Any]) -> None:
         print_line(_speed_up(comparison))
     for warning in benchmark.get("warnings", ()):
         note(f"warning: {warning}")
+
+
+def _shortened(value: object) -> object:
+    """``CPU`` for ``CPUExecutionProvider``, ``end to end`` for ``end_to_end``: a terminal is narrow."""
+    return (
+        value.removesuffix("ExecutionProvider").replace("end_to_end", "end to end") if isinstance(value, str) else value
+    )
 
 
 def _speed_up(comparison: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ def _environment(escape: bool) -> Environment:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
-        raise MissingCapability("reports need jinja2", remedy="pip install 'acula-edge[train]'") from error
+        raise MissingCapability("reports need jinja2", remedy="pip install jinja2") from error
     environment = Environment(
         loader=PackageLoader("acula_edge.report"),
         autoescape=escape,
