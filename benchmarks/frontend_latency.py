@@ -36,7 +36,8 @@ from rich.table import Table
 from torch import nn
 from torch.nn.functional import conv1d
 
-from acula_edge.benchmark.environment import describe_environment, disturbance_warnings, measure_disturbance
+from acula_edge.benchmark.disturbance import disturbance_warnings, measure_disturbance
+from acula_edge.benchmark.environment import describe_environment
 from acula_edge.benchmark.measure import PLANS, Plan, plan_for
 from acula_edge.benchmark.paired import measure_pairs
 from acula_edge.engines.ort import OrtEngine

@@ -36,7 +36,8 @@ from latency_rivals import (
 from rich.console import Console
 from rich.table import Table
 
-from acula_edge.benchmark.environment import describe_environment, disturbance_warnings, measure_disturbance
+from acula_edge.benchmark.disturbance import disturbance_warnings, measure_disturbance
+from acula_edge.benchmark.environment import describe_environment
 from acula_edge.benchmark.measure import PLANS, Plan, measure_latency, plan_for
 from acula_edge.benchmark.paired import measure_pairs
 from acula_edge.encoders.students import make_student
