@@ -11,19 +11,16 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from acula_edge.benchmark.machine import HERE, Machine
+from acula_edge.benchmark.rails import WHOLE_BOARD, find_rails, name_rails, power_of_rails, read_whole
 
 _FILE_SAMPLE_S = 0.02
 _PROGRAM_SAMPLE_S = 0.2
 _TEGRASTATS_MS = 100
 
-_MONITORS = ("ina3221", "ina226", "ina238")
-# A rail through which the whole board is fed makes the others parts of it: Orin Nano and NX, the first Nano, Thor.
-_WHOLE = ("VDD_IN", "POM_5V_IN", "VIN")
 # "VDD_IN 4968mW/4968mW": now, and the mean since tegrastats began.
 _RAIL_TEXT = re.compile(r"\b([A-Z][A-Z0-9_]*) (\d+)mW")
 _PMIC_TEXT = re.compile(r"(\S+)_([AV]) (?:current|volt)\(\d+\)=([\d.]+)[AV]")
@@ -47,12 +44,12 @@ class EnergySensor(Protocol):
 
 def find_sensor(machine: Machine = HERE) -> EnergySensor | None:
     """The sensor of this machine that can be read; None without one."""
-    counters = [domain for domain in _rapl_domains(machine) if _read(domain / "energy_uj") is not None]
+    counters = [domain for domain in _rapl_domains(machine) if read_whole(domain / "energy_uj") is not None]
     if counters:
         return RaplSensor(counters)
-    rails = _find_rails(machine)
+    rails = find_rails(machine)
     if rails:
-        return PolledSensor(f"{_names(rails)}: whole rails", lambda: _power_of(rails), _FILE_SAMPLE_S)
+        return PolledSensor(f"{name_rails(rails)}: whole rails", lambda: power_of_rails(rails), _FILE_SAMPLE_S)
     if machine.root == HERE.root and shutil.which("tegrastats"):
         return TegrastatsSensor()
     if pmic_power_mw(machine) is not None:
@@ -75,17 +72,17 @@ class RaplSensor:
     def __init__(self, domains: list[Path]) -> None:
         self._domains = domains
         self._started: list[int] = []
-        names = [_text(domain / "name") or domain.name for domain in domains]
+        names = [Machine(domain).text("name") or domain.name for domain in domains]
         self.scope = f"RAPL {', '.join(names)}: whole processor"
 
     def start(self) -> None:
-        self._started = [_read(domain / "energy_uj") or 0 for domain in self._domains]
+        self._started = [read_whole(domain / "energy_uj") or 0 for domain in self._domains]
 
     def stop_mj(self) -> float:
         total_uj = 0
         for domain, before in zip(self._domains, self._started, strict=True):
-            after = _read(domain / "energy_uj") or 0
-            wrap = _read(domain / "max_energy_range_uj") or 0
+            after = read_whole(domain / "energy_uj") or 0
+            wrap = read_whole(domain / "max_energy_range_uj") or 0
             total_uj += after - before if after >= before else after - before + wrap
         return total_uj / 1e3
 
@@ -174,7 +171,7 @@ def tegrastats_power_mw(line: str) -> float | None:
     rails = {name: float(value) for name, value in _RAIL_TEXT.findall(line)}
     if not rails:
         return None
-    return next((rails[name] for name in _WHOLE if name in rails), sum(rails.values()))
+    return next((rails[name] for name in WHOLE_BOARD if name in rails), sum(rails.values()))
 
 
 def pmic_power_mw(machine: Machine) -> float | None:
@@ -187,66 +184,6 @@ def pmic_power_mw(machine: Machine) -> float | None:
     return sum(powers) * 1e3 if powers else None
 
 
-@dataclass(frozen=True)
-class Rail:
-    """One supply rail, as files: its power, or its millivolts and milliamperes.
-
-    Attributes:
-        chip: name of the monitor.
-        power: file with microwatts; None where there is none.
-    """
-
-    name: str
-    chip: str
-    voltage: Path | None = None
-    current: Path | None = None
-    power: Path | None = None
-
-    def power_mw(self) -> float | None:
-        """Now; None where it cannot be read."""
-        if self.power is not None:
-            power_uw = _read(self.power)
-            return None if power_uw is None else power_uw / 1e3
-        if self.voltage is None or self.current is None:
-            return None
-        voltage_mv, current_ma = _read(self.voltage), _read(self.current)
-        return None if voltage_mv is None or current_ma is None else voltage_mv * current_ma / 1e3
-
-
-def _find_rails(machine: Machine) -> list[Rail]:
-    """The board's input rail where a monitor watches it, else every rail that has a name."""
-    rails = []
-    for monitor in machine.find("sys/class/hwmon/hwmon*"):
-        chip = machine.text(monitor / "name") or ""
-        if chip in _MONITORS:
-            rails += [rail for rail in _rails_of(machine, monitor, chip) if rail.power_mw() is not None]
-    whole = [rail for name in _WHOLE for rail in rails if rail.name == name]
-    return whole[:1] or rails
-
-
-def _rails_of(machine: Machine, monitor: Path, chip: str) -> list[Rail]:
-    """Channels 1 to 3 of an INA3221 (4 to 7 are shunts and their sum), the one channel of the others."""
-    rails = []
-    for number in (1, 2, 3):
-        label = machine.text(monitor / f"in{number}_label")
-        current = monitor / f"curr{number}_input"
-        if label and label != "NC" and current.is_file():
-            rails.append(Rail(label, chip, voltage=monitor / f"in{number}_input", current=current))
-    power = monitor / "power1_input"
-    if not rails and power.is_file():
-        rails.append(Rail(machine.text(monitor / "power1_label") or "VIN", chip, power=power))
-    return rails
-
-
-def _power_of(rails: list[Rail]) -> float | None:
-    powers = [rail.power_mw() for rail in rails]
-    return None if None in powers else sum(power for power in powers if power is not None)
-
-
-def _names(rails: list[Rail]) -> str:
-    return f"{', '.join(sorted({rail.chip.upper() for rail in rails}))} {' + '.join(rail.name for rail in rails)}"
-
-
 def _rapl_domains(machine: Machine) -> list[Path]:
     """Packages. Their parts (two colons) are in them; psys is the whole platform and would count them twice."""
     return [
@@ -254,12 +191,3 @@ def _rapl_domains(machine: Machine) -> list[Path]:
         for domain in machine.find("sys/class/powercap/intel-rapl:*")
         if domain.name.count(":") == 1 and machine.text(domain / "name") != "psys"
     ]
-
-
-def _text(path: Path) -> str | None:
-    return Machine(path.parent).text(path.name)
-
-
-def _read(path: Path) -> int | None:
-    text = _text(path)
-    return int(text) if text and text.lstrip("-").isdigit() else None
