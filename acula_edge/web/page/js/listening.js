@@ -108,6 +108,7 @@ export class LiveSession {
     const power = wave.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, wave.length);
     const level = Math.max(LOWEST_DBFS, 10 * Math.log10(power + 1e-12));
     byId("level").setAttribute("aria-valuenow", level.toFixed(0));
+    byId("level-text").textContent = `Level ${level.toFixed(0).replace("-", "−")} dBFS`;
     byId("level").firstElementChild.style.width = `${100 * (1 - level / LOWEST_DBFS)}%`;
   }
 

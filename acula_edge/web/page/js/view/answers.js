@@ -5,7 +5,8 @@ import { make } from "./elements.js";
 /**
  * @param answers by task id, see scores.js
  * @param {{measurable: boolean, reasons: string[], tasks: object[], windows?: Float32Array[], chosen?: number}} context
- *   scores of the single windows and which of them is shown
+ *   scores of the single windows and which of them is shown; live, the only
+ *   one is the last
  */
 export function answerCards(answers, context) {
   return Object.entries(answers).map(([id, answer]) => {
@@ -23,19 +24,20 @@ function body(id, answer, context) {
   return [answerLine(`${answer.score.toPrecision(4)} ${answer.unit}`.trim())];
 }
 
-function binary(id, answer, { tasks, windows = [], chosen }) {
+function binary(id, answer, { tasks, windows = [], chosen, live }) {
   const column = tasks.find((task) => task.id === id).start;
   const values = windows.map((scores) => scores[column]);
   const bar = scoreBar(answer.score, answer.name, answer.above === true);
   if (answer.threshold !== null) bar.append(at(make("div", { class: "mark", title: "threshold" }), answer.threshold));
-  if (values.length > 1) {
+  if (values.length > 1 || live) {
     values.forEach((value, i) => {
       bar.append(at(make("div", { class: i === chosen ? "window chosen" : "window", title: `window ${i + 1}: ${value.toFixed(3)}` }), value));
     });
   }
   const numbers = [`score ${answer.score.toFixed(3)}`];
   numbers.push(answer.threshold === null ? "no threshold was chosen" : `threshold ${answer.threshold.toFixed(3)} (line)`);
-  if (values.length > 1) numbers.push(`${values.length} windows (dots) ${Math.min(...values).toFixed(3)} to ${Math.max(...values).toFixed(3)}`);
+  if (live) numbers.push(`last window (dot) ${values[0].toFixed(3)}`);
+  else if (values.length > 1) numbers.push(`${values.length} windows (dots) ${Math.min(...values).toFixed(3)} to ${Math.max(...values).toFixed(3)}`);
   return [answerLine(answer.label ?? "not decided"), bar, make("p", { class: "numbers" }, numbers.join(" · "))];
 }
 

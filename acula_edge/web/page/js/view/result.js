@@ -47,6 +47,8 @@ export class ResultView {
     byId("facts").textContent = shown.facts;
     this.#showGate();
     this.#showAnswers();
+    byId("quality").parentElement.hidden = shown.quality === null;
+    byId("timing").parentElement.hidden = shown.stages.length === 0;
     byId("quality").replaceChildren(...(shown.quality ? [qualityTable(shown.quality, this.limits.checks)] : []));
     byId("timing").replaceChildren(timingTable(shown.stages));
     byId("json").textContent = shown.json ? JSON.stringify(shown.json, null, 2) : "";
@@ -110,10 +112,11 @@ export class ResultView {
   }
 
   #showAnswers() {
-    const { tasks, zeroShot, verdict, windows, chosen } = this.shown;
+    const { tasks, zeroShot, verdict, windows, chosen, live } = this.shown;
     const scores = windows.map((window) => window.scores);
-    const context = { ...verdict, tasks: this.bundle.tasks, windows: scores, chosen };
-    byId("tasks").replaceChildren(...answerCards(tasks, context));
+    const context = { ...verdict, tasks: this.bundle.tasks, windows: scores, chosen, live };
+    const waiting = make("p", {}, "The first answer comes once a whole window was heard.");
+    byId("tasks").replaceChildren(...(windows.length ? answerCards(tasks, context) : [waiting]));
     const prompted = zeroShot ? [make("p", { class: "part" }, "From text prompts, without training for the task"), ...answerCards(zeroShot, context)] : [];
     byId("zero-shot").replaceChildren(...prompted);
   }
