@@ -13,12 +13,13 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help install demo test faults lint bench clean
+.PHONY: help install demo test onnxruntime-web faults lint bench clean
 
 help:
 	@echo "make install   everything needed to develop, into $(VENV) (6 GB, mostly torch)"
 	@echo "make demo      the whole line on generated recordings; ends with runs/demo/report.html"
-	@echo "make test      the tests"
+	@echo "make test      the tests; those of the page in a browser need Chromium and make onnxruntime-web"
+	@echo "make onnxruntime-web   have npm fetch it into the cache, once"
 	@echo "make faults    kill the verbs that write 240 times, and compare with undisturbed ones (about half an hour)"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     latency of the demo's bundle on this machine, 5 loops of 10 s"
@@ -38,6 +39,9 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
+
+onnxruntime-web: install
+	$(BIN)/python -c "from acula_edge.web import find_onnxruntime_web as f; print('onnxruntime-web from', f().source)"
 
 faults: install
 	$(BIN)/python -m tests.faults

@@ -28,6 +28,7 @@ LIGHT_PACKAGES = (
     "acula_edge.cli",
     "acula_edge.frontend",
     "acula_edge.runtime",
+    "acula_edge.web",
 )
 LIGHT_MODULES = (
     "acula_edge.data.manifest", "acula_edge.engines.ort", "acula_edge.errors", "acula_edge.extras", "acula_edge.files",
@@ -98,7 +99,7 @@ def test_a_verb_is_imported_only_when_it_is_asked_for() -> None:
 
 STAGES = (
     "audio", "frontend", "data", "clinical_text", "encoders", "language", "align", "distill", "engines", "quantize",
-    "probe", "zero_shot", "runtime", "benchmark", "report",
+    "probe", "zero_shot", "runtime", "benchmark", "report", "web",
 )  # fmt: skip
 
 

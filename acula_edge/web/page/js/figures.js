@@ -75,7 +75,8 @@ function spectralFigures(centered, rateHz, analysis) {
   figures.bandwidth_hz = bandwidth(blocks, binHz, analysis);
   if (blocks.length >= MIN_BLOCKS) {
     const contact = bandPower(blocks, binHz, analysis.contact_band_hz);
-    const least = percentile(contact, analysis.loud_percentile) * 10 ** (-analysis.contact_drop_db / 10);
+    const usual = percentile(contact, analysis.loud_percentile) * 10 ** (-analysis.contact_drop_db / 10);
+    const least = Math.max(usual, Math.max(...contact) * 10 ** (-analysis.contact_depth_db / 10));
     figures.contact_lost = meanOf(contact.map((value) => Number(value < least)));
     const sound = bandPower(blocks, binHz, analysis.band_hz);
     const most = median(sound) * 10 ** (analysis.handling_rise_db / 10);

@@ -3,7 +3,7 @@
 import { theme } from "./elements.js";
 
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
-const MARGIN = { left: 54, right: 12, top: 10, bottom: 36 };
+const MARGIN = { left: 58, right: 12, top: 10, bottom: 36 };
 
 /** Clear a canvas and give what to draw with: the context, and the plot's left, top, width and height in CSS pixels. */
 export function openPlot(canvas) {

@@ -40,7 +40,7 @@ export function drawWaveform(canvas, { wave, rateHz, startS, durationS = wave.le
   }
   drawFrame(plot);
   drawTimeAxis(plot, startS, stopS);
-  const label = general(scale, 2);
+  const label = scale < 0.001 ? scale.toExponential(0) : general(scale, 2);
   const title = label.length > 4 ? "" : "of full scale"; // no room for both
   drawValueAxis(plot, [[`−${label}`, 2 / height], ["0", 0.5], [label, 1 - 2 / height]], title);
   return (place) => startS + ((place - left) / width) * durationS;
