@@ -58,8 +58,10 @@ def command(
     over https only.
     """
     from acula_edge.cli.console import note, print_json
+    from acula_edge.engines.bundle_files import read_bundle
     from acula_edge.web import find_onnxruntime_web, write_page
 
+    read_bundle(bundle, verify=False)  # before anything is fetched for it
     out = out or Path(f"{bundle.resolve().name}-web")
     runtime = find_onnxruntime_web(onnxruntime_web)
     if not runtime.tested:
