@@ -43,6 +43,7 @@ class QualityAnalysis:
         loud_percentile: of the blocks' power in `contact_band_hz`: the level with contact.
         bandwidth_drop_db: below the strongest frequency, down to which a frequency counts as transmitted.
         contact_drop_db: below the level with contact, from which a block has none.
+        contact_depth_db: below the loudest block, from which a block has none, however few have any.
         handling_rise_db: above the median block in `band_hz`, from which a block is handling noise.
     """
 
@@ -59,6 +60,7 @@ class QualityAnalysis:
     loud_percentile: float = 75.0
     bandwidth_drop_db: float = 60.0
     contact_drop_db: float = 20.0
+    contact_depth_db: float = 35.0
     handling_rise_db: float = 20.0
 
 
@@ -82,7 +84,7 @@ def measure_quality(wave: Wave, sample_rate_hz: int, analysis: QualityAnalysis) 
           10 log10((mean P - N) / N), within -20 and 80 dB: how far beats and breaths rise above what lies between
           them. Steady noise gives about -5 dB, a steady tone less;
         * ``contact_lost``: share of blocks whose power in ``contact_band_hz`` lies more than ``contact_drop_db``
-          below the ``loud_percentile`` block;
+          below the ``loud_percentile`` block, or more than ``contact_depth_db`` below the loudest;
         * ``handling``: share of blocks whose power in ``band_hz`` lies more than ``handling_rise_db`` above the
           median block.
     """
@@ -134,7 +136,8 @@ def _spectral_figures(wave: Wave, sample_rate_hz: int, analysis: QualityAnalysis
     figures["bandwidth_hz"] = _bandwidth(blocks, bin_hz, analysis)
     if len(blocks) >= MIN_BLOCKS:
         contact, sound = (_band(blocks, bin_hz, band_hz) for band_hz in (analysis.contact_band_hz, analysis.band_hz))
-        least = _percentile(contact, analysis.loud_percentile) * 10 ** (-analysis.contact_drop_db / 10)
+        usual = _percentile(contact, analysis.loud_percentile) * 10 ** (-analysis.contact_drop_db / 10)
+        least = max(usual, float(contact.max()) * 10 ** (-analysis.contact_depth_db / 10))
         figures["contact_lost"] = float(np.mean(contact < least))
         most = _percentile(sound, 50) * 10 ** (analysis.handling_rise_db / 10)
         figures["handling"] = float(np.mean(sound > most))

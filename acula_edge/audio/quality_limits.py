@@ -29,7 +29,8 @@ class QualityLimits(Bounded):
         max_dc_offset: mean, as a share of full scale.
         min_bandwidth_hz: highest frequency within 60 dB of the strongest.
         min_snr_db: beats and breaths above the noise between them, 25 to 800 Hz.
-        max_contact_lost: share of half-second blocks 20 dB below the level with contact, 25 to 150 Hz.
+        max_contact_lost: share of half-second blocks 20 dB below the level with contact, or 35 dB below the loudest,
+            25 to 150 Hz.
         max_handling: share of half-second blocks 20 dB above the median, 25 to 800 Hz.
     """
 

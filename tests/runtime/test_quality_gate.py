@@ -65,6 +65,7 @@ def test_a_heart_is_measurable_at_every_rate(rate_hz: int) -> None:
         (heart() * 0.5 + np.float32(0.45), "offset"),
         (heart(noise=0) + np.float32(0.02) * hiss(32000, 1.0) * 10, "noisy"),
         (without_contact(heart(), 0.4), "contact lost"),
+        (without_contact(heart(), 0.9), "contact lost"),
         (rubbed(heart(), 0.4), "handling noise"),
     ],
 )
