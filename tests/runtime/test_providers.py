@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +64,18 @@ def test_two_threads_compute_what_one_does(bundle_dir: Path) -> None:
     sound = make_sound(3.0)
     one, two = (load_bundle(bundle_dir, threads=threads).embed(sound, RATE_HZ) for threads in (1, 2))
     np.testing.assert_allclose(one, two, rtol=1e-5)
+
+
+def test_a_device_that_records_at_the_bundles_rate_needs_no_resampler(bundle_dir: Path) -> None:
+    script = (
+        "import sys, numpy as np\n"
+        "sys.modules['soxr'] = sys.modules['soundfile'] = None\n"
+        "from acula_edge.runtime import load_bundle\n"
+        f"bundle = load_bundle({str(bundle_dir)!r})\n"
+        "pcm = (np.random.default_rng(0).standard_normal(9000) * 3000).astype(np.int16)\n"
+        f"bundle.score(pcm, {RATE_HZ}); print(len(list(bundle.stream([pcm], {RATE_HZ}))))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == 10
