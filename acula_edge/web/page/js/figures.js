@@ -5,6 +5,8 @@ import { powerSpectra } from "./spectra.js";
 
 const MIN_FRAMES = 8;
 const MIN_BLOCKS = 4;
+// Of bundles whose limits were written before they named it.
+const CONTACT_DEPTH_DB = 35;
 const [SNR_LOWEST_DB, SNR_HIGHEST_DB] = [-20, 80];
 
 /**
@@ -76,7 +78,9 @@ function spectralFigures(centered, rateHz, analysis) {
   if (blocks.length >= MIN_BLOCKS) {
     const contact = bandPower(blocks, binHz, analysis.contact_band_hz);
     const usual = percentile(contact, analysis.loud_percentile) * 10 ** (-analysis.contact_drop_db / 10);
-    const least = Math.max(usual, Math.max(...contact) * 10 ** (-analysis.contact_depth_db / 10));
+    const depthDb = analysis.contact_depth_db ?? CONTACT_DEPTH_DB;
+    const loudest = contact.reduce((most, value) => Math.max(most, value), 0);
+    const least = Math.max(usual, loudest * 10 ** (-depthDb / 10));
     figures.contact_lost = meanOf(contact.map((value) => Number(value < least)));
     const sound = bandPower(blocks, binHz, analysis.band_hz);
     const most = median(sound) * 10 ** (analysis.handling_rise_db / 10);
