@@ -49,8 +49,8 @@ def command(
     INT8 that misses the gate's limits on validation persons is fine-tuned first (quantize.aware in the recipe), unless
     there is --no-gate. Test persons are asked once, about what comes out of that.
 
-    --set changes quantize.* and benchmark.* for this bundle, which records it; what made the run, and the limits that
-    judge it, are the run's own.
+    --set changes quantize.*, benchmark.* and runtime.* for this bundle, which records it; what made the run, and the
+    limits that judge it, are the run's own.
 
     Leaves with exit code 3 when the quality gate refuses the INT8 model.
     """
