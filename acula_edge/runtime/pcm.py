@@ -11,6 +11,7 @@ from acula_edge.errors import AudioError
 
 # Decoders of lossy formats overshoot full scale a little; integers that were only cast to float overshoot it a lot.
 _FLOAT_LIMIT = 8.0
+_INTEGER_SCALE = {2: np.float32(2.0**-15), 4: np.float32(2.0**-31)}
 
 
 def to_wave(pcm: Any) -> NDArray[np.float32]:
@@ -32,7 +33,8 @@ def to_wave(pcm: Any) -> NDArray[np.float32]:
     if samples.size == 0:
         raise AudioError("there are no samples")
     if samples.dtype == np.int16 or samples.dtype == np.int32:
-        return (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)
+        # A power of two: exact, without float64 in between.
+        return samples.astype(np.float32) * _INTEGER_SCALE[samples.dtype.itemsize]
     if samples.dtype != np.float32 and samples.dtype != np.float64:
         raise AudioError("PCM of this type is not read", given=samples.dtype, allowed="int16, int32, float32, float64")
     peak = float(np.max(np.abs(samples)))
