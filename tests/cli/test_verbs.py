@@ -64,10 +64,22 @@ def test_export_with_no_further_word_takes_the_recipe(
 
 def test_export_hands_on_every_option(invoke: Invoke, called: Called, exported: types.SimpleNamespace) -> None:
     arguments = called("export", exported.bundle)
-    result = invoke("export", "runs/x", "--student", "none", "--profile", "tensorrt", "--no-gate", "--json")
+    result = invoke(
+        "export",
+        "runs/x",
+        "--student",
+        "none",
+        "--profile",
+        "tensorrt",
+        "--no-gate",
+        "--json",
+        "--set",
+        "quantize.method=mse",
+    )
     assert result.exit_code == 0, result.output
     assert arguments == {
         "run": Path("runs/x"), "int8": False, "student": "none", "profile": "tensorrt", "gate": False,
+        "overrides": ("quantize.method=mse",),
     }  # fmt: skip
     printed = json.loads(result.stdout)
     assert printed["bundle"] == str(exported.bundle)
