@@ -9,8 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from acula_edge.engines.bundle_files import BUNDLE_FILE, BUNDLE_SCHEMA, file_names
-from acula_edge.files import sha256_file, write_json
+from acula_edge.engines.bundle_files import BUNDLE_SCHEMA, write_bundle_file
 from acula_edge.quantize.golden import write_selftest
 
 RATE_HZ = 1000
@@ -53,34 +52,36 @@ def write_tiny_bundle(folder: Path, *, int8: bool = True, trim_top_db: float | N
         _save(folder / "encoder.int8.onnx", _rounding() + quantized, ("mel", [1, FRAMES, BANDS]), outputs)
         _save(folder / "model.int8.onnx", front + _rounding() + quantized, ("waveform", [1, SAMPLES]), outputs)
         models["int8"] = "model.int8.onnx"
-    write_selftest(folder, RATE_HZ, SAMPLES, models)
+    write_selftest(folder, describe_input(trim_top_db), models)
     seal_tiny_bundle(folder, trim_top_db)
     return folder
 
 
+def describe_input(trim_top_db: float | None = None) -> dict[str, Any]:
+    """``input`` of bundle.json."""
+    return {
+        "name": "waveform",
+        "sample_rate_hz": RATE_HZ,
+        "samples": SAMPLES,
+        "window_s": SAMPLES / RATE_HZ,
+        "hop_s": HOP / RATE_HZ,
+        "trim_top_db": trim_top_db,
+        "dtype": "float32",
+        "range": [-1.0, 1.0],
+    }
+
+
 def seal_tiny_bundle(folder: Path, trim_top_db: float | None = None) -> None:
     """Write bundle.json for the files as they are."""
-    names = file_names(folder)
     info = {
         "schema": BUNDLE_SCHEMA,
         "name": "tiny-cpu_x86",
         "disclaimer": "Not a medical device.",
-        "input": {
-            "name": "waveform",
-            "sample_rate_hz": RATE_HZ,
-            "samples": SAMPLES,
-            "window_s": SAMPLES / RATE_HZ,
-            "hop_s": HOP / RATE_HZ,
-            "trim_top_db": trim_top_db,
-            "dtype": "float32",
-            "range": [-1.0, 1.0],
-        },
+        "input": describe_input(trim_top_db),
         "embedding_dim": DIM,
         "tasks": TASKS,
-        "sizes_bytes": {name: (folder / name).stat().st_size for name in names},
-        "files": {name: sha256_file(folder / name) for name in names},
     }
-    write_json(folder / BUNDLE_FILE, info)
+    write_bundle_file(folder, info)
 
 
 def make_sound(seconds: float, rate_hz: int = RATE_HZ, seed: int = 0) -> np.ndarray:

@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.engines.sealed_json import read_sealed_json, render_sealed_json, write_sealed_json
+from acula_edge.engines.signature import SIGNATURE_FILE, check_signature
 from acula_edge.errors import ArtifactError
-from acula_edge.files import read_json, sha256_file, write_json
+from acula_edge.files import sha256_file
+from acula_edge.progress import notify
 
 BUNDLE_SCHEMA = "acula-edge/bundle/1"
 BUNDLE_FILE = "bundle.json"
 SELFTEST_SCHEMA = "acula-edge/selftest/1"
 SELFTEST_FILE = "selftest.npz"
 FRONTEND_SELFTEST_FILE = "selftest-frontends.npz"
+SELFTEST_SCRIPT = "selftest.py"
+FIXED_FILES = (SELFTEST_FILE, FRONTEND_SELFTEST_FILE, SELFTEST_SCRIPT)
 PCM_SCALE = 32768
 
 Array = NDArray[np.float32]
@@ -34,6 +39,8 @@ class SelfTest:
         embeddings, scores: expected outputs by precision (``float``, ``int8``): [N, D] and [N, K].
         tolerances: by precision: ``cosine_min`` of an embedding and ``score_max_abs`` (for a regression relative to
             its value where that exceeds 1).
+        recordings: int16 sound of other lengths than a window by name, and the rows of `waves` that are its windows;
+            empty in bundles of earlier versions.
     """
 
     names: list[str]
@@ -41,41 +48,51 @@ class SelfTest:
     embeddings: dict[str, Array]
     scores: dict[str, Array]
     tolerances: dict[str, dict[str, float]]
+    recordings: dict[str, tuple[NDArray[np.int16], list[int]]]
 
     def compare(self, precision: str, embeddings: Array, scores: Array) -> list[dict[str, Any]]:
-        """Judge what this machine computed, one entry per waveform: ``name, cosine, score_error, passed``.
+        """Judge what this machine computed, one entry per waveform, as :meth:`judge` gives them.
 
         Shape: [N, D], [N, K].
         """
+        return [self.judge(precision, row, embeddings[row], scores[row]) for row in range(len(self.names))]
+
+    def judge(self, precision: str, row: int, embedding: Array, scores: Array) -> dict[str, Any]:
+        """Judge the outputs for one waveform: ``name, cosine, score_error, passed``.
+
+        Shape: [D], [K].
+        """
         tolerance = self.tolerances[precision]
-        entries = []
-        for row, name in enumerate(self.names):
-            expected, found = (np.asarray(e[row], np.float64) for e in (self.embeddings[precision], embeddings))
-            lengths = float(np.linalg.norm(expected) * np.linalg.norm(found))
-            equal = bool(np.array_equal(expected, found))
-            cosine = 1.0 if equal else float(expected @ found) / lengths if lengths > 0 else 0.0
-            wanted = self.scores[precision][row].astype(np.float64)
-            errors = np.abs(scores[row] - wanted) / np.maximum(1.0, np.abs(wanted))
-            error = float(errors.max(initial=0.0))
-            # A NaN fails both comparisons.
-            passed = bool(cosine >= tolerance["cosine_min"] and error <= tolerance["score_max_abs"])
-            entries.append({
-                "name": name,
-                "cosine": cosine if np.isfinite(cosine) else None,
-                "score_error": error if np.isfinite(error) else None,
-                "passed": passed,
-            })  # fmt: skip
-        return entries
+        expected, found = (np.asarray(values, np.float64) for values in (self.embeddings[precision][row], embedding))
+        lengths = float(np.linalg.norm(expected) * np.linalg.norm(found))
+        equal = bool(np.array_equal(expected, found))
+        cosine = 1.0 if equal else float(expected @ found) / lengths if lengths > 0 else 0.0
+        wanted = self.scores[precision][row].astype(np.float64)
+        errors = np.abs(scores - wanted) / np.maximum(1.0, np.abs(wanted))
+        error = float(errors.max(initial=0.0))
+        # A NaN fails both comparisons.
+        passed = bool(cosine >= tolerance["cosine_min"] and error <= tolerance["score_max_abs"])
+        return {
+            "name": self.names[row],
+            "cosine": cosine if np.isfinite(cosine) else None,
+            "score_error": error if np.isfinite(error) else None,
+            "passed": passed,
+        }
 
 
-def read_bundle(folder: str | Path, verify: bool = True) -> dict[str, Any]:
-    """Read ``bundle.json``, after every file that it lists was checked against its SHA-256.
+def read_bundle(folder: str | Path, verify: bool = True, public_key: str | Path | None = None) -> dict[str, Any]:
+    """Read ``bundle.json``, after every file that it lists was checked against its SHA-256, and it against its own.
+
+    Bundles that were written before ``bundle.json`` carried its own hash are read without that check.
 
     Args:
-        verify: without it the other files are not looked at.
+        verify: without it the other files and the signature are not looked at.
+        public_key: an Ed25519 public key (PEM) that the bundle must be signed by. Without it a signature that is there
+            must still be right, where the package ``cryptography`` is installed.
 
     Raises:
         ArtifactError: the folder is no finished bundle, or a file in it is missing or altered (named).
+        MissingCapability: a key was named and ``cryptography`` is not installed.
     """
     path = Path(folder)
     if not (path / BUNDLE_FILE).is_file():
@@ -83,11 +100,12 @@ def read_bundle(folder: str | Path, verify: bool = True) -> dict[str, Any]:
             f"{path} is no bundle (it has no {BUNDLE_FILE})",
             remedy="give the folder that acula-edge export wrote; one without bundle.json was never finished",
         )
-    info = read_json(path / BUNDLE_FILE, schema=BUNDLE_SCHEMA)
+    info = read_sealed_json(path / BUNDLE_FILE, BUNDLE_SCHEMA, required=False)
     files = info.get("files")
     if not isinstance(files, dict) or not all(Path(name).name == name for name in files):
         raise ArtifactError(f"{path / BUNDLE_FILE} does not list the bundle's files")
     if verify:
+        check_signature(path, public_key)
         damaged = damaged_files(path, files)
         if damaged:
             raise ArtifactError(
@@ -95,8 +113,30 @@ def read_bundle(folder: str | Path, verify: bool = True) -> dict[str, Any]:
                 given="; ".join(damaged),
                 remedy="copy it again from where it was made, or export it again",
             )
-    assert isinstance(info, dict)
     return info
+
+
+def write_bundle_file(folder: str | Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """Write ``bundle.json``: `facts`, the hashes of the files beside it, and its own. The last thing in a bundle.
+
+    A signature that no longer fits is removed, which is said.
+
+    Returns:
+        What was written.
+    """
+    folder = Path(folder)
+    path = folder / BUNDLE_FILE
+    info = {**facts, **list_files(folder)}
+    text = render_sealed_json(info)
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write_sealed_json(path, info)
+        if (folder / SIGNATURE_FILE).is_file():
+            (folder / SIGNATURE_FILE).unlink()
+            notify(
+                "%s changed, so its signature was removed; sign it again: acula-edge bundle sign %s --key KEY.pem",
+                *(folder, folder),
+            )
+    return read_sealed_json(path, BUNDLE_SCHEMA)
 
 
 def check(folder: str | Path) -> list[str]:
@@ -123,19 +163,16 @@ def seal(folder: str | Path, **facts: Any) -> dict[str, Any]:
     """
     folder = Path(folder)
     info = read_bundle(folder, verify=False)
-    listing = list_files(folder)
+    listing = list_files(folder)["files"]
     for name, sha256 in info["files"].items():
         # Everything else was measured on these, or built from them, and may be measured or built anew.
-        fixed = name in (SELFTEST_FILE, FRONTEND_SELFTEST_FILE) or name.endswith(".onnx")
-        if fixed and listing["files"].get(name) != sha256:
+        fixed = name in FIXED_FILES or name.endswith(".onnx")
+        if fixed and listing.get(name) != sha256:
             raise ArtifactError(
                 f"{folder / name} is not the file that this bundle was written with",
                 remedy="export the bundle again; measurements belong to the files that they were made on",
             )
-    info.update(facts)
-    info.update(listing)
-    write_json(folder / BUNDLE_FILE, info)
-    return info
+    return write_bundle_file(folder, {**info, **facts})
 
 
 def list_files(folder: Path) -> dict[str, Any]:
@@ -159,11 +196,11 @@ def damaged_files(folder: Path, files: dict[str, str]) -> list[str]:
 
 
 def file_names(folder: str | Path) -> list[str]:
-    """Names of a bundle's files but ``bundle.json``, sorted; hidden ones are no part of it."""
+    """Names of a bundle's files but ``bundle.json`` and its signature, sorted; hidden ones are no part of it."""
     return sorted(
         path.name
         for path in Path(folder).iterdir()
-        if path.is_file() and path.name != BUNDLE_FILE and not path.name.startswith(".")
+        if path.is_file() and path.name not in (BUNDLE_FILE, SIGNATURE_FILE) and not path.name.startswith(".")
     )
 
 
@@ -180,12 +217,24 @@ def read_selftest(folder: str | Path) -> SelfTest:
             if header["schema"] != SELFTEST_SCHEMA:
                 raise ArtifactError(f"{path} has another schema", given=header["schema"], allowed=SELFTEST_SCHEMA)
             precisions: Sequence[str] = list(header["tolerances"])
+            pcm = arrays["pcm"]
             return SelfTest(
                 names=list(header["names"]),
-                waves=(arrays["pcm"].astype(np.float32) / PCM_SCALE).astype(np.float32),
+                waves=(pcm.astype(np.float32) / PCM_SCALE).astype(np.float32),
                 embeddings={name: arrays[f"{name}_embedding"] for name in precisions},
                 scores={name: arrays[f"{name}_scores"] for name in precisions},
                 tolerances=header["tolerances"],
+                recordings={name: _join(pcm, entry) for name, entry in header.get("recordings", {}).items()},
             )
     except (OSError, ValueError, KeyError) as error:
         raise ArtifactError(f"{path} cannot be read as golden waveforms", given=error) from error
+
+
+def _join(pcm: NDArray[np.int16], entry: dict[str, Any]) -> tuple[NDArray[np.int16], list[int]]:
+    """A golden recording from its windows, and their rows; one shorter than a window lies at the window's end."""
+    recording = np.zeros(entry["samples"], np.int16)
+    rows = [entry["first"] + index for index in range(len(entry["starts"]))]
+    for row, start in zip(rows, entry["starts"], strict=True):
+        length = min(pcm.shape[1], entry["samples"])
+        recording[start : start + length] = pcm[row, -length:]
+    return recording, rows

@@ -15,10 +15,9 @@ from torch import nn
 
 from acula_edge import __version__
 from acula_edge.audio.quality_limits import describe_quality
-from acula_edge.engines.bundle_files import BUNDLE_FILE, BUNDLE_SCHEMA, list_files
+from acula_edge.engines.bundle_files import BUNDLE_SCHEMA, write_bundle_file
 from acula_edge.engines.bundle_files import seal as seal
 from acula_edge.engines.prompt_vectors import PromptVectors, save_prompt_vectors
-from acula_edge.errors import InputError
 from acula_edge.files import atomic_folder, write_json
 from acula_edge.progress import notify
 from acula_edge.provenance import provenance
@@ -120,7 +119,7 @@ def write_bundle(
         architecture = description.student or description.encoder
         write_hub_files(stage, encoder, architecture, None if quantized is None else profiles[quantize.profile])
         audit = write_audit(stage, quantize.profile, models.get("int8", MODEL_FILE))
-        write_selftest(stage, spec.sample_rate_hz, exported.samples, models)
+        write_selftest(stage, _describe_input(spec.sample_rate_hz, exported.samples, data), models)
         frontends = write_extra_frontends(stage, spec, exported.samples, quantize)
         if prompts is not None:
             save_prompt_vectors(stage, prompts)
@@ -130,7 +129,7 @@ def write_bundle(
         facts["quality"] = describe_quality(settings.quality)
         facts["smoothing"] = describe_smoothing(settings.smoothing)
         facts["zero_shot"] = None if prompts is None else prompts.describe()
-        write_json(stage / BUNDLE_FILE, {**facts, **list_files(stage)})
+        write_bundle_file(stage, facts)
     if not audit["passed"]:
         errors = [finding for finding in audit["findings"] if finding["severity"] == "error"]
         notify("the audit for %s found %d errors, see %s", quantize.profile, len(errors), folder / "audit.json")
@@ -173,6 +172,19 @@ def _quantize(
     return facts
 
 
+def _describe_input(sample_rate_hz: int, samples: int, data: DataConfig) -> dict[str, Any]:
+    return {
+        "name": "waveform",
+        "sample_rate_hz": sample_rate_hz,
+        "samples": samples,
+        "window_s": data.window_s,
+        "hop_s": data.hop_s,
+        "trim_top_db": data.trim_top_db,
+        "dtype": "float32",
+        "range": [-1.0, 1.0],
+    }
+
+
 def _facts(
     name: str,
     encoder: Encoder,
@@ -198,16 +210,7 @@ def _facts(
         "encoder": description.encoder,
         "profile": quantize.profile,
         "disclaimer": DISCLAIMER,
-        "input": {
-            "name": "waveform",
-            "sample_rate_hz": encoder.frontend.sample_rate_hz,
-            "samples": exported.samples,
-            "window_s": data.window_s,
-            "hop_s": data.hop_s,
-            "trim_top_db": data.trim_top_db,
-            "dtype": "float32",
-            "range": [-1.0, 1.0],
-        },
+        "input": _describe_input(encoder.frontend.sample_rate_hz, exported.samples, data),
         "frontend": encoder.frontend.to_dict(),
         "mel": {"name": "mel", "frames": exported.frames, "bands": exported.bands},
         "embedding_dim": exported.embedding_dim,

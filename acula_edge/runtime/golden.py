@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.engines.bundle_files import SelfTest, damaged_files, read_bundle, read_selftest
-from acula_edge.engines.ort import OrtEngine
+from acula_edge.engines.ort import CPU, OrtEngine
 from acula_edge.errors import AculaEdgeError
 from acula_edge.runtime.bundle import MODEL_FILES, Bundle
+from acula_edge.runtime.golden_calls import check_calls, check_recordings
 from acula_edge.runtime.golden_frontends import check_frontends
+from acula_edge.runtime.golden_providers import check_providers
 from acula_edge.runtime.listeners import chain
 
 SCHEMA = "acula-edge/selftest-result/1"
@@ -24,15 +26,23 @@ Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def selftest(bundle: str | Path | Bundle, threads: int = 1) -> dict[str, Any]:
-    """Check a bundle on this device: checksums, then every model on the golden waveforms that travel with it.
+    """Check a bundle on this device.
+
+    In this order: checksums; every model, and its two halves, on the golden waveforms that travel with it; the model
+    that the bundle recommends in its hundredth call, on a very short and a long recording, with 16-bit and with float
+    samples, and with every execution provider that is here; the further front ends.
 
     Returns:
-        ``verdict`` ("passed" or "failed"), ``passed``, and ``checks``: list of ``name, passed, detail, waveforms``.
-        ``waveforms`` has ``name, cosine, score_error, passed`` each, and is empty where a check is not about them.
+        ``verdict`` ("passed" or "failed"), ``passed``; ``checks``: list of ``name, passed, detail, waveforms``, where
+        ``waveforms`` has ``name, cosine, score_error, passed`` each, and is empty where a check is not about them;
+        ``calls`` and ``providers``: see :mod:`acula_edge.runtime.golden_calls` and
+        :mod:`acula_edge.runtime.golden_providers`; ``machine``, ``onnxruntime``: where this was.
 
     Raises:
         ArtifactError: the folder is no bundle, or its golden waveforms cannot be read.
     """
+    import onnxruntime
+
     path = bundle.path if isinstance(bundle, Bundle) else Path(bundle)
     info = read_bundle(path, verify=False)
     damaged = damaged_files(path, info["files"])
@@ -44,15 +54,29 @@ def selftest(bundle: str | Path | Bundle, threads: int = 1) -> dict[str, Any]:
         checks.append(_check_model(path, precision, golden, threads))
         if all((path / name).is_file() for name in _HALVES[precision]):
             checks.append(_check_halves(path, precision, golden, threads))
+    recommended = info.get("recommended")
+    precision = recommended if recommended in golden.tolerances else next(reversed(golden.tolerances))
+    result, calls = check_calls(path, precision, golden, threads)
+    checks.append(_check(*result))
+    checks += [_check(*result) for result in check_recordings(path, precision, golden, threads)]
+    providers = list(check_providers(path, precision, golden, threads))
+    checks += [
+        _check(entry["provider"], entry["passed"], entry["detail"])
+        for entry in providers
+        if entry["passed"] is not None and entry["provider"] != CPU
+    ]
     checks += [_check(*result) for result in check_frontends(path, info, golden.waves, threads)]
     passed = all(check["passed"] for check in checks)
     return {
         "schema": SCHEMA,
         "bundle": info["name"],
         "machine": f"{platform.system()} {platform.machine()}",
+        "onnxruntime": onnxruntime.__version__,
         "verdict": "passed" if passed else "failed",
         "passed": passed,
         "checks": checks,
+        "calls": {"precision": precision, **calls},
+        "providers": providers,
     }
 
 

@@ -12,13 +12,15 @@ import pytest
 import torch
 from torch import nn
 
+from acula_edge.audio.segment import recording_windows
 from acula_edge.engines.bundle_files import check, read_bundle, read_selftest
 from acula_edge.engines.ort import OrtEngine
+from acula_edge.engines.sealed_json import write_sealed_json
 from acula_edge.errors import ArtifactError, InputError
-from acula_edge.files import write_json
+from acula_edge.files import atomic_folder, write_json
 from acula_edge.frontend.spec import FrontendSpec
-from acula_edge.quantize.bundle import Description, seal, staging, write_bundle
-from acula_edge.quantize.golden import golden_waves, to_pcm
+from acula_edge.quantize.bundle import Description, seal, write_bundle
+from acula_edge.quantize.golden import golden_recordings, golden_waves, to_pcm, write_selftest
 from acula_edge.quantize.heads import TaskHead
 from acula_edge.recipe import DataConfig, QuantizeConfig
 from tests.quantize.conftest import RATE_HZ, SAMPLES, SPEC, make_store
@@ -101,7 +103,7 @@ def test_the_bundle_says_what_it_is(written: Path) -> None:
     assert info["provenance"]["recipe_sha256"] == "0" * 64
     assert {"onnx_vs_torch", "int8_vs_onnx"} == set(info["parity"])
     described = {"quantize.json", "audit.json", "config.json", "ort_config.json"}
-    assert set(info["files"]) == {*MODELS, "selftest.npz", *described}
+    assert set(info["files"]) == {*MODELS, "selftest.npz", "selftest.py", *described}
     assert "medical device" in info["disclaimer"]
     assert check(written) == []
     assert [path.name for path in written.parent.iterdir()] == [written.name]
@@ -153,7 +155,7 @@ def test_a_full_disk_leaves_no_half_bundle(tmp_path: Path) -> None:
 
 def test_an_error_of_any_kind_leaves_the_former_bundle(bundle: Path) -> None:
     before = contents(bundle)
-    with pytest.raises(KeyboardInterrupt), staging(bundle) as stage:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(bundle) as stage:
         (stage / "model.onnx").write_bytes(b"half")
         raise KeyboardInterrupt
     assert contents(bundle) == before
@@ -192,7 +194,7 @@ def test_missing_files_and_unfinished_folders_are_named(bundle: Path, tmp_path: 
 def test_a_listing_that_points_elsewhere_is_refused(bundle: Path) -> None:
     info = json.loads((bundle / "bundle.json").read_text())
     info["files"]["../secret"] = "0"
-    write_json(bundle / "bundle.json", info)
+    write_sealed_json(bundle / "bundle.json", info)
     with pytest.raises(ArtifactError, match="does not list"):
         read_bundle(bundle)
 
@@ -240,12 +242,26 @@ def test_the_golden_waveforms_accept_the_right_model_only(written: Path) -> None
 
 def test_golden_waveforms_are_exact_in_16_bits_and_cover_the_corners() -> None:
     waves = golden_waves(RATE_HZ, SAMPLES)
-    assert set(waves) == {"heart", "chirp", "silence", "square", "clipped", "offset", "short"}
+    assert set(waves) == {"heart", "lung", "chirp", "silence", "square", "clipped", "offset", "noise"}
     for wave in waves.values():
         assert wave.shape == (SAMPLES,) and wave.dtype == np.float32
         np.testing.assert_array_equal(to_pcm(wave) / 32768, wave)
     assert not waves["silence"].any()
     assert set(np.unique(waves["square"])) == {np.float32(-1), np.float32(32767 / 32768)}
     assert np.mean(np.abs(waves["clipped"]) > 0.79) > 0.05
-    period = RATE_HZ // 5
-    np.testing.assert_array_equal(waves["short"][-period:], waves["short"][-2 * period : -period])
+    assert np.unique(waves["offset"]).size == 1 and 0.05 < np.std(waves["noise"]) < 0.2
+
+
+@pytest.mark.parametrize("trim_top_db", [None, 20.0])
+def test_golden_recordings_are_kept_as_their_windows(tmp_path: Path, written: Path, trim_top_db: float | None) -> None:
+    shutil.copyfile(written / "model.onnx", tmp_path / "model.onnx")
+    source = {"sample_rate_hz": RATE_HZ, "samples": SAMPLES, "window_s": SAMPLES / RATE_HZ, "hop_s": 0.75}
+    write_selftest(tmp_path, {**source, "trim_top_db": trim_top_db}, {"float": "model.onnx"})
+    golden = read_selftest(tmp_path)
+    made = golden_recordings(RATE_HZ, SAMPLES, round(0.75 * RATE_HZ))
+    assert set(golden.recordings) == set(made) == {"short", "long"}
+    for name, (pcm, rows) in golden.recordings.items():
+        np.testing.assert_array_equal(pcm, to_pcm(made[name]))
+        windows = recording_windows(made[name], RATE_HZ, SAMPLES / RATE_HZ, 0.75, trim_top_db)
+        np.testing.assert_array_equal(golden.waves[rows], windows)
+    assert [len(rows) for _, rows in golden.recordings.values()] == [1, 3]
