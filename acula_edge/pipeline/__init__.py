@@ -261,9 +261,9 @@ def _mend(verification: Mapping[str, Any], bundle: Path) -> str:
 def _seal(bundle: Path) -> None:
     """List the bundle's new files in bundle.json, with their hashes."""
     if (bundle / "bundle.json").is_file():
-        from acula_edge.engines.bundle_files import seal
+        from acula_edge.evidence.sealing import seal_evidence
 
-        seal(bundle)
+        seal_evidence(bundle)
 
 
 def _float_teacher(bundle: Path) -> dict[str, Any]:

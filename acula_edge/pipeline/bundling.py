@@ -9,6 +9,9 @@ from pathlib import Path
 from acula_edge.benchmark.encoders import compare_encoders
 from acula_edge.data.prepare import at_rate, prepare
 from acula_edge.encoders import load_encoder
+from acula_edge.evidence.criteria import AFTER_TRAINING, collect_criteria, fix_criteria
+from acula_edge.evidence.datasets import SUBJECTS_NOTE, describe_datasets
+from acula_edge.evidence.sealing import write_evidence
 from acula_edge.files import sha256_file
 from acula_edge.pipeline.evaluation import encoder_embeddings, select_tasks, teacher_embeddings
 from acula_edge.pipeline.fine_tuning import refine
@@ -63,6 +66,9 @@ def build_bundle(run: Run, student: str | None, profile: str, *, int8: bool, gat
     )
     if int8 and refine(run, bundle, student, store, embeddings, heads, tasks, gate=gate) and measure is not None:
         measure_again(bundle, profile, measure)
+    fixed = fix_criteria(run.path, run.kept_recipe, AFTER_TRAINING)
+    data = {"datasets": describe_datasets(run), "subjects": SUBJECTS_NOTE}
+    write_evidence(bundle, data, fixed, collect_criteria(recipe))
     return bundle
 
 

@@ -13,8 +13,8 @@ from acula_edge.data.prepare import at_rate, prepare
 from acula_edge.data.store import WaveStore
 from acula_edge.distill.teaching import collect_lessons
 from acula_edge.encoders import load_encoder
-from acula_edge.engines.bundle_files import seal
 from acula_edge.engines.ort import OrtEngine
+from acula_edge.evidence.sealing import seal_evidence
 from acula_edge.files import read_json, sha256_file, write_json
 from acula_edge.frontend.forms import make_frontend
 from acula_edge.pipeline.zero_shot import verify_zero_shot
@@ -60,7 +60,7 @@ def verify_bundle(
     write_json(bundle / "verify.json", result)
     scored, _ = score_tasks(embeddings, probes, store.recordings, chosen)
     write_scores(bundle / "verify_scores.npz", scored)
-    seal(bundle)
+    seal_evidence(bundle)
     return result
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from acula_edge.errors import InputError, RecipeError
+from acula_edge.evidence.criteria import fix_criteria
 from acula_edge.folder_lock import LOCK_FILE, locked, move_locked
 from acula_edge.processes import broadcast_object, is_main, main_first
 from acula_edge.progress import notify
@@ -77,7 +78,7 @@ def _take_up(resolved: Recipe, run: Run, resume: bool) -> bool:
             return True
     elif run.path.is_dir() and any(path.name != LOCK_FILE for path in run.path.iterdir()):
         raise InputError(f"{run.path} holds something that is no run", remedy="choose another folder with --out")
-    Run.create(run.path, resolved)
+    fix_criteria(Run.create(run.path, resolved).path, resolved)
     return False
 
 

@@ -27,7 +27,13 @@ from acula_edge.runtime.updates import ScoreWindow, StreamPlan, StreamUpdate, fo
 MODEL_FILES = {"int8": "model.int8.onnx", "float": "model.onnx"}
 
 
-def load_bundle(path: str | Path, threads: int = 1, precision: str | None = None, provider: str = "auto") -> Bundle:
+def load_bundle(
+    path: str | Path,
+    threads: int = 1,
+    precision: str | None = None,
+    provider: str = "auto",
+    public_key: str | Path | None = None,
+) -> Bundle:
     """Load a bundle after every file in it has been checked against its SHA-256.
 
     Args:
@@ -39,6 +45,7 @@ def load_bundle(path: str | Path, threads: int = 1, precision: str | None = None
             ``acula-edge build-engine`` wrote into the bundle on this device, or ONNX Runtime's own name of a provider.
             ``"auto"`` takes such an engine where there is one that belongs here, else the CPU; which it was, the
             bundle's ``provider`` and ``provider_because`` say.
+        public_key: see :func:`acula_edge.engines.bundle_files.read_bundle`.
 
     Raises:
         ArtifactError: the bundle is incomplete or a file in it was altered (named), it has no such model, or no engine
@@ -47,7 +54,7 @@ def load_bundle(path: str | Path, threads: int = 1, precision: str | None = None
     """
     if precision is not None and precision not in MODEL_FILES:
         raise InputError("unknown precision", given=precision, allowed=MODEL_FILES)
-    info = read_bundle(path)
+    info = read_bundle(path, public_key=public_key)
     if precision is None:
         # Bundles of earlier versions recommend nothing.
         made = [name for name, file in MODEL_FILES.items() if (Path(path) / file).is_file()]

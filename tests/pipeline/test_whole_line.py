@@ -53,7 +53,7 @@ def heard(whole_line: WholeLine) -> list[Recording]:
 def test_the_folder_of_a_run_holds_what_the_readme_says(whole_line: WholeLine) -> None:
     run = whole_line.run
     assert names(run.path) == {
-        "recipe.yaml", "manifest.json", "metrics.jsonl", "recordings.jsonl", "set_aside.jsonl", "text", "cache",
+        "recipe.yaml", "criteria.json", "manifest.json", "metrics.jsonl", "recordings.jsonl", "set_aside.jsonl", "text", "cache",
         "encoder", "student", "checkpoints", "export", "report.html", "report.md",
     }  # fmt: skip
     assert names(run.path / "student") == {"tiny"}
@@ -67,7 +67,7 @@ def test_the_folder_of_a_run_holds_what_the_readme_says(whole_line: WholeLine) -
     assert names(whole_line.bundle) == MODELS | {
         "bundle.json", "selftest.npz", "quantize.json", "audit.json", "verify.json", "verify_scores.npz",
         "benchmark.json", "benchmark_samples.npz", "zero_shot.npz", "zero_shot_scores.npz", "config.json",
-        "ort_config.json",
+        "ort_config.json", "selftest.py", "README.md", "acceptance.json", "sbom.cdx.json",
     }  # fmt: skip
     assert names(run.checkpoints_dir) == set(), "a finished training needs no resumable state"
     assert leftovers(run.path) == []
