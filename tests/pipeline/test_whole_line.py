@@ -53,8 +53,8 @@ def heard(whole_line: WholeLine) -> list[Recording]:
 def test_the_folder_of_a_run_holds_what_the_readme_says(whole_line: WholeLine) -> None:
     run = whole_line.run
     assert names(run.path) == {
-        "recipe.yaml", "criteria.json", "manifest.json", "metrics.jsonl", "recordings.jsonl", "set_aside.jsonl", "text", "cache",
-        "encoder", "student", "checkpoints", "export", "report.html", "report.md",
+        "recipe.yaml", "criteria.json", "manifest.json", "metrics.jsonl", "recordings.jsonl", "set_aside.jsonl",
+        "text", "cache", "encoder", "student", "checkpoints", "export", "report.html", "report.md",
     }  # fmt: skip
     assert names(run.path / "student") == {"tiny"}
     assert names(run.student_dir("tiny")) == {"config.json", "model.safetensors"}
