@@ -23,9 +23,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 # Import names that differ from the distribution's.
-MODULE_OF_DISTRIBUTION = {"pyyaml": "yaml", "scikit-learn": "sklearn", "optimum-onnx": "optimum"}
+MODULE_OF_DISTRIBUTION = {
+    "pyyaml": "yaml", "scikit-learn": "sklearn", "optimum-onnx": "optimum", "cyclonedx-python-lib": "cyclonedx",
+}  # fmt: skip
 # Comes with torch's own requirements or with a declared package, by that package's promise.
-IMPLIED = {"acula_edge", "huggingface_hub", "tokenizers", "torchvision", "pandas", "psutil"}
+IMPLIED = {"acula_edge", "huggingface_hub", "packageurl", "tokenizers", "torchvision", "pandas", "psutil"}
 
 
 def modules(requirements: list[str]) -> set[str]:
@@ -37,7 +39,7 @@ def modules(requirements: list[str]) -> set[str]:
 def declared() -> set[str]:
     """Import names of everything that pyproject.toml declares, beside the developer's tools."""
     extras = PROJECT["optional-dependencies"]
-    return modules(PROJECT["dependencies"] + extras["train"] + extras["tensorrt"] + extras["demo"])
+    return modules(PROJECT["dependencies"] + extras["train"] + extras["tensorrt"] + extras["sign"] + extras["demo"])
 
 
 def test_every_import_is_declared() -> None:
@@ -58,7 +60,7 @@ def test_every_import_is_declared() -> None:
 
 def test_every_optional_package_is_known_to_the_error_that_names_its_extra() -> None:
     extras = PROJECT["optional-dependencies"]
-    for extra in ("train", "tensorrt", "demo"):
+    for extra in ("train", "tensorrt", "sign", "demo"):
         for module in modules(extras[extra]) - {"acula_edge"}:
             assert EXTRA_OF_MODULE[module] == extra
 

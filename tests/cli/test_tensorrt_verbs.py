@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from acula_edge.engines import tensorrt as trt
-from acula_edge.engines.bundle_files import BUNDLE_FILE, read_bundle
+from acula_edge.engines.bundle_files import read_bundle, write_bundle_file
 from acula_edge.engines.tensorrt import Gpu, build, trtexec
-from acula_edge.files import read_json, write_json
 from tests.cli.conftest import Invoke
 from tests.engines.tensorrt_doubles import Package
 
@@ -22,7 +21,7 @@ def device(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """A bundle for TensorRT on a machine with a GPU, without TensorRT."""
     folder = tmp_path / "tiny-tensorrt"
     shutil.copytree(bundle, folder)
-    write_json(folder / BUNDLE_FILE, {**read_json(folder / BUNDLE_FILE), "profile": "tensorrt"})
+    write_bundle_file(folder, {**read_bundle(folder), "profile": "tensorrt"})
     for module in (build, trt):
         monkeypatch.setattr(module, "find_gpu", lambda: Gpu("NVIDIA A10", "8.6"))
     monkeypatch.setattr(trtexec, "find_program", lambda: None)

@@ -18,6 +18,7 @@ from acula_edge.cli.main import cli
 from acula_edge.data.manifest import Recording
 from acula_edge.data.prepare import list_recordings
 from acula_edge.engines.bundle_files import check
+from acula_edge.evidence.checks import verify_bundle
 from acula_edge.files import read_json, sha256_file, sha256_text
 from acula_edge.pipeline.bundling import build_bundle
 from acula_edge.recipe import load_recipe
@@ -96,11 +97,22 @@ def test_every_json_file_names_its_schema_and_holds_no_nan(whole_line: WholeLine
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
 
-    others = ("config.json", "ort_config.json")  # in the form that other programs ask for
+    others = ("config.json", "ort_config.json", "sbom.cdx.json")  # in the form that other programs ask for
     files = [path for path in whole_line.run.path.rglob("*.json") if path.name not in others]
     assert len(files) > 8
     for file in files:
         assert json.loads(file.read_text(), parse_constant=refuse)["schema"].startswith("acula-edge/"), file
+
+
+def test_the_bundle_shows_all_of_its_evidence(whole_line: WholeLine) -> None:
+    result = verify_bundle(whole_line.bundle)
+    assert result["passed"], result["checks"]
+    fixed = read_json(whole_line.run.path / "criteria.json")
+    shown = read_json(whole_line.bundle / "acceptance.json")
+    assert shown["fixed"] == fixed["fixed"] == "before training"
+    assert shown["criteria_sha256"] == fixed["criteria_sha256"] and shown["changed"] == []
+    assert fixed["fixed_at"] <= whole_line.run.manifest["stages"]["align"]["finished"]
+    assert {row["name"] for row in shown["results"] if row["met"]} > {"verify.gate.min_cosine", "verify.gate.min_tasks"}
 
 
 def test_the_manifest_knows_the_weights_on_disk(whole_line: WholeLine) -> None:
