@@ -12,9 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from acula_edge.errors import AudioError
-
-MAX_SAMPLES = 1 << 29
-"""Longest recording read, per channel: 2 GiB as float32 (37 hours at 4 kHz, 3 hours at 48 kHz)."""
+from acula_edge.limits import MAX_SAMPLES
 
 # Lossy formats overshoot full scale a little; integers that were only cast to float overshoot it a lot.
 _FLOAT_LIMIT = 8.0
@@ -49,7 +47,7 @@ def read_audio(path: str | os.PathLike[str]) -> Audio:
     """Decode a recording to mono float32.
 
     It is read in blocks, so that the channels never lie in memory together: the peak is twice the mono wave, 8 bytes
-    a sample, whatever the file holds. Files of more than :data:`MAX_SAMPLES` a channel are refused.
+    a sample, whatever the file holds. Files of more than :data:`acula_edge.limits.MAX_SAMPLES` a channel are refused.
 
     Raises:
         AudioError: no such file, empty, not audio, damaged or broken off, without samples, too long, NaN or infinity,
