@@ -3,6 +3,9 @@ VENV ?= .venv
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
     "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
 
+# The exact versions that are installed; `make install CONSTRAINTS=` takes the newest that pyproject.toml allows.
+CONSTRAINTS ?= constraints.txt
+
 TEST_PROCESSES ?= 2
 
 BIN := $(VENV)/bin
@@ -13,7 +16,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help install demo test onnxruntime-web faults lint bench clean
+.PHONY: help install demo test onnxruntime-web faults lint constraints bench clean
 
 help:
 	@echo "make install   everything needed to develop, into $(VENV) (6 GB, mostly torch)"
@@ -21,17 +24,19 @@ help:
 	@echo "make test      the tests; those of the page in a browser need Chromium and make onnxruntime-web"
 	@echo "make onnxruntime-web   have npm fetch it into the cache, once"
 	@echo "make faults    kill the verbs that write 240 times, and compare with undisturbed ones (about half an hour)"
-	@echo "make lint      ruff and mypy"
+	@echo "make lint      ruff, mypy, and known vulnerabilities of what is installed, where they can be asked for"
+	@echo "make constraints  resolve constraints.txt anew from pyproject.toml"
 	@echo "make bench     latency of the demo's bundle on this machine, 5 loops of 10 s"
 	@echo "make clean     remove build products and caches; keeps $(VENV) and runs/"
 
 install: $(STAMP)
 
-# The stamp is newer than pyproject.toml exactly when what pyproject.toml asks for is installed.
-$(STAMP): pyproject.toml
+# The stamp is newer than pyproject.toml and the constraints exactly when what they ask for is installed.
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or later found; name one: make install PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[train,demo,dev]"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[train,demo,dev]" \
+	    $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
 	@printf %s "$(CURDIR)" > $@
 
 demo: install
@@ -50,6 +55,10 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.supply_chain.audit
+
+constraints: install
+	$(BIN)/python -m tests.supply_chain.constraints
 
 bench: install
 	@test -d runs/demo/export || $(BIN)/acula-edge demo
