@@ -8,9 +8,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from acula_edge.plain_text import make_plain
+
+_LONGEST = 2000
+
 
 class AculaEdgeError(Exception):
     """Base of every error that a user can mend.
+
+    What it prints may quote a file from outside: characters that would act on a terminal are escaped, long texts cut.
 
     Args:
         problem: one sentence that names what went wrong and where.
@@ -39,13 +45,13 @@ class AculaEdgeError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        lines = [self.problem]
+        lines = [make_plain(self.problem, _LONGEST)]
         if self.given is not None:
-            lines.append(f"  given:   {self.given}")
+            lines.append(f"  given:   {make_plain(str(self.given), _LONGEST)}")
         if self.allowed is not None:
-            lines.append(f"  allowed: {self.allowed}")
+            lines.append(f"  allowed: {make_plain(self.allowed, _LONGEST)}")
         if self.remedy is not None:
-            lines.append(f"  to do:   {self.remedy}")
+            lines.append(f"  to do:   {make_plain(self.remedy, _LONGEST)}")
         return "\n".join(lines)
 
 

@@ -18,7 +18,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from acula_edge.errors import ArtifactError, InputError
+from acula_edge.errors import InputError
+from acula_edge.json_file import read_json as read_json
+from acula_edge.texts import open_regular
 
 PARTIAL = ".partial-"
 """In the name of everything that is not whole yet; names that hold it begin with a dot."""
@@ -82,35 +84,10 @@ def write_jsonl(path: str | os.PathLike[str], rows: Iterable[Any]) -> None:
             file.write(json.dumps(row, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike[str], schema: str | None = None) -> Any:
-    """Read JSON; with `schema`, insist on its name in the file's ``schema`` field.
-
-    Raises:
-        ArtifactError: no such file, not JSON, or another schema.
-    """
-    path = Path(path)
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArtifactError(f"there is no file {path}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ArtifactError(f"{path} cannot be read as JSON", given=error) from error
-    if schema is not None:
-        found = value.get("schema") if isinstance(value, dict) else None
-        if found != schema:
-            raise ArtifactError(
-                f"{path} has another schema than this version of acula-edge reads",
-                given=found,
-                allowed=schema,
-                remedy="make the file again with this version",
-            )
-    return value
-
-
 def sha256_file(path: str | os.PathLike[str]) -> str:
     """Hexadecimal SHA-256 of a file, read in blocks."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -11,7 +11,80 @@ from __future__ import annotations
 MAX_SAMPLES = 1 << 29
 """Longest recording read, samples per channel: 2 GiB as float32 (37 hours at 4 kHz, 3 hours at 48 kHz)."""
 
+MAX_CHANNELS = 64
+"""Most channels of a recording; they are averaged."""
+
+MIN_SAMPLE_RATE_HZ = 100
+"""Lowest sample rate, Hz: sound resampled from 1 Hz to 16 kHz would take 16,000 times the memory."""
+
+MAX_SAMPLE_RATE_HZ = 1_000_000
+"""Highest sample rate, Hz."""
+
+FREE_SAMPLES = 1 << 24
+"""Samples per channel that a file may hold however small it is: 64 MiB as float32 (70 minutes at 4 kHz)."""
+
+MAX_SAMPLES_PER_BYTE = 1000
+"""Samples per channel and byte of the file, beyond `FREE_SAMPLES`: a file that unpacks further is a trap. Speech in
+Opus reaches 64, digital silence in FLAC 400."""
+
+MAX_SAMPLES_IN_FLIGHT = 1 << 29
+"""Samples that `data prepare` decodes at once, all its threads together; one recording may always be decoded."""
+
+MAX_STANDARD_INPUT_BYTES = 4 << 30
+"""Longest recording from standard input, bytes: it is kept in a temporary file."""
+
+MAX_MISSING_PACKETS = 1 << 16
+"""Sequence numbers of missing packets that a stream remembers; what comes for an older one counts as a duplicate."""
+
 # Texts: recipes, manifests, JSON -------------------------------------------------------------------------------------
+
+MAX_YAML_BYTES = 1 << 18
+"""Longest YAML file or value of ``--set``, bytes (a recipe has about 2,000)."""
+
+MAX_YAML_NODES = 1 << 14
+"""Texts, numbers, lists and mappings in one YAML text, each counted as often as an alias repeats it."""
+
+MAX_YAML_CHARACTERS = 1 << 20
+"""Characters of all texts of one YAML text, each counted as often as an alias repeats it."""
+
+MAX_DEPTH = 64
+"""How deep lists and mappings may lie in each other, in YAML and JSON."""
+
+MAX_INTEGER = 1 << 64
+"""Whole numbers in YAML and JSON stay below this, and above its negative."""
+
+MAX_JSON_BYTES = 1 << 26
+"""Longest JSON file, bytes, where nothing else is said: 64 MiB. Reading it takes up to 30 times as much memory."""
+
+MAX_INDEX_BYTES = 1 << 30
+"""Longest JSON file of a run's own cache, bytes; 40 per recording are usual."""
+
+MAX_LINE_CHARACTERS = 1 << 20
+"""Longest line of a manifest, a table or a file of JSON lines, characters."""
+
+MAX_TABLE_BYTES = 4 << 30
+"""Longest manifest, table or file of JSON lines, bytes. They are read line by line."""
+
+MAX_ROWS = 1_000_000
+"""Most rows of a manifest or a table."""
+
+MAX_COLUMNS = 1000
+"""Most columns of a manifest or a table."""
+
+MAX_CELL_CHARACTERS = 1 << 17
+"""Longest cell of a manifest or a table, characters."""
+
+MAX_ID_CHARACTERS = 255
+"""Longest id of a recording, a person or a data set, characters."""
+
+MAX_PATH_CHARACTERS = 4096
+"""Longest path in a manifest, characters."""
+
+MAX_WORKBOOK_BYTES = 1 << 24
+"""Longest spreadsheet (.xls, .xlsx) and list of names (.npy), bytes: 16 MiB."""
+
+MAX_WORKBOOK_UNPACKED_BYTES = 1 << 26
+"""What the parts of an .xlsx file may unpack to in all, bytes: 64 MiB."""
 
 # Model files: checkpoints, safetensors, ONNX -------------------------------------------------------------------------
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from acula_edge.data.manifest import Recording, read_manifest
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, write_json, write_text
 from acula_edge.provenance import provenance
 from acula_edge.recipe import Recipe, dump_recipe, override_recipe, recipe_from_dict
+from acula_edge.texts import parse_json, read_lines
+from acula_edge.yaml_text import read_yaml
 
 SCHEMA = "acula-edge/run/1"
 
@@ -120,9 +121,11 @@ class Run:
     def kept_recipe(self) -> Recipe:
         """The recipe in the folder, without `overrides`."""
         try:
-            values = yaml.safe_load(self.recipe_path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            values = read_yaml(self.recipe_path)
+        except (OSError, ValueError) as error:
             raise ArtifactError(f"{self.recipe_path} cannot be read", given=error) from error
+        if not isinstance(values, dict):
+            raise ArtifactError(f"{self.recipe_path} is no recipe", given=type(values).__name__, allowed="a mapping")
         return recipe_from_dict(values, where=str(self.recipe_path))
 
     def recordings(self, split: str | None = None) -> list[Recording]:
@@ -135,8 +138,9 @@ class Run:
         """What the finished stages recorded; empty before the first."""
         if not self.manifest_path.is_file():
             return {"schema": SCHEMA, "stages": {}}
-        value = read_json(self.manifest_path, schema=SCHEMA)
-        assert isinstance(value, dict)
+        value: dict[str, Any] = read_json(self.manifest_path, schema=SCHEMA)
+        if not isinstance(value.get("stages"), dict) or not all(isinstance(v, dict) for v in value["stages"].values()):
+            raise ArtifactError(f"{self.manifest_path} does not list the finished stages", remedy="copy it again")
         return value
 
     def record(self, stage: str, **facts: Any) -> None:
@@ -157,11 +161,12 @@ class Run:
         """Logged metrics; a torn last line (a kill in the middle of a write) is left out."""
         rows = []
         if self.metrics_path.is_file():
-            for line in self.metrics_path.read_text(encoding="utf-8").splitlines():
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError:
-                    continue
-                if stage is None or row.get("stage") == stage:
-                    rows.append(row)
+            try:
+                for line in read_lines(self.metrics_path):
+                    with contextlib.suppress(ValueError):
+                        row = parse_json(line, allow_nan=True)
+                        if isinstance(row, dict) and (stage is None or row.get("stage") == stage):
+                            rows.append(row)
+            except (OSError, ValueError) as error:
+                raise ArtifactError(f"{self.metrics_path} cannot be read", given=error) from error
         return rows

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -70,13 +72,16 @@ def build_typed(kind: Any, value: Any, where: str, key: str = "") -> Any:
     if kind is Any:
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):
-        # YAML reads 1e-3 (no dot) as text.
         try:
             return float(value)
-        except ValueError:
-            pass
+        except OverflowError as error:
+            raise RecipeError(f"{where}: {key} must be a finite number", given=hex(value)) from error
+    if kind is float and isinstance(value, str):
+        # YAML reads 1e-3 (no dot) as text.
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        raise RecipeError(f"{where}: {key} must be a finite number", given=value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise RecipeError(f"{where}: {key} must be {kind.__name__}", given=repr(value))
     return value

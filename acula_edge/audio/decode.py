@@ -1,4 +1,4 @@
-"""Recordings from files: WAV, FLAC, OGG, MP3, AIFF and whatever else libsndfile reads."""
+"""Recordings from files (:data:`acula_edge.audio.sound_file.FORMATS`)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from acula_edge.audio.sound_file import check_length, open_sound
 from acula_edge.errors import AudioError
-from acula_edge.limits import MAX_SAMPLES
 
 # Lossy formats overshoot full scale a little; integers that were only cast to float overshoot it a lot.
 _FLOAT_LIMIT = 8.0
@@ -50,49 +49,28 @@ def read_audio(path: str | os.PathLike[str]) -> Audio:
     a sample, whatever the file holds. Files of more than :data:`acula_edge.limits.MAX_SAMPLES` a channel are refused.
 
     Raises:
-        AudioError: no such file, empty, not audio, damaged or broken off, without samples, too long, NaN or infinity,
-            or float samples that are plainly integers. The message names the file.
+        AudioError: what :func:`acula_edge.audio.sound_file.open_sound` refuses, damaged or broken off, without
+            samples, NaN or infinity, or float samples that are plainly integers. The message names the file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise AudioError(f"there is no recording {path}")
-    if path.stat().st_size == 0:
-        raise AudioError(f"the recording {path} is an empty file", remedy="copy it again from its source")
-    try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
-            promised, sample_rate_hz, log = file.frames, file.samplerate, file.extra_info
-            _check_length(path, promised)
-            blocks = []
-            while len(block := file.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)):
-                blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
-                _check_length(path, sum(map(len, blocks)))
-    except (soundfile.SoundFileError, OSError, TypeError) as error:
-        raise AudioError(
-            f"the recording {path} cannot be decoded",
-            given=error,
-            allowed="WAV, FLAC, OGG, MP3, AIFF",
-            remedy="convert it with another program, for example ffmpeg, or copy it again if it is damaged",
-        ) from error
+    blocks = []
+    with open_sound(path) as file:
+        promised, sample_rate_hz, log = file.frames, file.samplerate, file.extra_info
+        samples = 0
+        while len(block := file.read(_BLOCK_SAMPLES // file.channels, dtype="float32", always_2d=True)):
+            blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
+            samples += len(block)
+            check_length(path, samples)
     wave = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
     _check_complete(path, len(wave), promised, log)
     _check_samples(path, wave)
     return Audio(wave, sample_rate_hz)
 
 
-def _check_length(path: Path, samples: int) -> None:
-    if samples > MAX_SAMPLES:
-        raise AudioError(
-            f"the recording {path} is too long",
-            given=f"{samples} samples",
-            allowed=f"at most {MAX_SAMPLES} samples per channel",
-            remedy="cut it into shorter files",
-        )
-
-
 def _check_complete(path: Path, samples: int, promised: int, log: str) -> None:
     if match := _SHORT_DATA.search(log):
         declared, present = int(match[1]), int(match[2])
-        kept = 1.0 if declared >= _UNKNOWN_LENGTH else present / declared
+        kept = 1.0 if not declared or declared >= _UNKNOWN_LENGTH else present / declared
     else:
         kept = samples / promised if promised else 1.0
     if kept < 1 - _TOLERATED_LOSS:

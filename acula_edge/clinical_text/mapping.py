@@ -25,8 +25,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from acula_edge.clinical_text.cells import NONE, Rule, put_age, read_items, read_single
 from acula_edge.clinical_text.facts import ABSENT, PRESENT, UNKNOWN, FactKind, Value
 from acula_edge.clinical_text.privacy import check_column
@@ -34,6 +32,7 @@ from acula_edge.clinical_text.vocabulary import Vocabulary, load_vocabulary
 from acula_edge.errors import InputError, RecipeError, did_you_mean
 from acula_edge.files import sha256_json
 from acula_edge.typed_values import build_typed
+from acula_edge.yaml_text import read_yaml
 
 FOLDER = Path(__file__).parent / "mappings"
 
@@ -123,8 +122,8 @@ def load_mapping(dataset: str, given: str | None = None) -> FactMapping | None:
 def read_mapping(file: Path) -> FactMapping:
     """Read and check one mapping file; see :func:`load_mapping`."""
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(file)
+    except (OSError, ValueError) as error:
         raise InputError(f"the mapping {file} cannot be read as YAML", given=error) from error
     if isinstance(values, dict):
         values = {**values, "facts": [_plain_keys(rule) for rule in values.get("facts") or []]}

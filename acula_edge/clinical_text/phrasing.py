@@ -12,8 +12,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from acula_edge.clinical_text.draws import Draws
 from acula_edge.clinical_text.facts import (
     ABSENT,
@@ -28,6 +26,7 @@ from acula_edge.clinical_text.facts import (
 from acula_edge.clinical_text.noun_phrases import Description, NounPhrase, agree, join
 from acula_edge.clinical_text.vocabulary import Vocabulary, load_vocabulary
 from acula_edge.files import sha256_text
+from acula_edge.yaml_text import read_yaml
 
 FILE = Path(__file__).with_name("phrasing.yaml")
 Clause = Callable[[Draws], str]
@@ -53,7 +52,7 @@ class Plan:
 @cache
 def load_frames() -> Mapping[str, Sequence[str]]:
     """The frames of phrasing.yaml by their kind."""
-    frames: dict[str, list[str]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    frames: dict[str, list[str]] = read_yaml(FILE)
     return frames
 
 

@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
+from acula_edge.audio.sound_file import open_sound
 from acula_edge.data.manifest import Recording
-from acula_edge.errors import AudioError, ManifestError, RecipeError, did_you_mean
+from acula_edge.errors import ManifestError, RecipeError, did_you_mean
 from acula_edge.registry import Registry
 
 
@@ -221,19 +220,10 @@ def read_header(path: Path) -> tuple[int, float]:
     """Sample rate in Hz and duration in seconds, from the file's header alone.
 
     Raises:
-        AudioError: no such file, or not audio.
+        AudioError: see :func:`acula_edge.audio.sound_file.open_sound`.
     """
-    if not path.is_file():
-        raise AudioError(f"there is no file {path}")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path} is an empty file")
-    try:
-        header = soundfile.info(str(path))
-    except (RuntimeError, OSError) as error:
-        raise AudioError(f"{path} is not audio that can be read", given=str(error)) from error
-    if header.samplerate <= 0:
-        raise AudioError(f"{path} has no sample rate", given=header.samplerate)
-    return int(header.samplerate), header.frames / header.samplerate
+    with open_sound(path) as sound:
+        return int(sound.samplerate), sound.frames / sound.samplerate
 
 
 class Groups:

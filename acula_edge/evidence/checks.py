@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from acula_edge.engines.bundle_files import BUNDLE_FILE, damaged_files, file_names, read_bundle
 from acula_edge.engines.signature import SIGNATURE_FILE, check_signature
 from acula_edge.errors import AculaEdgeError, MissingCapability
@@ -16,6 +14,7 @@ from acula_edge.evidence.acceptance import ACCEPTANCE_FILE, ACCEPTANCE_SCHEMA
 from acula_edge.evidence.model_card import CARD_FILE
 from acula_edge.evidence.sbom import SBOM_FILE, SPEC_VERSION, model_hashes
 from acula_edge.files import read_json, sha256_json
+from acula_edge.yaml_text import parse_yaml
 
 SCHEMA = "acula-edge/bundle-check/1"
 
@@ -135,7 +134,7 @@ def _criteria(folder: Path, info: Mapping[str, Any]) -> tuple[bool, str]:
 def _card(folder: Path, info: Mapping[str, Any]) -> tuple[bool, str]:
     text = (folder / CARD_FILE).read_text(encoding="utf-8")
     parts = text.split("---\n", 2)
-    front = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else None
+    front = parse_yaml(parts[1]) if len(parts) == 3 and not parts[0] else None
     if not isinstance(front, dict) or not {"license", "library_name", "pipeline_tag", "tags"} <= front.keys():
         return False, "it does not begin with Hugging Face's front matter"
     if info["disclaimer"] not in text:
@@ -149,7 +148,7 @@ def _guarded(name: str, folder: Path, info: Mapping[str, Any], file: str, judge:
         return _check(name, False, f"there is no {file}")
     try:
         return _check(name, *judge(folder, info))
-    except (AculaEdgeError, OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+    except (AculaEdgeError, OSError, KeyError, TypeError, ValueError) as error:
         return _check(name, False, f"{file} cannot be read: {error}".splitlines()[0])
 
 

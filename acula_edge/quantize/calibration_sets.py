@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-import yaml
-
 from acula_edge.errors import InputError, did_you_mean
 from acula_edge.shipped import calibration_folder
+from acula_edge.yaml_text import read_yaml
 
 SCHEMA = "acula-edge/calibration/1"
 DEGRADATIONS = ("noise", "clip", "gain")
@@ -70,8 +69,8 @@ def load_definition(name: str | Path) -> CalibrationDefinition:
             remedy=did_you_mean(Path(name).stem, shipped),
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as YAML", given=error) from error
     if not isinstance(values, Mapping) or values.get("schema") != SCHEMA:
         raise InputError(f"{path} is no calibration definition", allowed=f"a mapping with schema: {SCHEMA}")

@@ -13,13 +13,16 @@ import yaml
 from acula_edge.errors import RecipeError
 from acula_edge.files import sha256_json
 from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.limits import MAX_DEPTH
 from acula_edge.recipe.device import RuntimeConfig
 from acula_edge.recipe.learning import AlignConfig, DistillConfig, EncoderConfig
 from acula_edge.recipe.proof import BenchmarkConfig, QuantizeConfig, VerifyConfig, ZeroShotConfig
 from acula_edge.recipe.reports import ReportsConfig
 from acula_edge.recipe.sources import DataConfig, LanguageConfig
 from acula_edge.shipped import find_recipe
+from acula_edge.texts import check_depth
 from acula_edge.typed_values import build_typed
+from acula_edge.yaml_text import parse_yaml, read_yaml
 
 
 @dataclass(frozen=True)
@@ -71,17 +74,17 @@ def load_recipe(
     """
     path = find_recipe(name)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(path) or {}
+    except (OSError, ValueError) as error:
         raise RecipeError(f"the recipe {path} cannot be read as YAML", given=error) from error
     if not isinstance(values, dict):
         raise RecipeError(f"the recipe {path} is not a mapping", given=type(values).__name__)
     for text in overrides:
         _override(values, text)
     for source, root in (data or {}).items():
-        sources = values.setdefault("data", {}).setdefault("sources", {})
-        entry = sources.setdefault(source, {"reader": source})
-        entry["root"] = str(root)
+        sources = _section(_section(values, "data", str(path)), "sources", str(path))
+        sources.setdefault(source, {"reader": source})
+        _section(sources, source, str(path))["root"] = str(root)
     return recipe_from_dict(values, where=str(path))
 
 
@@ -132,13 +135,24 @@ def _override(values: dict[str, Any], text: str) -> None:
     key, separator, raw = text.partition("=")
     if not separator or not key:
         raise RecipeError("--set needs a key and a value", given=text, allowed="section.key=value")
-    node: Any = values
+    node = values
     *parents, last = key.split(".")
+    if len(parents) >= MAX_DEPTH:
+        raise RecipeError("--set names a place too deep in the recipe", given=text, allowed=f"{MAX_DEPTH} levels")
     for parent in parents:
-        node = node.setdefault(parent, {})
-        if not isinstance(node, dict):
-            raise RecipeError(f"--set {key}: {parent} is not a section", given=text)
+        node = _section(node, parent, f"--set {key}")
     try:
-        node[last] = yaml.safe_load(raw)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"--set {key}: the value is not YAML", given=raw) from error
+        node[last] = parse_yaml(raw)
+        check_depth(values)
+    except ValueError as error:
+        raise RecipeError(f"--set {key}: the value cannot be read as YAML ({error})", given=raw) from error
+
+
+def _section(values: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    """A mapping in a mapping, made where it is not there or empty."""
+    found = values.get(name)
+    if found is None:
+        found = values[name] = {}
+    if not isinstance(found, dict):
+        raise RecipeError(f"{where}: {name} is not a section", given=found)
+    return found

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from acula_edge.errors import RecipeError, did_you_mean
 from acula_edge.files import sha256_json
 from acula_edge.probe.tasks import Task, tasks
 from acula_edge.shipped import find_prompts
+from acula_edge.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ def load_prompts(name: str | Path) -> Prompts:
     """
     path = find_prompts(name)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise RecipeError(f"the prompts {path} cannot be read as YAML", given=error) from error
     listed = values.get("tasks") if isinstance(values, dict) else None
     if not isinstance(listed, dict) or not listed or set(values) != {"tasks"}:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from acula_edge.audio import decode
+from acula_edge.audio import decode, sound_file
 from acula_edge.audio.decode import read_audio
 from acula_edge.errors import AudioError
 
@@ -92,7 +92,7 @@ def bad_file(folder: Path, kind: str) -> Path:
     ("kind", "words"),
     [
         ("missing", "there is no recording"),
-        ("folder", "there is no recording"),
+        ("folder", "not a regular file"),
         ("empty", "empty file"),
         ("text", "cannot be decoded"),
         ("headerless.raw", "cannot be decoded"),
@@ -133,7 +133,7 @@ def test_a_header_that_counts_itself_is_no_damage(tmp_path: Path) -> None:
 
 def test_recordings_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     soundfile.write(tmp_path / "long.wav", tone(1.0), RATE)
-    monkeypatch.setattr(decode, "MAX_SAMPLES", 7999)
+    monkeypatch.setattr(sound_file, "MAX_SAMPLES", 7999)
     with pytest.raises(AudioError, match="too long") as caught:
         read_audio(tmp_path / "long.wav")
     assert "long.wav" in str(caught.value)

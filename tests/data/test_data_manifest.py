@@ -164,7 +164,7 @@ def test_files_that_cannot_be_read_are_set_aside(folder: Path, suffix: str) -> N
     assert len(result.recordings) == 3
     assert [entry.recording for entry in result.set_aside] == ["clinic/text", "clinic/empty", "clinic/gone"]
     assert all(Path(entry.path).name in entry.reason for entry in result.set_aside)
-    assert "there is no file" in result.set_aside[2].reason
+    assert "there is no recording" in result.set_aside[2].reason
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -52,7 +52,7 @@ def without_sheets(root: Path) -> Path:
 def test_two_sounds_of_forty_subjects_are_read(found: ReadResult) -> None:
     assert len(found.recordings) == 79 and len({r.subject for r in found.recordings}) == 40
     assert [entry.recording for entry in found.set_aside] == ["mmlung/33_vowelo"]
-    assert "there is no file" in found.set_aside[0].reason and not found.warnings
+    assert "there is no recording" in found.set_aside[0].reason and not found.warnings
     sounds = {r.recording.partition("_")[2]: r.metadata["sound"] for r in found.recordings}
     assert sounds == {"deepbreaths": "deep breath", "vowelo": "vowel o"}
     assert next(r.path for r in found.recordings if r.recording == "7_deepbreaths").endswith(".WAV")

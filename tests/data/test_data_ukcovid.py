@@ -83,7 +83,7 @@ def test_every_participant_has_an_exhalation_and_a_cough(release: Path, found: R
     }
     assert len(listed) == 39 and len(found.recordings) == 38
     (absent,) = found.set_aside
-    assert absent.recording.endswith("_cough") and "there is no file" in absent.reason
+    assert absent.recording.endswith("_cough") and "there is no recording" in absent.reason
     assert {r.recording: Path(r.path).name for r in found.recordings} == {
         name: file for name, file in listed.items() if f"ukcovid/{name}" != absent.recording
     }

@@ -95,10 +95,10 @@ def test_a_run_with_bad_recordings_completes(mixed_run: Run) -> None:
     ("name", "reason"),
     [
         ("empty", "is an empty file"),
-        ("text", "is not audio that can be read"),
+        ("text", "cannot be decoded"),
         ("nan", "holds NaN or infinity"),
         ("short", "too short: 0.100 s of at least 0.2 s"),
-        ("gone", "there is no file"),
+        ("gone", "there is no recording"),
     ],
 )
 def test_a_bad_recording_is_set_aside_with_its_reason(mixed_run: Run, name: str, reason: str) -> None:

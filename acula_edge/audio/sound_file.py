@@ -1,0 +1,132 @@
+"""The door that every recording enters by: what libsndfile may open, and what a header may promise."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import soundfile
+
+from acula_edge.errors import AudioError
+from acula_edge.limits import (
+    FREE_SAMPLES,
+    MAX_CHANNELS,
+    MAX_SAMPLE_RATE_HZ,
+    MAX_SAMPLES,
+    MAX_SAMPLES_PER_BYTE,
+    MIN_SAMPLE_RATE_HZ,
+)
+from acula_edge.texts import open_regular
+
+FORMATS = "WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU, CAF, W64, RF64, NIST SPHERE"
+_CONVERT = "convert it with another program, for example ffmpeg, or copy it again if it is damaged"
+# libsndfile reads a dozen formats more. No recorder writes them, some decoders print to standard output, and bytes
+# without any header (.vox, .gsm) pass for sound.
+_BEGINNINGS = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b".snd", b"caff", b"NIST")
+_CODECS = (
+    "PCM_",
+    "FLOAT",
+    "DOUBLE",
+    "ULAW",
+    "ALAW",
+    "IMA_ADPCM",
+    "MS_ADPCM",
+    "GSM610",
+    "VORBIS",
+    "OPUS",
+    "MPEG_",
+    "ALAC_",
+)
+_ID3_HEADER = 10
+_MOST_ID3_TAGS = 8
+# libsndfile's word for a length that the header does not tell.
+_UNKNOWN = 0x7FFFFFFFFFFFFFFF
+
+
+@contextmanager
+def open_sound(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
+    """A recording opened for reading, with a rate, a number of channels and a length that can be true.
+
+    Only a regular file is opened, so that neither a pipe nor a device is waited for.
+
+    Raises:
+        AudioError: no such file, empty, none of :data:`FORMATS`, not decodable, also while the caller reads; or beyond
+            a limit of :mod:`acula_edge.limits` in its header. The message names the file.
+    """
+    path = Path(path)
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size == 0:
+                raise AudioError(f"the recording {path} is an empty file", remedy="copy it again from its source")
+            known = _has_known_beginning(path, file.fileno())
+            if not known and path.suffix.casefold() != ".mp3":
+                raise AudioError(
+                    f"the recording {path} cannot be decoded",
+                    given="its first bytes are of none of the formats",
+                    allowed=FORMATS,
+                    remedy=_CONVERT,
+                )
+            # By its name only where the name says what the first bytes do not: MP3 may begin with anything.
+            with soundfile.SoundFile(file.fileno() if known else os.fspath(path), closefd=False) as sound:
+                _check(path, sound, size)
+                yield sound
+    except FileNotFoundError as error:
+        raise AudioError(f"there is no recording {path}") from error
+    except OSError as error:
+        raise AudioError(f"the recording {path} cannot be read", given=error.strerror or error) from error
+    except (soundfile.SoundFileError, TypeError, ValueError) as error:
+        raise AudioError(
+            f"the recording {path} cannot be decoded", given=error, allowed=FORMATS, remedy=_CONVERT
+        ) from error
+
+
+def check_length(path: Path, samples: int) -> None:
+    """Raises AudioError where a recording has more samples per channel than are read."""
+    if samples > MAX_SAMPLES:
+        raise AudioError(
+            f"the recording {path} is too long",
+            given="its header does not tell how long it is" if samples == _UNKNOWN else f"{samples} samples",
+            allowed=f"at most {MAX_SAMPLES} samples per channel",
+            remedy="convert it" if samples == _UNKNOWN else "cut it into shorter files",
+        )
+
+
+def _check(path: Path, sound: soundfile.SoundFile, size: int) -> None:
+    if not sound.subtype.startswith(_CODECS):
+        raise AudioError(
+            f"the recording {path} cannot be decoded", given=f"{sound.format}, {sound.subtype}", allowed=FORMATS
+        )
+    if not MIN_SAMPLE_RATE_HZ <= sound.samplerate <= MAX_SAMPLE_RATE_HZ:
+        raise AudioError(
+            f"the recording {path} has no sample rate of sound",
+            given=f"{sound.samplerate} Hz",
+            allowed=f"{MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz",
+        )
+    if not 1 <= sound.channels <= MAX_CHANNELS:
+        raise AudioError(
+            f"the recording {path} has too many channels", given=sound.channels, allowed=f"1 to {MAX_CHANNELS}"
+        )
+    check_length(path, sound.frames)
+    if sound.frames > max(FREE_SAMPLES, size * MAX_SAMPLES_PER_BYTE):
+        raise AudioError(
+            f"the recording {path} unpacks to far more than any sound does",
+            given=f"{sound.frames} samples per channel in {size} bytes",
+            allowed=f"{MAX_SAMPLES_PER_BYTE} a byte, or {FREE_SAMPLES} in all",
+        )
+
+
+def _has_known_beginning(path: Path, handle: int) -> bool:
+    """Whether the first bytes, behind tags as players of music write them, are of a format that is read."""
+    position = 0
+    for _ in range(_MOST_ID3_TAGS + 1):
+        found = os.pread(handle, _ID3_HEADER, position)
+        if not found.startswith(b"ID3"):
+            return found.startswith(_BEGINNINGS) or (len(found) > 1 and found[0] == 0xFF and found[1] >= 0xE0)
+        size = 0
+        for byte in found[6:]:
+            size = size << 7 | byte & 0x7F
+        position += _ID3_HEADER + size
+    raise AudioError(f"the recording {path} holds tags instead of sound", allowed=f"at most {_MOST_ID3_TAGS}")
