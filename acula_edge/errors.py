@@ -75,6 +75,10 @@ class ArtifactError(InputError):
     """A model, bundle or run folder that is damaged, incomplete or of another version (exit code 2)."""
 
 
+class StorageError(InputError):
+    """The system refused to read or write a file: full, read-only, not permitted, failing (exit code 2)."""
+
+
 class GateRefused(AculaEdgeError):
     """The quality gate refused the artifact (exit code 3)."""
 
@@ -85,6 +89,10 @@ class MissingCapability(AculaEdgeError):
     """Something this machine lacks; the remedy names the command that installs it (exit code 4)."""
 
     exit_code = 4
+
+
+class OutOfMemory(MissingCapability):
+    """This machine, or its GPU, has too little memory for what was asked (exit code 4)."""
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from acula_edge.errors import InputError
+from acula_edge.errors import InputError, StorageError
+from acula_edge.interruption import shielded
 from acula_edge.json_file import read_json as read_json
 from acula_edge.texts import open_regular
 
@@ -27,6 +28,17 @@ PARTIAL = ".partial-"
 
 _PARTIAL_NAME = re.compile(rf"\..+{re.escape(PARTIAL)}[a-z0-9_]{{8}}(\.\w+)?")
 _FORMER = "former"
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FAILING = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ETIMEDOUT, errno.ENOTCONN, errno.ENOMEM)
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
+NOT_THE_FILE = (*FAILING, *_TOO_MANY)
+"""Nothing is wrong with the file, but with what it lies on or who reads it: no reason to do without it."""
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+SYSTEM_ERRORS = (*FULL, *FAILING, *_TOO_MANY, *_FORBIDDEN, errno.ENAMETOOLONG)
+
+# What this process writes and has not finished: swept up when a signal ends it.
+_unfinished: set[Path] = set()
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -36,16 +48,18 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it there on success, delete it on any failure.
 
     Raises:
-        InputError: the disk is full, the folder is read-only, or may not be written.
+        StorageError: the disk is full, the folder is read-only, or may not be written.
     """
     final = Path(path)
     temporary = None
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix is kept because soundfile, onnx and numpy choose a format by it.
-        handle, name = tempfile.mkstemp(prefix=f".{final.stem}{PARTIAL}", suffix=final.suffix, dir=final.parent)
-        os.close(handle)
-        temporary = Path(name)
+        with shielded():
+            # The suffix is kept because soundfile, onnx and numpy choose a format by it.
+            handle, name = tempfile.mkstemp(prefix=f".{final.stem}{PARTIAL}", suffix=final.suffix, dir=final.parent)
+            temporary = Path(name)
+            _unfinished.add(temporary)
+            os.close(handle)
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
@@ -55,10 +69,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         cause = _cause(error)
         if cause is None:
             raise
-        raise system_error(f"cannot write {final}", cause) from error
+        raise system_error(f"cannot write {final}", cause, temporary) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            _discard(temporary)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -108,7 +122,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; put it in the place of `path` on success, delete it on failure.
 
     Raises:
-        InputError: the disk is full, the folder is read-only, or may not be written. What was at `path` stays.
+        StorageError: the disk is full, the folder is read-only, or may not be written. What was at `path` stays.
     """
     final = Path(path)
     if final.exists() and not final.is_dir():
@@ -116,24 +130,58 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = None
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}{PARTIAL}", dir=final.parent))
+        with shielded():
+            temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}{PARTIAL}", dir=final.parent))
+            _unfinished.add(temporary)
         os.chmod(temporary, 0o777 & ~_umask())
         yield temporary
         for file in temporary.rglob("*"):
             _sync(file)
-        if final.exists():
-            temporary = _take_place(temporary, final)
-        else:
-            os.replace(temporary, final)
+        with shielded():
+            if final.exists():
+                _unfinished.discard(temporary)
+                temporary = _take_place(temporary, final)
+            else:
+                os.replace(temporary, final)
         _sync(final.parent)
     except Exception as error:
         cause = _cause(error)
         if cause is None:
             raise
-        raise system_error(f"cannot write the folder {final}", cause) from error
+        raise system_error(f"cannot write the folder {final}", cause, temporary) from error
     finally:
         if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _discard(temporary)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What the system says about writing to `path`, where that is not by :func:`atomic_path`, names it.
+
+    Raises:
+        StorageError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise system_error(f"cannot write {path}", error, Path(path)) from error
+
+
+def discard_unfinished() -> None:
+    """Delete what this process has begun and not finished. For its end only."""
+    for path in list(_unfinished):
+        _discard(path)
+
+
+def _discard(path: Path) -> None:
+    """Delete a temporary file or folder; what cannot be deleted must not hide why it is."""
+    with shielded():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+        _unfinished.discard(path)
 
 
 def clear_partial(folder: Path, of: str | None = None) -> None:
@@ -156,13 +204,28 @@ def clear_partial(folder: Path, of: str | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def system_error(what: str, cause: OSError) -> InputError:
-    """What a user reads when the system refused to write."""
-    return InputError(
-        what,
-        given=cause.strerror or str(cause),
-        remedy="free some space or choose another folder; nothing was half written, run the same command again",
-    )
+def system_error(what: str, cause: OSError, path: Path | None = None) -> StorageError:
+    """What a user reads when the system refused to read or write.
+
+    Args:
+        path: that `what` speaks of; another file at fault is named beside the system's words.
+    """
+    given = cause.strerror or str(cause)
+    other = cause.filename if isinstance(cause.filename, str) else None
+    if path is not None and other is not None and not Path(other).is_relative_to(path):
+        given = f"{given}: {other}"
+    number = cause.errno
+    if number in FAILING:
+        remedy = "see to the disk or the network drive"
+    elif number in _TOO_MANY:
+        remedy = "allow more open files: ulimit -n 4096"
+    elif number in _FORBIDDEN:
+        remedy = "choose another folder, or get the right to use this one"
+    elif number == errno.ENAMETOOLONG:
+        remedy = "choose shorter names"
+    else:
+        remedy = "free some space or choose another folder"
+    return StorageError(what, given=given, remedy=f"{remedy}; nothing was half written, run the command again")
 
 
 def _take_place(temporary: Path, final: Path) -> Path:

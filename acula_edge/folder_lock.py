@@ -18,6 +18,7 @@ from typing import Any
 
 from acula_edge.errors import InputError
 from acula_edge.files import clear_partial, system_error
+from acula_edge.interruption import shielded
 from acula_edge.processes import is_main
 from acula_edge.progress import notify
 
@@ -44,10 +45,12 @@ class FolderLock:
         """Let others in; done twice it does nothing."""
         if self._file is None:
             return
-        # Only while it is held: once released, a file of this name is another's.
-        self._path.unlink(missing_ok=True)
-        os.close(self._file)
-        self._file = None
+        with shielded():
+            # Only while it is held: once released, a file of this name is another's.
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
 
     def close_inherited(self) -> None:
         """In a forked child: the lock is the parent's alone."""
@@ -72,25 +75,34 @@ def locked(folder: str | Path, purpose: str, name: str = LOCK_FILE) -> Iterator[
     if not is_main() or key in _held:
         yield
         return
-    _held[key] = FolderLock(folder, purpose, name)
     try:
+        with shielded():
+            _held[key] = FolderLock(folder, purpose, name)
         if name == LOCK_FILE:
             clear_partial(folder)
         yield
     finally:
-        _held.pop(key).release()
+        if lock := _held.pop(key, None):
+            lock.release()
+
+
+def release_all() -> None:
+    """Let others into all that this process has locked. For its end only."""
+    for lock in list(_held.values()):
+        lock.release()
 
 
 def move_locked(folder: Path, target: Path) -> None:
     """Rename a folder; where this process had locked it, it has locked the empty one that takes its place."""
     key = folder.resolve() / LOCK_FILE
     lock = _held.get(key)
-    folder.rename(target)
-    if lock is None:
-        return
-    (target / LOCK_FILE).unlink(missing_ok=True)
-    lock.close_inherited()
-    _held[key] = FolderLock(folder, lock.purpose)
+    with shielded():
+        folder.rename(target)
+        if lock is None:
+            return
+        (target / LOCK_FILE).unlink(missing_ok=True)
+        lock.close_inherited()
+        _held[key] = FolderLock(folder, lock.purpose)
 
 
 def _acquire(path: Path, purpose: str) -> int | None:
@@ -103,7 +115,7 @@ def _acquire(path: Path, purpose: str) -> int | None:
             folder.mkdir(parents=True, exist_ok=True)
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise system_error(f"cannot write {folder}", error) from error
+            raise system_error(f"cannot write {folder}", error, path) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -116,7 +128,7 @@ def _acquire(path: Path, purpose: str) -> int | None:
                 path.unlink(missing_ok=True)
                 notify("the file system of %s has no locks: see to it that nothing else writes there", folder)
                 return None
-            raise
+            raise system_error(f"cannot lock {folder}", error, path) from error
         try:
             if os.path.samestat(os.fstat(file), os.stat(path)):
                 break
@@ -124,8 +136,14 @@ def _acquire(path: Path, purpose: str) -> int | None:
             pass
         os.close(file)  # its holder deleted it between opening and locking
     facts = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": time.time()}
-    os.ftruncate(file, 0)
-    os.pwrite(file, json.dumps(facts).encode(), 0)
+    try:
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(facts).encode(), 0)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        os.close(file)
+        raise system_error(f"cannot write {folder}", error, path) from error
     return file
 
 

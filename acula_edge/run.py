@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from acula_edge.data.manifest import Recording, read_manifest
 from acula_edge.errors import ArtifactError
-from acula_edge.files import read_json, write_json, write_text
+from acula_edge.files import read_json, write_json, write_text, writing
 from acula_edge.provenance import provenance
 from acula_edge.recipe import Recipe, dump_recipe, override_recipe, recipe_from_dict
 from acula_edge.texts import parse_json, read_lines
@@ -152,10 +153,13 @@ class Run:
         write_json(self.manifest_path, manifest)
 
     def log(self, stage: str, **metrics: Any) -> None:
-        """Append one line of metrics."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.metrics_path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"stage": stage, **metrics}) + "\n")
+        """Append one line of metrics; not to one that a kill or a full disk has cut short."""
+        with writing(self.metrics_path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            with open(self.metrics_path, "ab+") as file:
+                file.seek(-1 if file.tell() else 0, os.SEEK_END)
+                begun = file.read() not in (b"", b"\n")
+                file.write(b"\n" * begun + json.dumps({"stage": stage, **metrics}).encode() + b"\n")
 
     def metrics(self, stage: str | None = None) -> list[dict[str, Any]]:
         """Logged metrics; a torn last line (a kill in the middle of a write) is left out."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
 import shlex
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -14,8 +17,10 @@ import click
 from acula_edge import __version__
 from acula_edge.cli.command import VerbGroup, is_verbose
 from acula_edge.cli.display import DISPLAY
-from acula_edge.errors import AculaEdgeError, InputError, MissingCapability
-from acula_edge.extras import missing_package
+from acula_edge.cli.known_errors import as_user_error
+from acula_edge.errors import OutOfMemory, StorageError
+from acula_edge.interruption import Stopped, exit_code, received, shielded, stoppable
+from acula_edge.processes import is_main
 
 SECTIONS = {
     "Start here": ("doctor", "demo"),
@@ -26,10 +31,7 @@ SECTIONS = {
 }
 
 EXIT_BUG = 1
-EXIT_INTERRUPTED = 130
-
 _ARGUMENTS = "acula_edge.arguments"
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Program(VerbGroup):
@@ -44,13 +46,14 @@ class Program(VerbGroup):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            DISPLAY.stop()
-            _say("interrupted", _how_to_go_on(ctx))
-            ctx.exit(EXIT_INTERRUPTED)
+        except KeyboardInterrupt as stop:
+            _end_interrupted(ctx, stop)
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
+            number = received()
+            if number is not None:  # a library made another error of it, or another process has left first
+                _end_interrupted(ctx, Stopped(number))
             DISPLAY.stop()
             known = as_user_error(error)
             if known is None:
@@ -62,37 +65,36 @@ class Program(VerbGroup):
                 ctx.exit(EXIT_BUG)
             if is_verbose(ctx):
                 traceback.print_exc()
-            _say("error", str(known))
+            resumable = isinstance(known, (StorageError, OutOfMemory))
+            _say("error", f"{known}\n{_how_to_go_on(ctx, 'then')}" if resumable else str(known))
             ctx.exit(known.exit_code)
 
 
-def as_user_error(error: Exception) -> AculaEdgeError | None:
-    """The error that a user can mend behind `error`; None when it is a bug."""
-    if isinstance(error, AculaEdgeError):
-        return error
-    if isinstance(error, ModuleNotFoundError):
-        return missing_package(error)
-    if isinstance(error, OSError) and error.errno in _NO_SPACE:
-        return InputError(
-            "the disk is full" if error.errno == errno.ENOSPC else "no more may be written to this disk",
-            given=error.filename or error.strerror,
-            remedy="free some space or choose another folder with --out, then run the same command again",
-        )
-    if type(error).__name__ == "OutOfMemoryError":
-        return MissingCapability(
-            "this machine's GPU has too little memory for this batch",
-            remedy="make it smaller: --set align.batch_size=16 --set distill.batch_size=16",
-        )
-    return None
+def _end_interrupted(ctx: click.Context, stop: KeyboardInterrupt) -> NoReturn:
+    """Clear up what the exception has not, and say how to go on."""
+    from acula_edge.files import discard_unfinished
+    from acula_edge.folder_lock import release_all
+
+    with contextlib.suppress(KeyboardInterrupt), shielded():
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            DISPLAY.stop()
+        if stop.__traceback__ is not None:
+            traceback.clear_frames(stop.__traceback__)
+        discard_unfinished()
+        release_all()
+        if is_main():
+            with contextlib.suppress(OSError):
+                _say("interrupted", _how_to_go_on(ctx, "to do"))
+    ctx.exit(exit_code(stop))
 
 
-def _how_to_go_on(ctx: click.Context) -> str:
+def _how_to_go_on(ctx: click.Context, label: str) -> str:
     line = ["acula-edge", *ctx.meta[_ARGUMENTS]]
     command = cli.get_command(ctx, ctx.invoked_subcommand or "")
     resumes = any("--resume" in parameter.opts for parameter in (command.params if command else ()))
     if resumes and "--resume" not in line:
         line.append("--resume")
-    return f"  to do:   {'go on where it stopped' if resumes else 'run it again'}: {shlex.join(line)}"
+    return f"  {f'{label}:':<9}{'go on where it stopped' if resumes else 'run it again'}: {shlex.join(line)}"
 
 
 def _say(headline: str, rest: str) -> None:
@@ -107,7 +109,8 @@ def _say(headline: str, rest: str) -> None:
     sections=SECTIONS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 done; 1 a bug in acula-edge; 2 bad input or usage; 3 the quality gate refused; "
-    "4 something this machine lacks; 130 interrupted. Every verb has its own --help, with an example.",
+    "4 something this machine lacks; 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP. "
+    "Every verb has its own --help, with an example.",
 )
 @click.version_option(__version__, prog_name="acula-edge")
 def cli() -> None:
@@ -119,7 +122,30 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and leave with its exit code."""
+    """Run the command line and leave with its exit code; the only place where signals are taken."""
     line = list(sys.argv[1:] if arguments is None else arguments)
-    cli.main(args=line, prog_name="acula-edge")
-    sys.exit(0)
+    code: Any = 0
+    try:
+        with stoppable():
+            try:
+                cli.main(args=line, prog_name="acula-edge")
+            except SystemExit as end:
+                code = end.code
+            if received() is not None and code == EXIT_BUG:  # click's own "Aborted!"
+                code = 128 + (received() or 0)
+            if received() is not None and code:
+                _leave(code)
+    except KeyboardInterrupt as stop:
+        code = exit_code(stop)
+    sys.exit(code)
+
+
+def _leave(code: int) -> None:
+    """End without waiting for threads that wait for the network."""
+    if all(thread.daemon or thread is threading.main_thread() for thread in threading.enumerate()):
+        return
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(code)

@@ -90,11 +90,13 @@ def command(
     """Score recordings with a bundle; NumPy and ONNX Runtime only.
 
     AUDIO is WAV, FLAC, OGG or MP3; - reads such a file from standard input, or with --stream raw samples while they
-    arrive, until they end or Control-C is pressed. With --json, and always for such a stream, each answer is one line.
+    arrive, until they end or a signal comes (Ctrl-C, SIGTERM, SIGHUP). With --json, and always for such a stream, each
+    answer is one line.
     A recording that cannot be read is an error (exit code 2); the others are scored all the same.
     """
     from acula_edge.cli.console import note
     from acula_edge.errors import AudioError
+    from acula_edge.interruption import shielded
     from acula_edge.runtime import load_bundle
 
     live = stream and STDIN in audio
@@ -108,7 +110,8 @@ def command(
         for name in audio:
             try:
                 for answer in _answers(loaded, name, stream, rate_hz, hop_s, packets):
-                    _show({"audio": name, **answer}, as_json or (live and name == STDIN))
+                    with shielded():
+                        _show({"audio": name, **answer}, as_json or (live and name == STDIN))
             except AudioError as error:
                 failed.append(error)
                 note(f"error: {error}")
@@ -118,8 +121,9 @@ def command(
 
 @contextmanager
 def _ending_well(stream: bool) -> Iterator[None]:
-    """A reader that has seen enough ends this program in silence; Control-C is how a stream is stopped."""
+    """A reader that has seen enough ends this program in silence; a signal is how a stream is stopped."""
     from acula_edge.cli.console import note
+    from acula_edge.interruption import exit_code
 
     try:
         yield
@@ -127,11 +131,11 @@ def _ending_well(stream: bool) -> Iterator[None]:
         # Python flushes standard output once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.exceptions.Exit(0) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         if not stream:
             raise
         note("stopped")
-        raise click.exceptions.Exit(130) from None
+        raise click.exceptions.Exit(exit_code(stop)) from None
 
 
 def _read_stdin() -> Audio:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 from acula_edge.clinical_text.facts import Facts, dump_facts, load_facts
 from acula_edge.clinical_text.writer import Job
 from acula_edge.errors import ArtifactError, InputError
-from acula_edge.files import atomic_path, read_json, write_json, write_jsonl
+from acula_edge.files import atomic_path, read_json, write_json, write_jsonl, writing
 
 SCHEMA = "acula-edge/reports/1"
 FLUSH_S = 1.0
@@ -46,7 +47,8 @@ class CorpusFile:
         self._handle: BinaryIO | None = None
         self._flushed = 0.0
         self.rows = 0
-        self._open(keep_finished)
+        with writing(self.partial):
+            self._open(keep_finished)
 
     def _open(self, keep_finished: bool) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,15 +88,17 @@ class CorpusFile:
         os.truncate(self.partial, whole)
 
     def __enter__(self) -> CorpusFile:
-        self._handle = open(self.partial, "ab", buffering=1 << 20)  # noqa: SIM115
+        with writing(self.partial):
+            self._handle = open(self.partial, "ab", buffering=1 << 20)  # noqa: SIM115
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+            handle, self._handle = self._handle, None
+            with writing(self.partial) if error is None else contextlib.suppress(OSError):
+                handle.close()
 
     def has(self, recording: str, variant: int, dumped: str) -> bool:
         """Whether the report is there, of these very facts."""
@@ -106,16 +110,18 @@ class CorpusFile:
         assert self._handle is not None
         # The facts are JSON already, and the same for every variant.
         more = "".join(f", {_quote(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in extra.items())
-        self._handle.write(
-            f'{{"recording": {_quote(job.recording)}, "variant": {job.variant}, "report": {_quote(report)}, '
-            f'"facts": {job.dumped}, "writer": {_quote(writer)}{more}}}\n'.encode()
-        )
+        with writing(self.partial):
+            self._handle.write(
+                f'{{"recording": {_quote(job.recording)}, "variant": {job.variant}, "report": {_quote(report)}, '
+                f'"facts": {job.dumped}, "writer": {_quote(writer)}{more}}}\n'.encode()
+            )
         if job.position <= self._last:
             self._ordered = False
         self._last = job.position
         now = time.monotonic()
         if now - self._flushed >= self._flush_s:
-            self._handle.flush()
+            with writing(self.partial):
+                self._handle.flush()
             self._flushed = now
 
     def finish(
@@ -129,9 +135,10 @@ class CorpusFile:
         """
         if not self._ordered:
             self._sort(expected)
-        with open(self.partial, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(self.partial, self.path)
+        with writing(self.partial):
+            with open(self.partial, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(self.partial, self.path)
         write_jsonl(self.path.with_name(f"{self.path.stem}.set-aside.jsonl"), set_aside)
         write_json(summary_path(self.path), {"schema": SCHEMA, "fingerprint": self.fingerprint, **summary})
         self._mark.unlink(missing_ok=True)

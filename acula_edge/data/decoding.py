@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from acula_edge.audio.decode import read_audio
 from acula_edge.audio.resample import resample
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import AudioError
+from acula_edge.files import NOT_THE_FILE
 
 MIN_DURATION_S = 0.2
 FULL_SCALE = 32768
@@ -44,24 +45,54 @@ def decode(recording: Recording, sample_rate_hz: int) -> Decoded:
 
 
 def decode_all(recordings: Sequence[Recording], sample_rate_hz: int) -> Iterator[Decoded | AudioError]:
-    """Outcome of each recording in order; a few are decoded ahead, so that the disk and the cores work together."""
+    """Outcome of each recording in order; a few are decoded ahead, so that the disk and the cores work together.
 
-    def attempt(recording: Recording) -> Decoded | AudioError:
+    One that needs more memory than there is, even alone, is an AudioError like one that cannot be decoded.
+
+    Raises:
+        OSError: what a recording lies on fails; that is no reason to do without the recording.
+    """
+
+    def attempt(recording: Recording) -> Decoded | AudioError | MemoryError:
         try:
             return decode(recording, sample_rate_hz)
         except AudioError as error:
+            _check_readable(Path(recording.path))
             return error
+        except MemoryError as error:
+            return error.with_traceback(None)
 
     workers = min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[Decoded | AudioError]] = deque()
-        try:
-            for recording in recordings:
-                ahead.append(pool.submit(attempt, recording))
-                if len(ahead) > 2 * workers:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+    pool = ThreadPoolExecutor(workers)
+    ahead: deque[tuple[Recording, Future[Decoded | AudioError | MemoryError]]] = deque()
+
+    def settle() -> Decoded | AudioError:
+        recording, future = ahead.popleft()
+        outcome = future.result()
+        if isinstance(outcome, MemoryError):
+            wait([other for _, other in ahead])
+            outcome = attempt(recording)
+        if isinstance(outcome, MemoryError):
+            return AudioError(f"the recording {recording.path} needs more memory than there is")
+        return outcome
+
+    try:
+        for recording in recordings:
+            ahead.append((recording, pool.submit(attempt, recording)))
+            if len(ahead) > 2 * workers:
+                yield settle()
+        while ahead:
+            yield settle()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _check_readable(path: Path) -> None:
+    """Raises OSError where the disk, not the file, is to blame; libsndfile does not tell them apart."""
+    try:
+        with open(path, "rb") as file:
+            while file.read(1 << 20):
+                pass
+    except OSError as error:
+        if error.errno in NOT_THE_FILE:
+            raise

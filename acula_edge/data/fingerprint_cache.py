@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from acula_edge.data.fingerprint import KEYS_KEPT, LAG, LOUD_DB, SPEC, Keys, Words, fingerprint, make_keys
 from acula_edge.data.store import Wave, WaveStore
-from acula_edge.errors import InputError
-from acula_edge.files import sha256_json
+from acula_edge.files import sha256_json, system_error
 
 VERSION = sha256_json(["fingerprint/1", asdict(SPEC), LAG, LOUD_DB, KEYS_KEPT])[:12]
 
@@ -62,7 +61,7 @@ class FingerprintCache:
             progress: called with (recordings done, all of them).
 
         Raises:
-            InputError: the disk is full or the folder may not be written; run again and it goes on.
+            StorageError: the disk is full or the folder may not be written; run again and it goes on.
         """
         folder = Path(folder)
         data, journal = folder / f"fingerprints-{VERSION}.u32", folder / f"fingerprints-{VERSION}.jsonl"
@@ -85,11 +84,7 @@ class FingerprintCache:
                     if progress is not None:
                         progress(done, len(missing))
         except OSError as error:
-            raise InputError(
-                f"cannot write {data}",
-                given=error.strerror or str(error),
-                remedy="free some space and run the same command again; it goes on where it stopped",
-            ) from error
+            raise system_error(f"cannot write {data}", error, data) from error
         wanted = set(rows)
         places = [
             known[recording.sha256] if row in wanted else (0, 0, 0) for row, recording in enumerate(store.recordings)

@@ -18,7 +18,7 @@ from acula_edge.data.reader import PublishedSplit, Reader, ReadResult, SetAside,
 from acula_edge.data.splits import assign_splits
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import ManifestError
-from acula_edge.files import read_json, sha256_file, sha256_json, write_json, write_jsonl
+from acula_edge.files import NOT_THE_FILE, read_json, sha256_file, sha256_json, system_error, write_json, write_jsonl
 from acula_edge.processes import is_main, main_first
 from acula_edge.progress import notify, track
 from acula_edge.recipe import DataConfig, Recipe, Source, frontend_of
@@ -323,24 +323,33 @@ def check_recordings(recordings: Sequence[Recording]) -> None:
 
 
 def hash_recordings(recordings: Sequence[Recording]) -> ReadResult:
-    """The recordings with the SHA-256 of their files; those whose file changed or cannot be read are set aside."""
+    """The recordings with the SHA-256 of their files; those whose file changed or cannot be read are set aside.
+
+    Raises:
+        StorageError: what a file lies on fails; that is no reason to do without the recording.
+    """
 
     def attempt(recording: Recording) -> Recording | SetAside:
         try:
             found = sha256_file(recording.path)
         except OSError as error:
+            if error.errno in NOT_THE_FILE:
+                raise system_error(f"cannot read the recording {recording.path}", error) from error
             return SetAside(recording.key, recording.path, f"cannot be read: {error.strerror}")
         if recording.sha256 and recording.sha256 != found:
             return SetAside(recording.key, recording.path, "its content is not what the manifest's sha256 says")
         return replace(recording, sha256=found)
 
     result = ReadResult()
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
         for outcome in track(pool.map(attempt, recordings), "checking files", len(recordings)):
             if isinstance(outcome, Recording):
                 result.recordings.append(outcome)
             else:
                 result.set_aside.append(outcome)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for the rest of the corpus
     return result
 
 

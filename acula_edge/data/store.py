@@ -1,4 +1,4 @@
-"""Every recording decoded once, at one rate, in memory-mapped files: random access without decoding.
+"""Every recording decoded once, at one rate, in a few files: random access without decoding.
 
 A store is ``waves-<key>-00000.i16`` and so on (samples end to end, no recording in two files) and ``waves-<key>.json``
 (where each recording lies). The index is written last. An interrupted build goes on where it stopped.
@@ -6,10 +6,10 @@ A store is ``waves-<key>-00000.i16`` and so on (samples end to end, no recording
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ from acula_edge.data.decoding import FULL_SCALE
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import SetAside
 from acula_edge.data.shards import Place, WaveFiles, shard_count, write_waves
-from acula_edge.errors import ArtifactError, InputError
-from acula_edge.files import read_json, sha256_json, write_json
+from acula_edge.data.wave_files import WaveReader
+from acula_edge.errors import ArtifactError
+from acula_edge.files import read_json, sha256_json, system_error, write_json
 
 SCHEMA = "acula-edge/waves/2"
 SHARD_BYTES = 2 << 30
@@ -55,7 +56,7 @@ class WaveStore:
         self._shard = np.array([place.shard for _, place in stored], dtype=np.int64)
         self._starts = np.array([place.start for _, place in stored], dtype=np.int64)
         self._samples = np.array([place.samples for _, place in stored], dtype=np.int64)
-        self._maps: dict[int, NDArray[np.int16]] = {}
+        self._reader = WaveReader(self.shards)
 
     def __len__(self) -> int:
         return len(self.recordings)
@@ -64,19 +65,12 @@ class WaveStore:
         """Wave [T] float32 in [-1, 1] of ``recordings[index]``, a copy."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"the store holds {len(self)} recordings, not one numbered {index}")
-        shard, start = int(self._shard[index]), int(self._starts[index])
-        if shard not in self._maps:
-            self._maps[shard] = np.memmap(self.shards[shard], dtype="<i2", mode="r")
-        samples = self._maps[shard][start : start + int(self._samples[index])]
+        samples = self._reader.read(int(self._shard[index]), int(self._starts[index]), int(self._samples[index]))
         return samples.astype(np.float32) / np.float32(FULL_SCALE)
 
     def samples(self, index: int) -> int:
         """Length T of a wave, without reading it."""
         return int(self._samples[index])
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Worker processes map the files themselves.
-        return {**self.__dict__, "_maps": {}}
 
     @classmethod
     def open(cls, recordings: Sequence[Recording], sample_rate_hz: int, folder: str | Path) -> WaveStore:
@@ -116,7 +110,8 @@ class WaveStore:
             shard_bytes: a file of samples is closed before it gets larger; does not change a store that is there.
 
         Raises:
-            InputError: the disk is full or the folder may not be written; run again and it goes on.
+            StorageError: the disk is full, the folder may not be written, or what a recording lies on fails; run
+                again and it goes on.
         """
         files = WaveFiles(Path(folder), store_key(recordings, sample_rate_hz))
         places = _read_index(files, len(recordings))
@@ -125,15 +120,12 @@ class WaveStore:
                 files.folder.mkdir(parents=True, exist_ok=True)
                 places = write_waves(recordings, sample_rate_hz, files, shard_bytes, progress)
             except OSError as error:
-                raise InputError(
-                    f"cannot write {files.shard(0)}",
-                    given=error.strerror or str(error),
-                    remedy="free some space and run the same command again; it goes on where it stopped",
-                ) from error
+                raise system_error(f"cannot write {files.shard(0)}", error, files.folder) from error
             _write_index(files, sample_rate_hz, places)
-            files.journal.unlink(missing_ok=True)
         elif progress is not None:
             progress(len(recordings), len(recordings))
+        with contextlib.suppress(OSError):  # also where an earlier build ended between the index and this
+            files.journal.unlink(missing_ok=True)
         return cls(files, sample_rate_hz, recordings, places)
 
 

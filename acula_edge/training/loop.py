@@ -22,12 +22,15 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from acula_edge.errors import AculaEdgeError
+from acula_edge.interruption import shielded
 from acula_edge.processes import broadcast_object, is_main, rank, start, world_size
 from acula_edge.progress import notify, track
 from acula_edge.training.batches import Assignment, assign, batch_order, read_ahead
 from acula_edge.training.normalization import synchronized
 from acula_edge.training.optimization import Optimization, make_optimizer, make_schedule, resolve_device
 from acula_edge.training.state import Position, TrainingState, state_key
+
+_NOTICE = "stopping after this step, which is kept; a second signal ends at once, and what is kept is older"
 
 
 class TrainingTask(Protocol):
@@ -66,8 +69,8 @@ def fit(
     """Train `task` (a :class:`TrainingTask`) in place; at the end it holds the final weights, in every process.
 
     Args:
-        folder: where the resumable state is kept, after every epoch and every few minutes. Delete it (:func:`forget`)
-            once the result is on disk.
+        folder: where the resumable state is kept: after every epoch, every few minutes, and where a signal or an
+            interrupt ends the training between steps. Delete it (:func:`forget`) once the result is on disk.
         log: called once per epoch with figures, in the main process.
         log_step: called after every optimizer step with its number and figures, in the main process.
 
@@ -118,19 +121,23 @@ class _Loop:
         self.state = TrainingState(folder, task, self.optimizer, self.schedule, self.average, key)
         self.position = Position()
         self.saved_at = time.monotonic()
+        self.saved_step = 0
+        self.between_steps = True
 
     def run(self, resume: bool) -> dict[str, Any]:
         begun = time.monotonic()
         if resume:
             self.position = self.state.load()
+            self.saved_step = self.position.step
             if self.position.step:
                 notify("%s continues after step %d of %d", self.description, self.position.step, self.total)
-        figures: dict[str, Any] = {}
-        while self.position.epoch < self.settings.epochs and self.position.step < self.total:
-            if self._out_of_patience():
-                break
-            self._epoch()
-            figures = self._close_epoch()
+        try:
+            figures = self._epochs()
+        except KeyboardInterrupt:
+            with shielded():
+                if self.between_steps and self.position.step > self.saved_step:
+                    self._save()
+            raise
         if self.average is not None:
             self.task.load_state_dict(self.average.module.state_dict())
         if self.settings.keep_best:
@@ -140,6 +147,16 @@ class _Loop:
         self.task.eval()
         seconds = round(time.monotonic() - begun, 1)
         return {"epochs": self.position.epoch, "steps": self.position.step, "seconds": seconds, **figures}
+
+    def _epochs(self) -> dict[str, Any]:
+        figures: dict[str, Any] = {}
+        # An epoch of which all batches are done may have been interrupted before it was judged.
+        while self.position.epoch < self.settings.epochs and (self.position.step < self.total or self.position.batch):
+            if self._out_of_patience():
+                break
+            self._epoch()
+            figures = self._close_epoch()
+        return figures
 
     def _out_of_patience(self) -> bool:
         patience, position = self.settings.patience, self.position
@@ -158,14 +175,15 @@ class _Loop:
         order = self._order(position.epoch)
         left = self.total - position.step
         groups = [order[at : at + settings.accumulation] for at in range(0, len(order), settings.accumulation)]
-        groups = groups[position.batch // settings.accumulation :][:left]
+        groups = groups[math.ceil(position.batch / settings.accumulation) :][:left]
         numbers = range(position.batch, position.batch + sum(len(group) for group in groups))
         assignments = (
             assign(order[number], (settings.seed, position.epoch, number), rank(), world_size()) for number in numbers
         )
         batches = read_ahead(self.task.load, assignments)
         for group in track(groups, f"{self.description} {position.epoch + 1}/{settings.epochs}"):
-            figures = self._step(batches, len(group))
+            with shielded(_NOTICE):
+                figures = self._step(batches, len(group))
             if self.log_step is not None and is_main():
                 self.log_step(position.step, {**figures, "learning_rate": self.optimizer.param_groups[0]["lr"]})
             if time.monotonic() - self.saved_at > settings.save_every_s and position.batch < len(order):
@@ -173,6 +191,7 @@ class _Loop:
 
     def _step(self, batches: Iterator[tuple[Assignment, Any]], size: int) -> dict[str, float]:
         """One optimizer step over `size` batches; figures are means over them."""
+        self.between_steps = False
         seen: list[Assignment] = []
         means: dict[str, float] = {}
         for number in range(size):
@@ -198,6 +217,7 @@ class _Loop:
         self.position.step += 1
         if self.average is not None:
             self.average.update_parameters(self.task)
+        self.between_steps = True
         return means
 
     def _check(self, value: float, what: str, seen: list[Assignment]) -> None:
@@ -216,6 +236,12 @@ class _Loop:
         evaluated: Any = self.average.module if self.average is not None else self.task
         evaluated.eval()
         figures: dict[str, Any] = broadcast_object(evaluated.validate() if is_main() else {})
+        with shielded():
+            self._keep_epoch(position, evaluated, figures)
+        return figures
+
+    def _keep_epoch(self, position: Position, evaluated: Any, figures: dict[str, Any]) -> None:
+        self.between_steps = False
         means = position.means()
         position.close_epoch()
         value = figures.get(self.task.best_figure, math.nan)
@@ -234,13 +260,14 @@ class _Loop:
                 "%s %d/%d  %s", self.description, position.epoch, self.settings.epochs, _one_line({**means, **figures})
             )
         self._save()
-        return figures
+        self.between_steps = True
 
     def _save(self) -> None:
         # All processes hold the same state, and all of them read it back from the main one's file.
         if is_main():
             self.state.save(self.position)
         self.saved_at = time.monotonic()
+        self.saved_step = self.position.step
 
 
 @contextmanager

@@ -81,8 +81,9 @@ class HttpWriter:
                         )
                     yield written
         finally:
+            # Where somebody ends this early, no answer that is still under way is waited for.
             self._stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=not under_way, cancel_futures=True)
         if refusal is not None:
             raise refusal
 

@@ -1,0 +1,55 @@
+"""Which errors a user can mend, whoever raised them."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from acula_edge.errors import AculaEdgeError, OutOfMemory
+from acula_edge.extras import missing_package
+from acula_edge.files import SYSTEM_ERRORS, system_error
+
+# What allocators say where they raise something more general: torch on the CPU, ONNX Runtime, C++ at large.
+_OUT_OF_MEMORY = re.compile(
+    r"alloc_cpu\.cpp|not enough memory: you tried to allocate|can't allocate memory|Failed to allocate memory"
+    r"|std::bad_alloc|bad allocation|Cannot allocate memory|can't start new thread|Resource temporarily unavailable",
+    re.IGNORECASE,
+)
+_SMALLER = (
+    "end other programs, or begin anew with less at a time: --set align.batch_size=16 --set distill.batch_size=16, "
+    "a smaller encoder or student, fewer OMP_NUM_THREADS"
+)
+
+
+def as_user_error(error: BaseException) -> AculaEdgeError | None:
+    """The error that a user can mend behind `error`; None when it is a bug."""
+    if isinstance(error, AculaEdgeError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
+        return missing_package(error)
+    if _is_out_of_memory(error):
+        whose = "this machine's GPU" if type(error).__name__ == "OutOfMemoryError" else "this machine"
+        lines = str(error).strip().splitlines()
+        return OutOfMemory(
+            f"{whose} has too little memory for this",
+            given=lines[0][:300] if lines else None,
+            remedy=_SMALLER,
+        )
+    if isinstance(error, OSError) and error.errno in SYSTEM_ERRORS:
+        where = error.filename if isinstance(error.filename, str) else None
+        return system_error(f"cannot read or write {where}" if where else _what(error), error)
+    return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM and error.filename is None
+    return isinstance(error, Exception) and bool(_OUT_OF_MEMORY.search(str(error)))
+
+
+def _what(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the disk is full"
+    return "the system refused to read or write"
