@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.samples import check_peak
 from acula_edge.audio.sound_file import check_length, open_sound
 from acula_edge.errors import AudioError
 
-# Lossy formats overshoot full scale a little; integers that were only cast to float overshoot it a lot.
-_FLOAT_LIMIT = 8.0
 _BLOCK_SAMPLES = 1 << 20
 # libsndfile reads a WAV or AIFF file that breaks off without complaint, but notes in its log what the header promised.
 _SHORT_DATA = re.compile(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -58,12 +57,14 @@ def read_audio(path: str | os.PathLike[str]) -> Audio:
         promised, sample_rate_hz, log = file.frames, file.samplerate, file.extra_info
         samples = 0
         while len(block := file.read(_BLOCK_SAMPLES // file.channels, dtype="float32", always_2d=True)):
+            check_peak(block, f"the recording {path}")  # channels that cancel are as wrong as one
             blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
             samples += len(block)
             check_length(path, samples)
     wave = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
     _check_complete(path, len(wave), promised, log)
-    _check_samples(path, wave)
+    if wave.size == 0:
+        raise AudioError(f"the recording {path} holds no samples", remedy="copy it again from its source")
     return Audio(wave, sample_rate_hz)
 
 
@@ -78,18 +79,4 @@ def _check_complete(path: Path, samples: int, promised: int, log: str) -> None:
             f"the recording {path} is broken off",
             given=f"{kept:.0%} of the samples that its header promises",
             remedy="copy it again from its source",
-        )
-
-
-def _check_samples(path: Path, wave: NDArray[np.float32]) -> None:
-    if wave.size == 0:
-        raise AudioError(f"the recording {path} holds no samples", remedy="copy it again from its source")
-    peak = max(float(wave.max()), -float(wave.min()))
-    if not np.isfinite(peak):
-        raise AudioError(f"the recording {path} holds NaN or infinity", remedy="record or convert it again")
-    if peak > _FLOAT_LIMIT:
-        raise AudioError(
-            f"the recording {path} holds float samples far beyond [-1, 1]",
-            given=f"a peak of {peak:g}",
-            remedy="divide by the integers' full scale (32768 for 16 bits) before writing it as float",
         )

@@ -14,6 +14,7 @@ import torch
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from acula_edge.audio.resample import resample
+from acula_edge.audio.samples import to_wave
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import read_json
 from acula_edge.frontend.spec import OPERA, FrontendSpec
@@ -116,11 +117,17 @@ class AudioEncoder(PreTrainedModel):
         """Embed whole waveforms: one spectrogram per clip, no trimming or padding.
 
         Shape: wave [T] or [B, T] -> [B, D].
+
+        Raises:
+            AudioError: a clip is no sound (:func:`acula_edge.audio.samples.to_wave`), or the rate none of sound.
+            InputError: a clip is too short for the front end or the network, or too long for it.
         """
         from acula_edge.frontend.forms import make_frontend
 
-        array = np.atleast_2d(np.asarray(wave, dtype=np.float32))
-        array = np.stack([resample(row, sample_rate_hz, self.frontend.sample_rate_hz) for row in array])
+        array = wave.detach().cpu().numpy() if isinstance(wave, torch.Tensor) else np.asarray(wave)
+        rows = array if array.ndim == 2 and len(array) else [array]
+        rate_hz = self.frontend.sample_rate_hz
+        array = np.stack([resample(to_wave(row), sample_rate_hz, rate_hz) for row in rows])
         parameter = next(self.parameters())
         mel = make_frontend(self.frontend).to(parameter.device)(torch.from_numpy(array).to(parameter.device))
         self.check_frames(mel.shape[1])

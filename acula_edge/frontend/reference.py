@@ -5,11 +5,14 @@ The other kinds are held to the libraries that they come from (tests/frontend).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.audio.resample import resample
-from acula_edge.errors import AudioError, InputError
+from acula_edge.audio.samples import check_samples, to_wave
+from acula_edge.errors import InputError
 from acula_edge.frontend.filterbank import mel_filterbank
 from acula_edge.frontend.spec import OPERA, SILENT_SPAN_DB, FrontendSpec
 
@@ -23,16 +26,10 @@ def log_mel(wave: NDArray[np.float32], spec: FrontendSpec = OPERA) -> NDArray[np
     Shape: wave [T] -> [F, M] with F = ``spec.frames(T)``.
 
     Raises:
-        AudioError: not one dimension, no samples, integers, NaN or infinity.
+        AudioError: as :func:`acula_edge.audio.samples.check_samples`.
         InputError: the specification is of another kind.
     """
-    if spec.kind != "log-mel":
-        raise InputError(
-            "the NumPy front end has one kind",
-            given=spec.kind,
-            allowed="log-mel",
-            remedy="use acula_edge.frontend.forms.make_frontend",
-        )
+    _check_kind(spec)
     return _normalize(mel_power(wave, spec), spec)
 
 
@@ -42,9 +39,12 @@ def log_mel_at(wave: NDArray[np.float32], sample_rate_hz: int, spec: FrontendSpe
     Shape: wave [T] -> [F, M].
 
     Raises:
-        AudioError: as :func:`log_mel`, or a sample rate that is not positive.
+        AudioError: as :func:`log_mel`, or no rate of sound.
+        InputError: as :func:`log_mel`.
     """
-    return log_mel(resample(_checked(wave), sample_rate_hz, spec.sample_rate_hz), spec)
+    _check_kind(spec)
+    # What was within the limits stays accepted where the resampler overshoots them.
+    return _normalize(_power(resample(to_wave(wave), sample_rate_hz, spec.sample_rate_hz), spec), spec)
 
 
 def mel_power(wave: NDArray[np.float32], spec: FrontendSpec = OPERA) -> NDArray[np.float64]:
@@ -55,7 +55,13 @@ def mel_power(wave: NDArray[np.float32], spec: FrontendSpec = OPERA) -> NDArray[
     Raises:
         AudioError: as :func:`log_mel`.
     """
-    padded = np.pad(_checked(wave), spec.n_fft // 2)
+    samples = check_samples(wave)
+    # Float64 stays as precise as it came.
+    return _power(samples if samples.dtype.kind == "f" else to_wave(samples), spec)
+
+
+def _power(wave: NDArray[Any], spec: FrontendSpec) -> NDArray[np.float64]:
+    padded = np.pad(wave, spec.n_fft // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, spec.n_fft)[:: spec.hop_length]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.n_fft) / spec.n_fft)
     filters = mel_filterbank(spec)
@@ -76,12 +82,11 @@ def _normalize(power: NDArray[np.float64], spec: FrontendSpec) -> NDArray[np.flo
     return np.asarray(1 + decibels / span, dtype=np.float32)
 
 
-def _checked(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    wave = np.asarray(wave)
-    if wave.ndim != 1 or wave.size == 0:
-        raise AudioError("a log-mel spectrogram needs one mono wave with samples in it", given=f"shape {wave.shape}")
-    if not np.issubdtype(wave.dtype, np.floating):
-        raise AudioError("samples must be floats in [-1, 1]", given=wave.dtype, remedy="divide by full scale (32768)")
-    if not np.isfinite(wave).all():
-        raise AudioError("the samples hold NaN or infinity")
-    return wave
+def _check_kind(spec: FrontendSpec) -> None:
+    if spec.kind != "log-mel":
+        raise InputError(
+            "the NumPy front end has one kind",
+            given=spec.kind,
+            allowed="log-mel",
+            remedy="use acula_edge.frontend.forms.make_frontend",
+        )

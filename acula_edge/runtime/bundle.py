@@ -16,7 +16,7 @@ from acula_edge.engines.ort import OrtEngine
 from acula_edge.engines.prompt_vectors import load_prompt_vectors
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.runtime.decisions import read_smoothing
-from acula_edge.runtime.listeners import FrontEnds, Listener, open_frontends
+from acula_edge.runtime.listeners import FrontEnds, Listener, answer, open_frontends
 from acula_edge.runtime.packets import Arrivals
 from acula_edge.runtime.pcm import check_rate, to_wave
 from acula_edge.runtime.providers import Engine, find_engine, ort_provider
@@ -133,7 +133,8 @@ class Bundle:
         Shape: pcm [T] -> [D].
 
         Raises:
-            AudioError: `pcm` is no sound (see :func:`acula_edge.runtime.pcm.to_wave`).
+            AudioError: `pcm` is no sound (see :func:`acula_edge.audio.samples.to_wave`).
+            ArtifactError: the model gives NaN or infinity.
         """
         embeddings, _ = self._run(to_wave(pcm), check_rate(sample_rate_hz))
         mean: NDArray[np.float32] = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -149,7 +150,7 @@ class Bundle:
             see :meth:`acula_edge.engines.prompt_vectors.PromptVectors.answer`.
 
         Raises:
-            AudioError: as for :meth:`embed`.
+            AudioError, ArtifactError: as for :meth:`embed`.
         """
         wave = to_wave(pcm)
         quality = self.quality.assess(wave, check_rate(sample_rate_hz))
@@ -173,6 +174,7 @@ class Bundle:
 
         Raises:
             AudioError: a piece is no sound, or the stream ends before a single sample came.
+            ArtifactError: the model gives NaN or infinity.
             InputError: a hop of less than one sample.
         """
         listener = self._frontends.natives.get(check_rate(sample_rate_hz), self._own)
@@ -201,8 +203,7 @@ class Bundle:
         def score(wave: NDArray[np.float32], start: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             if frames is None or encoder is None or not frames.fits(start):
                 return listener.run(wave[None])
-            outputs = encoder.run({"mel": frames.mel(wave, start)})
-            return outputs["embedding"], outputs["scores"]
+            return answer(encoder.run({"mel": frames.mel(wave, start)}))
 
         return score
 

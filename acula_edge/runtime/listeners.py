@@ -32,12 +32,31 @@ class Listener:
         self._engines = engines
 
     def run(self, windows: Array) -> tuple[Array, Array]:
-        """Shape: [N, window_samples] -> [N, D], [N, K]."""
-        outputs = [chain(self._engines, window[None]) for window in windows]
-        return (
-            np.concatenate([output["embedding"] for output in outputs]),
-            np.concatenate([output["scores"] for output in outputs]),
+        """Shape: [N, window_samples] -> [N, D], [N, K].
+
+        Raises:
+            ArtifactError: the model gives NaN or infinity.
+        """
+        outputs = [answer(chain(self._engines, window[None])) for window in windows]
+        return np.concatenate([row for row, _ in outputs]), np.concatenate([row for _, row in outputs])
+
+
+def answer(outputs: dict[str, NDArray[Any]]) -> tuple[Array, Array]:
+    """Embedding [1, D] and scores [1, K] of a model's outputs.
+
+    Sound that may be heard is finite and no louder than :data:`acula_edge.audio.samples.FLOAT_LIMIT`, so what is not
+    finite here is the model's.
+
+    Raises:
+        ArtifactError: they hold NaN or infinity.
+    """
+    embedding, scores = outputs["embedding"], outputs["scores"]
+    if not (np.isfinite(embedding).all() and np.isfinite(scores).all()):
+        raise ArtifactError(
+            "the model gives NaN or infinity",
+            remedy="acula-edge selftest BUNDLE; where it fails too, the weights are damaged: export again",
         )
+    return embedding, scores
 
 
 def chain(engines: Sequence[Engine], value: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -13,6 +13,7 @@ from acula_edge.errors import AudioError
 from acula_edge.runtime.pcm import check_rate
 
 SEQUENCE_MODULUS = 1 << 32
+_END: Any = object()
 MAX_GAP_S = 30.0
 """A sequence number further off than this much sound, forward or backward, is that of a sender which started anew."""
 
@@ -89,17 +90,17 @@ class Arrivals:
         plain = None
         while True:
             asked = time.perf_counter()
-            item = next(self._items, None)
+            item = next(self._items, _END)
             self.arrived_s = time.perf_counter()
             self.waited_s += self.arrived_s - asked
-            if item is None:
+            if item is _END:
                 return
             if plain is None:
                 plain = not isinstance(item, Packet)
                 self.counts = None if plain else PacketCounts()
             if plain == isinstance(item, Packet):
                 raise AudioError("a stream is either of arrays or of packets", given=type(item).__name__)
-            for pcm in [item] if plain else self._unpack(item):
+            for pcm in [np.asarray(item)] if plain else self._unpack(item):
                 self._position += np.size(pcm)
                 yield pcm
 
@@ -134,9 +135,10 @@ class Arrivals:
         self._next = (sequence + 1) % SEQUENCE_MODULUS
         self._forget_missing()
         self._count("received")
-        if np.size(packet.pcm):
-            self._length = np.size(packet.pcm)
-            yield packet.pcm
+        pcm = np.asarray(packet.pcm)
+        if pcm.size:
+            self._length = pcm.size
+            yield pcm
 
     def _fill(self, samples: int) -> Any:
         if samples:

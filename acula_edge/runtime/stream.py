@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.resample import nothing_left
 from acula_edge.errors import AudioError
 from acula_edge.runtime.pcm import check_rate, to_wave
 
@@ -92,20 +93,26 @@ def resample_chunks(chunks: Iterable[Any], from_hz: int, to_hz: int) -> Iterator
     Shape: chunks of [T_i] -> waves of [T'_j], together as long as one resampling of the whole.
 
     Raises:
-        AudioError: a chunk is no mono PCM, or the stream held no samples at all.
+        AudioError: a chunk is no mono PCM, or the stream held no samples at all, or too few for one at the new rate.
     """
-    resampler = None if check_rate(from_hz) == to_hz else _resampler(from_hz, to_hz)
-    empty = True
+    resampler = None if check_rate(from_hz) == check_rate(to_hz) else _resampler(from_hz, to_hz)
+    received = made = 0
     for chunk in chunks:
         if np.size(chunk) == 0:
             continue
-        empty = False
         wave = to_wave(chunk)
-        yield wave if resampler is None else resampler.resample_chunk(wave)
-    if empty:
-        raise AudioError("the stream ended before a single sample came")
+        received += wave.size
+        if resampler is not None:
+            wave = resampler.resample_chunk(wave)
+        made += wave.size
+        yield wave
+    if not received:
+        raise AudioError("the stream ended before a single sample came: it holds no samples")
     if resampler is not None:
-        yield resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+        rest = resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+        if not made + rest.size:
+            raise nothing_left(received, from_hz, to_hz)
+        yield rest
 
 
 def _resampler(from_hz: int, to_hz: int) -> Any:

@@ -164,5 +164,5 @@ def test_resampling_keeps_time_and_pitch(rate: int) -> None:
 
 
 def test_resampling_refuses_impossible_rates() -> None:
-    with pytest.raises(AudioError, match="positive"):
+    with pytest.raises(AudioError, match="no sample rate"):
         resample(np.zeros(4, np.float32), 0, 4000)

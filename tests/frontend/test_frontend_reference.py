@@ -138,9 +138,9 @@ def test_any_rate_goes_through_the_resampler() -> None:
 @pytest.mark.parametrize(
     ("wave", "words"),
     [
-        (np.zeros(0, np.float32), "one mono wave"),
-        (np.zeros((2, 8000), np.float32), "one mono wave"),
-        (np.zeros(8000, np.int16), "floats"),
+        (np.zeros(0, np.float32), "no samples"),
+        (np.zeros((2, 8000), np.float32), "mono"),
+        (np.zeros(8000, np.uint8), "type"),
         (np.full(8000, np.nan, np.float32), "NaN or infinity"),
     ],
 )

@@ -1,5 +1,6 @@
 /** A whole recording: quality, windows, scores; the answers of Bundle.score in acula_edge/runtime/bundle.py. */
 
+import { PageError } from "./errors.js";
 import { assessQuality } from "./quality.js";
 import { resample } from "./resample.js";
 import { describeScores, meanRow, poolWindows } from "./scores.js";
@@ -18,6 +19,7 @@ export async function scoreRecording(model, sound, { limits, prompts, stages, on
   const wave = sound.rateHz === listener.rateHz
     ? sound.wave
     : stages.measure("resampling", () => resample(sound.wave, sound.rateHz, listener.rateHz));
+  if (wave.length === 0) throw new PageError(`the sound is too short: it holds no samples at ${listener.rateHz} Hz`);
   const cut = () => {
     const windowS = listener.windowSamples / listener.rateHz;
     return recordingWindows(wave, listener.rateHz, windowS, input.hop_s, input.trim_top_db);
