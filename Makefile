@@ -16,7 +16,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help install demo test onnxruntime-web faults lint constraints bench clean
+.PHONY: help install demo test onnxruntime-web faults fuzz lint constraints bench clean
 
 help:
 	@echo "make install   everything needed to develop, into $(VENV) (6 GB, mostly torch)"
@@ -24,6 +24,7 @@ help:
 	@echo "make test      the tests; those of the page in a browser need Chromium and make onnxruntime-web"
 	@echo "make onnxruntime-web   have npm fetch it into the cache, once"
 	@echo "make faults    kill the verbs that write 240 times, and compare with undisturbed ones (about half an hour)"
+	@echo "make fuzz      100,000 mutated inputs for every boundary where files come in (an hour); FUZZ_SECONDS=6 for that long each"
 	@echo "make lint      ruff, mypy, and known vulnerabilities of what is installed, where they can be asked for"
 	@echo "make constraints  resolve constraints.txt anew from pyproject.toml"
 	@echo "make bench     latency of the demo's bundle on this machine, 5 loops of 10 s"
@@ -50,6 +51,13 @@ onnxruntime-web: install
 
 faults: install
 	$(BIN)/python -m tests.faults
+
+# FUZZ_RUNS inputs for every harness, or FUZZ_SECONDS for each; what breaks is kept in FUZZ_OUT.
+FUZZ_RUNS ?= 100000
+FUZZ_OUT ?= runs/fuzz
+
+fuzz: install
+	$(BIN)/python -m tests.fuzz --out $(FUZZ_OUT) $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS),--runs $(FUZZ_RUNS))
 
 lint: install
 	$(BIN)/ruff check .
