@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -29,7 +30,7 @@ def build_typed(kind: Any, value: Any, where: str, key: str = "") -> Any:
         if not isinstance(value, Mapping):
             raise RecipeError(f"{where}: {key or 'the recipe'} must be a mapping", given=value)
         known = {item.name for item in dataclasses.fields(kind)}
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         for name in value:
             if name not in known:
                 full = f"{key}.{name}" if key else str(name)
@@ -85,3 +86,9 @@ def build_typed(kind: Any, value: Any, where: str, key: str = "") -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise RecipeError(f"{where}: {key} must be {kind.__name__}", given=repr(value))
     return value
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Types of a dataclass's fields; evaluating the annotations takes longer than all else here."""
+    return typing.get_type_hints(kind)
