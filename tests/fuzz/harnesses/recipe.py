@@ -17,6 +17,10 @@ _SEEDS = (
     b"align:\n  steps: 10\n  learning_rate: 1e-3\ndistill:\n  student: base\nquantize:\n  profile: cpu_x86\n",
     b"verify: {tasks: [C1]}\nreports: {writer: template}\nbenchmark: {threads: 1}\nruntime: {smoothing: {}}\n",
     b"a: &x [1, 2]\nb: [*x, *x]\n<<: {name: b}\n\0name=&a b",
+    b"? [a]\n: b\n",
+    b"seed: " + b"9" * 900,
+    b"name: !!python/object/apply:os.system [touch ran]\n",
+    b"a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\ndata: {sources: {s: {reader: r, options: {o: *c}}}}\n",
     b"\0name=text\0data.sources.phantom.options.subjects=8",
 )
 _WORDS = [
