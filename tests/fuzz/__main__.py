@@ -84,10 +84,10 @@ def reproduce(name: str, path: Path) -> int:
 def show(outcomes: list[Outcome]) -> None:
     """The table, and how to see each crash again."""
     table = Table(title="Coverage-guided fuzzing")
-    for column in ("harness", "inputs", "per s", "edges", "new", "corpus", "crashes", "hangs", "peak RSS MB"):
+    for column in ("harness", "inputs", "per CPU s", "edges", "new", "corpus", "crashes", "hangs", "peak RSS MB"):
         table.add_column(column, justify="left" if column == "harness" else "right")
     for outcome in outcomes:
-        speed = f"{outcome.inputs / outcome.seconds:.0f}" if outcome.seconds else ""
+        speed = f"{outcome.inputs / outcome.cpu_s:.0f}" if outcome.cpu_s else ""
         edges = (outcome.edges, outcome.edges - outcome.edges_before, outcome.corpus)
         counts = (len(outcome.crashes), len(outcome.hangs), outcome.peak_rss_mb)
         table.add_row(outcome.harness, f"{outcome.inputs:,}", speed, *map(str, (*edges, *counts)))

@@ -33,6 +33,7 @@ class Outcome:
     Attributes:
         inputs: tried, seeds included.
         seconds: that this took, without imports.
+        cpu_s: of the processor in it; on a machine that does other things as well it says more.
         edges_before, edges: of our own Python code, with the seeds and at the end.
         corpus: inputs that reached something new, seeds included.
         crashes: what came out that should not, or what killed the process; one per place in the code.
@@ -44,6 +45,7 @@ class Outcome:
     harness: str
     inputs: int = 0
     seconds: float = 0.0
+    cpu_s: float = 0.0
     edges_before: int = 0
     edges: int = 0
     corpus: int = 0
@@ -55,7 +57,7 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {**asdict(self), "inputs_per_s": round(self.inputs / self.seconds, 1) if self.seconds else None}
+        return {**asdict(self), "inputs_per_cpu_s": round(self.inputs / self.cpu_s, 1) if self.cpu_s else None}
 
 
 def fuzz(harness: str, runs: int | None, seconds: int | None, seed: int, folder: Path) -> Outcome:
@@ -98,24 +100,21 @@ def _run(
         command += [f"--corpus={corpus}", f"--sandbox={name}"]
         command += [f"--runs={runs}"] if runs is not None else []
         command += [f"--seconds={seconds}"] if seconds is not None else []
-        (folder / "loaded").unlink(missing_ok=True)
-        started = time.monotonic()
+        loaded = folder / "loaded.json"
+        loaded.unlink(missing_ok=True)
+        started = {"clock_s": time.monotonic(), "cpu_s": 0.0}
         with open(log, "wb") as output:
-            limit_s = None if seconds is None else seconds + _START_S
-            try:
-                code = subprocess.run(
-                    command, cwd=ROOT, stdout=output, stderr=output, env=_environment(), timeout=limit_s, check=False
-                ).returncode
-            except subprocess.TimeoutExpired:
-                code = -1
+            process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=_environment())
+            code, cpu_s, rss_mb = _wait(process, None if seconds is None else seconds + _START_S)
         text = log.read_text(encoding="utf-8", errors="replace")
-        loaded = folder / "loaded"
-        outcome.seconds += time.monotonic() - (float(loaded.read_text()) if loaded.is_file() else started)
+        started = json.loads(loaded.read_text()) if loaded.is_file() else started
+        outcome.seconds += time.monotonic() - started["clock_s"]
+        outcome.cpu_s += cpu_s - started["cpu_s"]
+        outcome.peak_rss_mb = max(outcome.peak_rss_mb, rss_mb)
     statistics = dict(_STATISTIC.findall(text))
     done = int(statistics.get("number_of_executed_units", 0))
     outcome.inputs += done
     outcome.slowest_s = max(outcome.slowest_s, int(statistics.get("slowest_unit_time_sec", 0)))
-    outcome.peak_rss_mb = max(outcome.peak_rss_mb, int(statistics.get("peak_rss_mb", 0)))
     if lines := _COVERAGE.findall(text):
         first = next((edges for kind, edges, _ in lines if kind == "INITED"), lines[0][1])
         outcome.edges_before = outcome.edges_before or int(first)
@@ -127,6 +126,23 @@ def _run(
         )
         return False
     return code != 0
+
+
+def _wait(process: subprocess.Popen[bytes], limit_s: float | None) -> tuple[int, float, int]:
+    """Exit code, seconds of CPU and peak RSS in MB of a process, which is killed at the limit."""
+    ends = float("inf") if limit_s is None else time.monotonic() + limit_s
+    try:
+        while True:
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                process.returncode = os.waitstatus_to_exitcode(status)
+                return process.returncode, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
+            if time.monotonic() > ends:
+                process.kill()
+            time.sleep(0.05)
+    finally:
+        if process.returncode is None:
+            process.kill()
 
 
 def _look(outcome: Outcome, folder: Path, new: set[str]) -> None:

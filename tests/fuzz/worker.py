@@ -51,7 +51,8 @@ def main() -> None:
         findings.try_input(harness, data, sandbox)
     rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + harness.memory_mb
     _limit_memory(harness.memory_mb)
-    (given.folder / "loaded").write_text(str(time.monotonic()))
+    loaded = {"clock_s": time.monotonic(), "cpu_s": time.process_time()}
+    (given.folder / "loaded.json").write_text(json.dumps(loaded))
 
     def mutate(data: bytes, max_bytes: int, seed: int) -> bytes:
         return harness.mutate(data, Random(seed), atheris.Mutate, min(max_bytes, harness.max_bytes))

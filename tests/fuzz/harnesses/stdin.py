@@ -23,7 +23,7 @@ from tests.fuzz.mutations import NUMBERS
 from tests.fuzz.sandbox import Sandbox
 
 RATES_HZ = (1000, 4000, 100, 44100)
-MOST_UPDATES = 12
+MOST_UPDATES = 6
 _TYPES = ("<i2", "<i4", "<f4", "<f8", "<f2", "u1", "<c8")
 _TASKS = (
     TaskColumns("M", "Murmur", "binary", ("absent", "present"), "", 0.5, 0, 1),
