@@ -11,6 +11,7 @@ import torch
 
 from acula_edge.audio.segment import recording_windows
 from acula_edge.encoders.base import AudioEncoder
+from acula_edge.errors import InputError
 from acula_edge.files import atomic_path, sha256_json
 from acula_edge.frontend.forms import make_frontend
 from acula_edge.progress import track
@@ -60,7 +61,11 @@ def collect_lessons(
     teacher: AudioEncoder, teacher_sha256: str, store: WaveStore, rows: list[int], data: DataConfig, folder: Path,
     device: torch.device,
 ) -> Lessons:  # fmt: skip
-    """Embed every window of `rows` with the teacher, or read them from the cache of an earlier call."""
+    """Embed every window of `rows` with the teacher, or read them from the cache of an earlier call.
+
+    Raises:
+        InputError: an embedding is not finite.
+    """
     cut = [data.window_s, data.hop_s, data.trim_top_db]
     key = sha256_json([teacher_sha256, [store.recordings[row].key for row in rows], store.key, *cut])
     file = folder / f"teacher-{key[:16]}.npz"
@@ -77,6 +82,12 @@ def collect_lessons(
         windows = windows_of(store, row, data, teacher.frontend.sample_rate_hz)
         embedding = teacher.embed_mel(frontend(torch.from_numpy(np.ascontiguousarray(windows)).to(device)))
         embeddings.append(embedding.float().cpu().numpy())
+        if not np.isfinite(embeddings[-1]).all():
+            raise InputError(
+                "the teacher gives embeddings that are not finite",
+                given=store.recordings[row].key,
+                remedy="its weights are damaged or its training diverged; train again with a lower learning rate",
+            )
         row_of.extend([row] * len(windows))
         number_of.extend(range(len(windows)))
     lessons = Lessons(np.array(row_of), np.array(number_of), np.concatenate(embeddings))

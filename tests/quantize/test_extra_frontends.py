@@ -18,6 +18,7 @@ from acula_edge.quantize.golden import golden_waves, to_pcm
 from acula_edge.recipe import QuantizeConfig, RuntimeConfig
 from acula_edge.runtime import load_bundle, selftest
 from acula_edge.smoothing import SmoothingSettings
+from tests.numerics.sounds import SILENT, accepted, brief
 from tests.quantize.conftest import RATE_HZ, SAMPLES, SPEC
 from tests.quantize.test_quantize_bundle import DATA, ORIGIN, Envelope, head
 
@@ -49,6 +50,21 @@ def test_the_self_test_covers_them(bundle: Path) -> None:
     names = {check["name"] for check in result["checks"]}
     assert names >= {"frontend-2000.onnx", "frontend-int16.onnx", "frontend.stream.onnx"}
     assert result["passed"], result["checks"]
+
+
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 2000, 8000])
+def test_edges_of_sound_score_alike_through_every_front_end(bundle: Path, rate_hz: int) -> None:
+    """The bundle's own front end, a native and the streaming one, and behind a resampler; silence scores as silence."""
+    loaded = load_bundle(bundle, precision="float")
+    silence = loaded.score(np.zeros(SAMPLES, np.float32), RATE_HZ)["tasks"]["M1"]["score"]
+    samples = SAMPLES * rate_hz // RATE_HZ
+    for name, sound in (accepted(samples, rate_hz) | brief(rate_hz)).items():
+        score = loaded.score(sound, rate_hz)["tasks"]["M1"]["score"]
+        *_, last = loaded.stream(np.array_split(sound, 7), rate_hz)
+        assert np.isfinite(score), name
+        assert last.recording["M1"]["score"] == pytest.approx(score, abs=1e-5), name
+        if name in SILENT:
+            assert score == pytest.approx(silence, abs=1e-6), name
 
 
 def test_a_recording_at_a_native_rate_is_not_resampled(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
