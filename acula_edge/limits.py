@@ -80,6 +80,18 @@ MAX_ID_CHARACTERS = 255
 MAX_PATH_CHARACTERS = 4096
 """Longest path in a manifest, characters."""
 
+MAX_PARQUET_MEMORY_BYTES = 1 << 30
+"""Address space of the process that decodes a Parquet manifest, bytes."""
+
+MAX_PARQUET_CPU_S = 120
+"""Processor time of the process that decodes a Parquet manifest, seconds; a million rows take about 20."""
+
+FREE_CHARACTERS = 1 << 26
+"""Characters (as JSON) that the rows of a Parquet manifest may unpack to however small the file is."""
+
+MAX_CHARACTERS_PER_BYTE = 1000
+"""Characters that its rows may unpack to per byte of the file, beyond `FREE_CHARACTERS`."""
+
 MAX_WORKBOOK_BYTES = 1 << 24
 """Longest spreadsheet (.xls, .xlsx) and list of names (.npy), bytes: 16 MiB."""
 

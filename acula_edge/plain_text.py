@@ -27,6 +27,11 @@ def make_plain(text: str, longest: int | None = None) -> str:
     return text
 
 
+def is_plain_name(text: str) -> bool:
+    """Whether a text can be the name of one file or folder: no path, nothing that acts, not ``.`` or ``..``."""
+    return text not in ("", ".", "..") and not set(text) & {"/", "\\"} and acting_character(text) is None
+
+
 def _acts(character: str) -> bool:
     return unicodedata.category(character) in _CATEGORIES or character in _TURNING
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording, read_manifest
-from acula_edge.errors import ArtifactError
+from acula_edge.errors import ArtifactError, RecipeError
 from acula_edge.files import read_json, write_json, write_text, writing
+from acula_edge.plain_text import is_plain_name
 from acula_edge.provenance import provenance
 from acula_edge.recipe import Recipe, dump_recipe, override_recipe, recipe_from_dict
 from acula_edge.texts import parse_json, read_lines
@@ -100,11 +101,11 @@ class Run:
 
     def student_dir(self, name: str) -> Path:
         """Folder of one student; a run may hold several."""
-        return self.path / "student" / name
+        return self.path / "student" / _plain(name)
 
     def bundle_dir(self, student: str | None, profile: str) -> Path:
         """Folder of one exported bundle; without a student the encoder itself is exported."""
-        return self.path / "export" / f"{student or 'encoder'}-{profile}"
+        return self.path / "export" / _plain(f"{student or 'encoder'}-{profile}")
 
     @property
     def bundles(self) -> list[Path]:
@@ -174,3 +175,10 @@ class Run:
             except (OSError, ValueError) as error:
                 raise ArtifactError(f"{self.metrics_path} cannot be read", given=error) from error
         return rows
+
+
+def _plain(name: str) -> str:
+    """A student's name, of which folders of the run are named."""
+    if not is_plain_name(name):
+        raise RecipeError("a student's name cannot be a path", given=repr(name), allowed="a name without / and ..")
+    return name

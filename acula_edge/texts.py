@@ -70,6 +70,8 @@ def read_lines(path: str | os.PathLike[str], encoding: str = "utf-8", newline: s
         while line := lines.readline(MAX_LINE_CHARACTERS + 1):
             number += 1
             read += len(line)
+            if "\0" in line:
+                raise TextError(f"line {number} holds a NUL byte")
             if len(line) > MAX_LINE_CHARACTERS:
                 raise TextError(f"line {number} is longer than {MAX_LINE_CHARACTERS} characters")
             if read > MAX_TABLE_BYTES:

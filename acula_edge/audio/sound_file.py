@@ -76,7 +76,7 @@ def open_sound(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
     except FileNotFoundError as error:
         raise AudioError(f"there is no recording {path}") from error
     except OSError as error:
-        raise AudioError(f"the recording {path} cannot be read", given=error.strerror or error) from error
+        raise AudioError(f"the recording {path} cannot be read: {error.strerror or error}") from error
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         raise AudioError(
             f"the recording {path} cannot be decoded", given=error, allowed=FORMATS, remedy=_CONVERT

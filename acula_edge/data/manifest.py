@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 from acula_edge.errors import ManifestError
 from acula_edge.files import write_jsonl
+from acula_edge.texts import parse_json, read_lines
 
 Split = Literal["train", "val", "test", "unused"]
 
@@ -75,14 +75,37 @@ def read_manifest(path: str | Path) -> list[Recording]:
     Raises:
         ManifestError: a line is not a recording; names the line.
     """
-    recordings = []
+    recordings: list[Recording] = []
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        for number, line in enumerate(read_lines(path), start=1):
+            try:
+                recordings.append(_recording(parse_json(line)))
+            except (TypeError, ValueError) as error:
+                raise ManifestError(f"{path}, line {number}: not a recording", given=str(error)) from error
+    except (OSError, ValueError) as error:
         raise ManifestError(f"the manifest {path} cannot be read", given=error) from error
-    for number, line in enumerate(lines, start=1):
-        try:
-            recordings.append(Recording(**json.loads(line)))
-        except (TypeError, ValueError) as error:
-            raise ManifestError(f"{path}, line {number}: not a recording", given=str(error)) from error
     return recordings
+
+
+def _recording(row: Any) -> Recording:
+    """A recording of a line's values, every one of its kind.
+
+    Raises:
+        TypeError: one is not.
+    """
+    recording = Recording(**row)
+    for name, kinds in _KINDS.items():
+        value = getattr(recording, name)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise TypeError(f"{name} is no {kinds[0].__name__}")
+    return recording
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("recording", "path", "subject", "dataset", "sha256", "split", "stratum", "withheld"), (str,)),
+    "sample_rate_hz": (int,),
+    "duration_s": (float, int),
+    "metadata": (dict,),
+    "splits": (dict,),
+    "synthetic": (bool,),
+}

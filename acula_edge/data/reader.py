@@ -10,6 +10,7 @@ from typing import Any
 
 from acula_edge.audio.sound_file import open_sound
 from acula_edge.data.manifest import Recording
+from acula_edge.data.table import read_cells
 from acula_edge.errors import ManifestError, RecipeError, did_you_mean
 from acula_edge.registry import Registry
 
@@ -178,20 +179,21 @@ def read_table(path: Path, needed: Iterable[str], delimiter: str = ",") -> list[
         ManifestError: it cannot be read, lacks columns, or a row breaks off.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, delimiter=delimiter)
-            rows = list(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = [cells for _, cells in read_cells(path, delimiter)]
+    except (OSError, ValueError, csv.Error) as error:
         raise ManifestError(f"the table {path} cannot be read", given=str(error)) from error
-    columns = list(table.fieldnames or ())
+    columns = rows.pop(0) if rows else []
     spelling = {name.strip().casefold(): name for name in needed}
-    renamed = {column: spelling.get(column.strip().casefold(), column) for column in columns}
-    if missing := set(needed) - set(renamed.values()):
+    renamed = [spelling.get(column.strip().casefold(), column) for column in columns]
+    if missing := set(needed) - set(renamed):
         raise ManifestError(f"{path} lacks columns", given=columns, allowed=f"needed as well: {', '.join(missing)}")
+    for name in needed:
+        if renamed.count(name) > 1:
+            raise ManifestError(f"{path} has the column {name!r} twice", remedy="remove one of them")
     for number, row in enumerate(rows, start=2):
-        if None in row or None in row.values():
+        if len(row) != len(columns):
             raise ManifestError(f"{path}, row {number}: has another number of cells than the header")
-    return [{renamed[key]: value for key, value in row.items()} for row in rows]
+    return [dict(zip(renamed, row, strict=True)) for row in rows]
 
 
 def require_label(value: str | None, allowed: Mapping[str, Any], file: Path, row: int, column: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from acula_edge.data.reader import Corpus, ReadResult, SetAside, column_name, read_header
 from acula_edge.errors import AudioError, ManifestError
+from acula_edge.plain_text import is_plain_name, make_plain
 
 K = TypeVar("K", bound=Hashable)
 
@@ -50,7 +51,14 @@ def name_audio(folder: Path) -> dict[str, Path]:
 
 
 def read_or_set_aside(result: ReadResult, key: str, path: Path) -> tuple[int, float] | None:
-    """Sample rate in Hz and seconds of an audio file; None, and an entry in `result`, where it cannot be read."""
+    """Sample rate in Hz and seconds of an audio file; None, and an entry in `result`, where it cannot be read.
+
+    A name that is a path, as a table may hold it, is not followed.
+    """
+    name = key.partition("/")[2]
+    if name.startswith("..") or not is_plain_name(name):
+        result.set_aside.append(SetAside(make_plain(key), make_plain(str(path)), "its name is none of a file"))
+        return None
     try:
         return read_header(path)
     except AudioError as error:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from acula_edge.bounds import Bounded
 from acula_edge.errors import RecipeError
+from acula_edge.plain_text import is_plain_name
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,15 @@ class DataConfig(Bounded):
     window_s: float = 8.16
     hop_s: float = 4.08
     trim_top_db: float | None = 60.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.sources:
+            # A corpus that is generated lies in a folder of this name.
+            if not is_plain_name(name):
+                raise RecipeError(
+                    "data.sources names a source by a path", given=repr(name), allowed="a name without / and .."
+                )
 
 
 @dataclass(frozen=True)

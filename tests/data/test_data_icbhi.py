@@ -98,7 +98,7 @@ def test_a_recording_crackles_if_any_of_its_breaths_does(release: Path, found: R
 
 def test_what_is_listed_but_absent_is_set_aside(found: ReadResult) -> None:
     assert [entry.recording for entry in found.set_aside] == ["icbhi/126_1b1_Al_sc_Meditron"]
-    assert "no file" in found.set_aside[0].reason
+    assert "no recording" in found.set_aside[0].reason
     assert sum(r.path.endswith(".WAV") for r in found.recordings) == 1
     assert len(found.warnings) == 1 and "920" in found.warnings[0] and "126" in found.warnings[0]
 

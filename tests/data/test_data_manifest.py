@@ -173,7 +173,8 @@ def test_nothing_readable_is_an_error(folder: Path, suffix: str, path: str) -> N
     file = write_rows(folder / f"manifest.{suffix}", [{"path": path, "subject": "1", "age": 81}])
     with pytest.raises(ManifestError, match="names no audio file that can be read") as caught:
         read(file)
-    assert "1 rows" in str(caught.value) and "81" not in str(caught.value)
+    said = str(caught.value).replace(str(folder), "")
+    assert "1 rows" in said and "81" not in said
 
 
 def test_no_rows_are_an_error(folder: Path) -> None:

@@ -102,7 +102,7 @@ def test_audio_that_cannot_serve_is_set_aside(copy: Path, found: ReadResult) -> 
     (copy / "BioCAS2022" / "train2022_json" / f"{second.stem}.json").unlink()
     result = READER.read(copy, {})
     reasons = {entry.recording.partition("/")[2]: entry.reason for entry in result.set_aside}
-    assert "is not audio" in reasons[first.stem] and reasons[second.stem] == "it has no annotation"
+    assert "cannot be decoded" in reasons[first.stem] and reasons[second.stem] == "it has no annotation"
 
 
 def test_a_recording_of_both_sets_is_an_error(copy: Path, found: ReadResult) -> None:

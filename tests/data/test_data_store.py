@@ -98,7 +98,7 @@ def test_a_finished_store_is_opened_without_decoding(recordings: list[Recording]
     with pytest.raises(ArtifactError, match="there is no finished"):
         WaveStore.open(recordings, RATE, tmp_path / "cache")
     built = WaveStore.build(recordings, RATE, tmp_path / "cache", shard_bytes=14000)
-    monkeypatch.setattr("acula_edge.data.decoding.read_audio", None)
+    monkeypatch.setattr("acula_edge.data.decoding.decoding", None)
     opened = WaveStore.open(recordings, RATE, tmp_path / "cache")
     assert (opened.key, opened.recordings, opened.shards) == (built.key, built.recordings, built.shards)
     assert all(np.array_equal(opened[index], built[index]) for index in range(5))
@@ -161,7 +161,7 @@ def bad_file(folder: Path, kind: str) -> Path:
         ("broken off", "broken off"),
         ("no samples", "no samples"),
         ("gone", "there is no recording"),
-        ("folder", "there is no recording"),
+        ("folder", "not a regular file"),
     ],
 )
 @pytest.mark.parametrize("place", [0, 2, 5])

@@ -2,40 +2,44 @@
 
 Columns: ``path`` and ``subject`` are required; ``recording``, ``dataset``, ``split``, ``stratum`` and ``sha256`` are
 read where given; every other column is metadata. Relative paths start at the manifest's folder.
+
+A manifest from a stranger can name any file that you may read; what is no audio is set aside, nothing is written or
+sent. To take only what lies in one folder, say which: option ``root``, on the command line
+``--set data.sources.NAME.options.root=DIR`` (NAME is ``manifest`` for ``acula-edge data prepare manifest``).
 """
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
+from acula_edge.data.manifest_rows import OWN, SUFFIXES, Row, read_rows
 from acula_edge.data.reader import Reader, ReadResult, SetAside, check_options, clean, column_name, read_header, readers
-from acula_edge.errors import AudioError, ManifestError, did_you_mean
-from acula_edge.extras import missing_package
+from acula_edge.errors import AudioError, ManifestError, RecipeError
+from acula_edge.limits import MAX_CELL_CHARACTERS, MAX_ID_CHARACTERS, MAX_PATH_CHARACTERS
+from acula_edge.plain_text import acting_character
 
-SUFFIXES = (".jsonl", ".csv", ".parquet")
-REQUIRED = ("path", "subject")
 _SPLITS = ("", "train", "val", "test")
-_OWN = ("path", "subject", "recording", "dataset", "split", "stratum", "sha256", "sample_rate_hz", "duration_s")
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
-
-Row = dict[str, Any]
 
 
 class ManifestReader(Reader):
     """Reads a manifest file, or a folder that holds ``manifest.jsonl``, ``manifest.csv`` or ``manifest.parquet``."""
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; option ``dataset`` names rows that do not name their own."""
-        check_options("manifest", options, ("dataset",))
+        """See :class:`acula_edge.data.reader.Reader`.
+
+        Args:
+            options: ``dataset`` names rows that do not name their own. ``root`` is a folder, which may be relative to
+                the manifest's: every path must lie in it after symbolic links have been followed.
+        """
+        check_options("manifest", options, ("dataset", "root"))
         file = find_manifest(root)
+        within = _folder_of_all(file, options.get("root"))
         default = str(options.get("dataset") or (file.stem if file.stem != "manifest" else file.absolute().parent.name))
         result = ReadResult()
         row_of_id: dict[str, str] = {}
@@ -50,6 +54,8 @@ class ManifestReader(Reader):
             if known != dataset:
                 shared.append(f"{where} and {first}")
             audio = Path(os.path.normpath(file.absolute().parent / path))
+            if within is not None:
+                audio = _inside(audio, within, where)
             name = _text(row, "recording", where, re.sub(r"[^\w.-]+", "_", os.path.splitext(Path(path))[0]).strip("_"))
             key = f"{dataset}/{name}"
             _refuse_twice(row_of_id, key, where, f"the recording id {key}")
@@ -60,7 +66,7 @@ class ManifestReader(Reader):
             try:
                 sample_rate_hz, duration_s = read_header(audio)
             except AudioError as error:
-                missing += not audio.exists()
+                missing += not os.path.exists(audio)
                 result.set_aside.append(SetAside(key, str(audio), error.problem))
                 continue
             result.recordings.append(
@@ -94,6 +100,35 @@ class ManifestReader(Reader):
         return result
 
 
+def _folder_of_all(file: Path, root: Any) -> Path | None:
+    """The folder that no path may leave; None where there is none."""
+    if root is None:
+        return None
+    if not isinstance(root, str) or not root or "\0" in root:
+        raise RecipeError("the manifest's option root must be a folder", given=repr(root))
+    found = Path(os.path.realpath(file.absolute().parent / Path(root).expanduser()))
+    if not found.is_dir():
+        raise ManifestError(f"the manifest's option root is no folder: {found}", given=root)
+    return found
+
+
+def _inside(audio: Path, folder: Path, where: str) -> Path:
+    """The path with its symbolic links followed, so that none can be changed afterwards.
+
+    Raises:
+        ManifestError: it lies outside the folder.
+    """
+    found = Path(os.path.realpath(audio))
+    if not found.is_relative_to(folder):
+        raise ManifestError(
+            f"{where}: the path lies outside the folder that was given as root",
+            given=f"{audio}" + (f", a link to {found}" if found != audio else ""),
+            allowed=f"paths below {folder}",
+            remedy="remove the row, or leave the option root out if you trust the manifest",
+        )
+    return found
+
+
 def find_manifest(root: Path) -> Path:
     """The manifest file that `root` is or holds.
 
@@ -115,72 +150,10 @@ def find_manifest(root: Path) -> Path:
     return found[0]
 
 
-def read_rows(file: Path) -> Iterator[tuple[str, Row]]:
-    """Rows with the place (file and row) that messages name."""
-    read = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}[file.suffix.casefold()]
-    try:
-        yield from read(file)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"the manifest {file} cannot be read", given=str(error)) from error
-
-
-def _read_jsonl(file: Path) -> Iterator[tuple[str, Row]]:
-    with open(file, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            where = f"{file}, line {number}"
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ManifestError(f"{where}: not JSON", given=str(error)) from error
-            if not isinstance(row, dict):
-                raise ManifestError(f"{where}: not a JSON object", given=type(row).__name__)
-            _require_columns(row, where)
-            yield where, row
-
-
-def _read_csv(file: Path) -> Iterator[tuple[str, Row]]:
-    with open(file, encoding="utf-8-sig", newline="") as lines:
-        table = csv.DictReader(lines)
-        _require_columns(dict.fromkeys(table.fieldnames or ()), str(file))
-        for row in table:
-            where = f"{file}, line {table.line_num}"
-            if None in row or None in row.values():
-                raise ManifestError(f"{where}: has another number of cells than the header")
-            yield where, {key: value if key in _OWN else _value_of_text(value) for key, value in row.items()}
-
-
-def _read_parquet(file: Path) -> Iterator[tuple[str, Row]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet as parquet
-    except ModuleNotFoundError as error:
-        raise missing_package(error) or error from error
-    number = 0
-    try:
-        table = parquet.ParquetFile(file)
-        _require_columns(dict.fromkeys(table.schema_arrow.names), str(file))
-        for batch in table.iter_batches(batch_size=1024):
-            for row in batch.to_pylist():
-                number += 1
-                yield f"{file}, row {number}", row
-    except pyarrow.ArrowException as error:
-        raise ManifestError(f"the manifest {file} cannot be read as Parquet", given=str(error)) from error
-
-
-def _require_columns(row: Mapping[str, Any], where: str) -> None:
-    for column in REQUIRED:
-        if column not in row:
-            raise ManifestError(
-                f"{where}: there is no column {column!r}",
-                allowed=f"{', '.join(REQUIRED)}, then any of {', '.join(sorted(set(_OWN) - set(REQUIRED)))}, metadata",
-                remedy=did_you_mean(column, row),
-            )
-
-
 def _text(row: Row, column: str, where: str, default: str | None = None) -> str:
     value = row.get(column)
+    if isinstance(value, str):
+        _check_text(value, column, where)
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # a column of numbers with gaps
     if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
@@ -190,11 +163,27 @@ def _text(row: Row, column: str, where: str, default: str | None = None) -> str:
     return default
 
 
+def _check_text(text: str, column: str, where: str) -> None:
+    """An id or a path must be what it looks like on a terminal, in a log, in a file's name."""
+    longest = MAX_PATH_CHARACTERS if column == "path" else MAX_ID_CHARACTERS
+    if len(text) > longest:
+        raise ManifestError(
+            f"{where}: the column {column!r} is too long",
+            given=f"{len(text)} characters",
+            allowed=f"{longest} characters",
+        )
+    found = acting_character(text.strip())
+    if found is not None and (column != "path" or found == r"\x00"):
+        raise ManifestError(f"{where}: the column {column!r} holds a control character", given=found)
+    if column == "dataset" and "/" in text:
+        raise ManifestError(f"{where}: the name of a data set holds a slash", given=text)
+
+
 def _metadata(row: Row, where: str) -> dict[str, Any]:
     nested = row.get("metadata")
     if nested is not None and not isinstance(nested, dict):
         raise ManifestError(f"{where}: metadata is no mapping", given=type(nested).__name__)
-    columns = {key: value for key, value in row.items() if key not in _OWN and key != "metadata"}
+    columns = {key: value for key, value in row.items() if key not in OWN and key != "metadata"}
     metadata: dict[str, Any] = {}
     for column, value in {**columns, **(nested or {})}.items():
         name = column_name(str(column))
@@ -210,17 +199,16 @@ def _value(value: Any, where: str) -> str | int | float | None:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return None
     if isinstance(value, str):
+        if len(value) > MAX_CELL_CHARACTERS:
+            raise ManifestError(
+                f"{where} is too long",
+                given=f"{len(value)} characters",
+                allowed=f"{MAX_CELL_CHARACTERS} characters",
+            )
         return clean(value)
     if isinstance(value, (int, float)):
         return value
     raise ManifestError(f"{where} holds neither text nor a number", given=type(value).__name__)
-
-
-def _value_of_text(text: str) -> str | int | float | None:
-    if _NUMBER.fullmatch(text.strip()):
-        number = float(text)
-        return int(text) if text.strip().lstrip("-").isdigit() else number
-    return clean(text)
 
 
 def _refuse_twice(seen: dict[str, str], value: str, where: str, what: str) -> None:
