@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from acula_edge.audio.samples import check_peak
 from acula_edge.audio.sound_file import check_length, open_sound
 from acula_edge.errors import AudioError
 
-_BLOCK_SAMPLES = 1 << 20
+BLOCK_SAMPLES = 1 << 20
+"""Samples, over all channels, that are decoded at a time."""
+
 # libsndfile reads a WAV or AIFF file that breaks off without complaint, but notes in its log what the header promised.
 _SHORT_DATA = re.compile(r"^\s*(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 # Programs that write to a pipe cannot go back to fill in the length, and leave the largest number there is.
@@ -41,6 +46,35 @@ class Audio:
         return len(self.wave) / self.sample_rate_hz
 
 
+@dataclass(frozen=True)
+class AudioFile:
+    """A recording that was decoded from end to end and found whole. Its samples are decoded again when asked for.
+
+    Attributes:
+        path: of the file.
+        sample_rate_hz: as the file says.
+        samples: T, per channel.
+    """
+
+    path: Path
+    sample_rate_hz: int
+    samples: int
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """The wave that :func:`read_audio` gives, in pieces of at most :data:`BLOCK_SAMPLES`.
+
+        Raises:
+            AudioError: the file is no longer what it was.
+        """
+        seen = 0
+        with decoding(self.path) as (sample_rate_hz, blocks):
+            for block in blocks:
+                seen += len(block)
+                yield block
+        if (seen, sample_rate_hz) != (self.samples, self.sample_rate_hz):
+            raise AudioError(f"the recording {self.path} changed while it was read")
+
+
 def read_audio(path: str | os.PathLike[str]) -> Audio:
     """Decode a recording to mono float32.
 
@@ -48,24 +82,46 @@ def read_audio(path: str | os.PathLike[str]) -> Audio:
     a sample, whatever the file holds. Files of more than :data:`acula_edge.limits.MAX_SAMPLES` a channel are refused.
 
     Raises:
-        AudioError: what :func:`acula_edge.audio.sound_file.open_sound` refuses, damaged or broken off, without
-            samples, NaN or infinity, or float samples that are plainly integers. The message names the file.
+        AudioError: as :func:`decoding`.
     """
-    path = Path(path)
-    blocks = []
+    with decoding(path) as (sample_rate_hz, blocks):
+        return Audio(np.concatenate(list(blocks)), sample_rate_hz)
+
+
+def check_audio(path: str | os.PathLike[str]) -> AudioFile:
+    """Decode a recording once without keeping it, a block at a time.
+
+    Raises:
+        AudioError: as :func:`decoding`.
+    """
+    with decoding(path) as (sample_rate_hz, blocks):
+        return AudioFile(Path(path), sample_rate_hz, sum(map(len, blocks)))
+
+
+@contextmanager
+def decoding(path: str | os.PathLike[str]) -> Iterator[tuple[int, Iterator[NDArray[np.float32]]]]:
+    """A recording's sample rate, and its mono wave in blocks of at most :data:`BLOCK_SAMPLES`, at least one.
+
+    Raises:
+        AudioError: what :func:`acula_edge.audio.sound_file.open_sound` refuses; and from the blocks: damaged or broken
+            off, without samples, NaN or infinity, or float samples that are plainly integers. The message names the
+            file.
+    """
     with open_sound(path) as file:
-        promised, sample_rate_hz, log = file.frames, file.samplerate, file.extra_info
-        samples = 0
-        while len(block := file.read(_BLOCK_SAMPLES // file.channels, dtype="float32", always_2d=True)):
-            check_peak(block, f"the recording {path}")  # channels that cancel are as wrong as one
-            blocks.append(block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32))
-            samples += len(block)
-            check_length(path, samples)
-    wave = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
-    _check_complete(path, len(wave), promised, log)
-    if wave.size == 0:
+        yield file.samplerate, _blocks(Path(path), file)
+
+
+def _blocks(path: Path, file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    promised, log = file.frames, file.extra_info
+    samples = 0
+    while len(block := file.read(BLOCK_SAMPLES // file.channels, dtype="float32", always_2d=True)):
+        check_peak(block, f"the recording {path}")  # channels that cancel are as wrong as one
+        samples += len(block)
+        check_length(path, samples)
+        yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+    _check_complete(path, samples, promised, log)
+    if not samples:
         raise AudioError(f"the recording {path} holds no samples", remedy="copy it again from its source")
-    return Audio(wave, sample_rate_hz)
 
 
 def _check_complete(path: Path, samples: int, promised: int, log: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,19 +20,57 @@ def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.
     Shape: [T] -> [about T * to_hz / from_hz] float32, at least one sample.
 
     Raises:
-        AudioError: no rate of sound, or so few samples that none is left.
+        AudioError: no rate of sound, a ratio that soxr does not have, or so few samples that none is left.
     """
+    wave = np.asarray(wave, dtype=np.float32)
     if check_rate(from_hz) == check_rate(to_hz):
         return wave
-    # Devices that record at a rate of the bundle's never need it.
-    import soxr
-
-    result = soxr.resample(np.asarray(wave, dtype=np.float32), from_hz, to_hz, quality="HQ")
-    if not len(result):
-        raise nothing_left(len(wave), from_hz, to_hz)
-    return np.asarray(result, dtype=np.float32)
+    return np.concatenate(list(resample_blocks([wave], from_hz, to_hz)))
 
 
-def nothing_left(samples: int, from_hz: int, to_hz: int) -> AudioError:
-    """The error of sound that is shorter than half a sample at the rate at which it is heard."""
-    return AudioError(f"the sound is too short: it holds no samples at {to_hz} Hz", given=f"{samples} at {from_hz} Hz")
+def resample_blocks(waves: Iterable[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:
+    """:func:`resample` of a wave that comes in pieces, as soon as they come: together bit for bit the same.
+
+    Shape: waves of [T_i] -> waves of [T'_i], some of them empty.
+
+    Raises:
+        AudioError: as :func:`resample`.
+    """
+    if check_rate(from_hz) == check_rate(to_hz):
+        yield from waves
+        return
+    resampler = _Resampler(from_hz, to_hz)
+    for wave in waves:
+        yield resampler.take(wave)
+    rest = resampler.take(np.zeros(0, dtype=np.float32), last=True)
+    if not resampler.made:
+        raise AudioError(
+            f"the sound is too short: it holds no samples at {to_hz} Hz", given=f"{resampler.taken} at {from_hz} Hz"
+        )
+    yield rest
+
+
+class _Resampler:
+    """soxr's stream, whose errors name the rates."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        # Devices that record at a rate of the bundle's never need it.
+        import soxr
+
+        self._rates = f"{from_hz} to {to_hz} Hz"
+        self.taken = self.made = 0
+        with self._errors():
+            self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
+
+    def take(self, wave: NDArray[np.float32], last: bool = False) -> NDArray[np.float32]:
+        with self._errors():
+            result: NDArray[np.float32] = self._stream.resample_chunk(wave, last=last)
+        self.taken, self.made = self.taken + len(wave), self.made + len(result)
+        return result
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (RuntimeError, ValueError) as error:
+            raise AudioError(f"the sound cannot be resampled from {self._rates}", given=str(error)) from error

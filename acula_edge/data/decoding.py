@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.audio.decode import read_audio
-from acula_edge.audio.resample import resample
+from acula_edge.audio.decode import decoding
+from acula_edge.audio.resample import resample_blocks
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import AudioError
 from acula_edge.files import NOT_THE_FILE
@@ -20,28 +20,36 @@ from acula_edge.files import NOT_THE_FILE
 MIN_DURATION_S = 0.2
 FULL_SCALE = 32768
 
+Wave = NDArray[np.float32]
 Decoded = tuple[NDArray[np.int16], int]
 
 
 def decode(recording: Recording, sample_rate_hz: int) -> Decoded:
     """Samples [T] as 16-bit integers at the rate asked for, and how many were beyond full scale.
 
+    Decoded and resampled a block at a time: the peak is 4 bytes a sample at that rate.
+
     Raises:
         AudioError: not decodable, not finite, or shorter than 0.2 s.
     """
-    audio = read_audio(Path(recording.path))
-    duration_s = len(audio.wave) / audio.sample_rate_hz
+    parts: list[NDArray[np.int16]] = []
+    clipped = 0
+    with decoding(Path(recording.path)) as (file_rate_hz, blocks):
+        for wave in resample_blocks(_long_enough(blocks, file_rate_hz), file_rate_hz, sample_rate_hz):
+            clipped += int(np.count_nonzero(np.abs(wave) > 1))
+            scaled = np.round(wave * np.float32(FULL_SCALE))
+            parts.append(np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"))
+    return np.concatenate(parts), clipped
+
+
+def _long_enough(blocks: Iterable[Wave], sample_rate_hz: int) -> Iterator[Wave]:
+    samples = 0
+    for block in blocks:
+        samples += len(block)
+        yield block
+    duration_s = samples / sample_rate_hz
     if duration_s < MIN_DURATION_S:
         raise AudioError(f"too short: {duration_s:.3f} s of at least {MIN_DURATION_S} s")
-    try:
-        wave = resample(audio.wave, audio.sample_rate_hz, sample_rate_hz)
-    except (RuntimeError, ValueError) as error:
-        raise AudioError(
-            f"cannot be resampled from {audio.sample_rate_hz} to {sample_rate_hz} Hz", given=str(error)
-        ) from error
-    clipped = int(np.count_nonzero(np.abs(wave) > 1))
-    scaled = np.round(wave * np.float32(FULL_SCALE))
-    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"), clipped
 
 
 def decode_all(recordings: Sequence[Recording], sample_rate_hz: int) -> Iterator[Decoded | AudioError]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.audio.resample import nothing_left
+from acula_edge.audio.resample import resample_blocks
 from acula_edge.errors import AudioError
-from acula_edge.runtime.pcm import check_rate, to_wave
+from acula_edge.runtime.pcm import to_wave
 
 Wave = NDArray[np.float32]
 
@@ -95,28 +95,14 @@ def resample_chunks(chunks: Iterable[Any], from_hz: int, to_hz: int) -> Iterator
     Raises:
         AudioError: a chunk is no mono PCM, or the stream held no samples at all, or too few for one at the new rate.
     """
-    resampler = None if check_rate(from_hz) == check_rate(to_hz) else _resampler(from_hz, to_hz)
-    received = made = 0
+    yield from resample_blocks(_received(chunks), from_hz, to_hz)
+
+
+def _received(chunks: Iterable[Any]) -> Iterator[Wave]:
+    empty = True
     for chunk in chunks:
-        if np.size(chunk) == 0:
-            continue
-        wave = to_wave(chunk)
-        received += wave.size
-        if resampler is not None:
-            wave = resampler.resample_chunk(wave)
-        made += wave.size
-        yield wave
-    if not received:
+        if np.size(chunk):
+            empty = False
+            yield to_wave(chunk)
+    if empty:
         raise AudioError("the stream ended before a single sample came: it holds no samples")
-    if resampler is not None:
-        rest = resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
-        if not made + rest.size:
-            raise nothing_left(received, from_hz, to_hz)
-        yield rest
-
-
-def _resampler(from_hz: int, to_hz: int) -> Any:
-    # Devices that record at a rate of the bundle's never need it.
-    import soxr
-
-    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")

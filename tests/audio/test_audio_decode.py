@@ -42,7 +42,7 @@ def test_channels_are_averaged_at_any_rate(tmp_path: Path) -> None:
 def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wave = np.random.default_rng(0).uniform(-1, 1, 1000).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
-    monkeypatch.setattr(decode, "_BLOCK_SAMPLES", 300)
+    monkeypatch.setattr(decode, "BLOCK_SAMPLES", 300)
     assert np.array_equal(read_audio(tmp_path / "a.wav").wave, wave)
 
 

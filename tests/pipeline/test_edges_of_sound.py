@@ -17,7 +17,8 @@ RATE_HZ = 4000
 @pytest.mark.parametrize("rate_hz", [RATE_HZ, 44100])
 def test_float_and_int8_give_finite_answers_and_judge_quality_alike(whole_line: WholeLine, rate_hz: int) -> None:
     by_precision = [load_bundle(whole_line.bundle, precision=precision) for precision in ("float", "int8")]
-    for name, sound in (accepted(2 * rate_hz, rate_hz) | brief(rate_hz)).items():
+    short = {name: sound for name, sound in brief(rate_hz).items() if len(sound) * RATE_HZ >= rate_hz}
+    for name, sound in (accepted(2 * rate_hz, rate_hz) | short).items():
         qualities = []
         for bundle in by_precision:
             answer = bundle.score(sound, rate_hz)
