@@ -100,4 +100,81 @@ MAX_WORKBOOK_UNPACKED_BYTES = 1 << 26
 
 # Model files: checkpoints, safetensors, ONNX -------------------------------------------------------------------------
 
+MAX_CHECKPOINT_BYTES = 64 << 30
+"""Longest checkpoint or safetensors file, bytes. What is read of one is never larger than the file."""
+
+MAX_SAFETENSORS_HEADER_BYTES = 1 << 23
+"""Longest header of a safetensors file, bytes (10,000 tensors need 1.5 million): 8 MiB. Reading it takes up to 30 times
+as much memory."""
+
+MAX_PICKLE_BYTES = 1 << 24
+"""Longest pickle in a checkpoint, bytes: 16 MiB. It describes the tensors, whose numbers lie beside it."""
+
+MAX_PICKLE_STEPS = 1_000_000
+"""Most instructions of that pickle (a tensor takes about 40): some seconds of work."""
+
+MAX_ARCHIVE_ENTRIES = 100_000
+"""Most entries of a zip archive: a checkpoint's tensors, an .npz file's arrays."""
+
+MAX_CONFIGURED_LAYERS = 1024
+"""Largest number that a model's configuration may give for layers, blocks or depths."""
+
+MAX_CONFIGURED_SIZE = 1 << 27
+"""Largest whole number in a configuration: no width, vocabulary or position reaches it."""
+
+MAX_MODEL_EXPANSION = 16
+"""How many times its weight files a configured model may be, in memory: 4-bit weights unpack to 8 times their size."""
+
+FREE_MODEL_BYTES = 1 << 28
+"""What a configured model may take however small its weight files are, bytes: 256 MiB."""
+
+MAX_ONNX_BYTES = (1 << 31) - 1
+"""Longest ONNX file, bytes: protobuf's own limit, 2 GiB."""
+
+MAX_ONNX_NODES = 50_000
+"""Most nodes of an ONNX graph (a transformer of 12 layers has 700)."""
+
+MAX_ONNX_FIELDS = 3_000_000
+"""Most protobuf fields of an ONNX file that are looked at: some seconds of work."""
+
+MAX_RANK = 8
+"""Most dimensions of a tensor in an ONNX file, and of an array in an .npz file."""
+
+MAX_FOLDED_ELEMENTS = 1 << 28
+"""Elements that ONNX Runtime may compute from constants while it loads a model: 1 GiB as float32. Where a graph could
+exceed it, constants are computed with everything else, within `MAX_MODEL_MEMORY_BYTES`."""
+
+MAX_MODEL_MEMORY_BYTES = 4 << 30
+"""What ONNX Runtime may take on the CPU to hold and run models, bytes, all models of a process together."""
+
+MAX_MODEL_IO_ELEMENTS = 1 << 26
+"""Most elements of a model's input or output, where its size is fixed: 256 MiB as float32."""
+
 # Bundles -------------------------------------------------------------------------------------------------------------
+
+MAX_BUNDLE_FILES = 1000
+"""Most files that a bundle may list, and four times as many may lie in its folder."""
+
+MAX_BUNDLE_FILE_BYTES = 8 << 30
+"""Longest file of a bundle, bytes; all are read once for their checksums."""
+
+MAX_ARRAY_BYTES = 4 << 30
+"""What all arrays of one .npz file may unpack to, bytes."""
+
+FREE_ARRAY_BYTES = 1 << 26
+"""What they may unpack to however small the file is, bytes: 64 MiB."""
+
+MAX_ARRAY_EXPANSION = 100
+"""Bytes per byte of the file that they may unpack to beyond that."""
+
+MAX_WINDOW_SAMPLES = 1 << 24
+"""Longest window of a bundle, samples: 64 MiB as float32 (70 minutes at 4 kHz)."""
+
+MAX_WINDOW_OVERLAP = 256
+"""Windows of a bundle that may overlap at any moment: a recording cut into them takes as many times its memory."""
+
+MAX_EMBEDDING_DIM = 1 << 16
+"""Widest embedding of a bundle."""
+
+MAX_TASKS = 1000
+"""Most tasks of a bundle; the same for columns of one task, and for further front ends."""

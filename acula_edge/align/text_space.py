@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from acula_edge.errors import ArtifactError, InputError
+from acula_edge.texts import parse_json
+from acula_edge.untrusted.safetensors import open_safetensors
 
 SCHEMA = "acula-edge/text-space/1"
 FILE = "text_space.safetensors"
@@ -109,18 +110,32 @@ def load_text_space(folder: str | Path) -> TextSpace | None:
     if not path.is_file():
         return None
     try:
-        with safe_open(path, framework="numpy") as file:
-            facts = json.loads((file.metadata() or {}).get("facts", "{}"))
+        with open_safetensors(path, "numpy") as file:
+            facts = parse_json((file.metadata() or {}).get("facts", "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if facts.get("schema") != SCHEMA:
-            raise ArtifactError(f"{path} has another schema", given=facts.get("schema"), allowed=SCHEMA)
-        sides = {
-            side: [(arrays[f"{side}.{n}.weight"], arrays[f"{side}.{n}.bias"]) for n in range(facts[side])]
-            for side in ("text", "audio")
-        }
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
+            found = facts.get("schema") if isinstance(facts, dict) else None
+            raise ArtifactError(f"{path} has another schema", given=found, allowed=SCHEMA)
+        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("it holds NaN, infinite or no numbers")
+        sides = {side: _layers(arrays, side, int(facts[side])) for side in ("text", "audio")}
+        means = {name.removeprefix("mean."): array for name, array in arrays.items() if name.startswith("mean.")}
+        width = sides["text"][-1][0].shape[1]
+        if any(mean.shape != (width,) for mean in means.values()):
+            raise ValueError(f"a mean does not have the {width} dimensions of the space")
+        return TextSpace(str(facts["target"]), sides["text"], sides["audio"], means)
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ArtifactError(
             f"{path} cannot be read", given=error, remedy="train again, or delete it: a ridge map takes its place"
         ) from error
-    means = {name.removeprefix("mean."): array for name, array in arrays.items() if name.startswith("mean.")}
-    return TextSpace(facts["target"], sides["text"], sides["audio"], means)
+
+
+def _layers(arrays: dict[str, Array], side: str, count: int) -> list[Layer]:
+    """One side's layers, each of which takes what the one before gives."""
+    layers = [(arrays[f"{side}.{n}.weight"], arrays[f"{side}.{n}.bias"]) for n in range(min(count, len(arrays)))]
+    for weight, bias in layers:
+        if weight.ndim != 2 or bias.shape != weight.shape[1:]:
+            raise ValueError(f"a layer of the shapes {weight.shape} and {bias.shape}")
+    if [weight.shape[0] for weight, _ in layers[1:]] != [bias.shape[0] for _, bias in layers[:-1]]:
+        raise ValueError("layers that do not fit each other")
+    return layers

@@ -15,10 +15,11 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 
 from acula_edge.audio.resample import resample
 from acula_edge.audio.samples import to_wave
-from acula_edge.errors import ArtifactError, InputError
+from acula_edge.errors import AculaEdgeError, ArtifactError, InputError
 from acula_edge.files import read_json
 from acula_edge.frontend.spec import OPERA, FrontendSpec
 from acula_edge.registry import Registry
+from acula_edge.untrusted.model_folders import check_model_folder, check_model_size
 
 if TYPE_CHECKING:
     from acula_edge.encoders.checkpoints import PublicLayout
@@ -240,14 +241,25 @@ def load_encoder(name: str | Path, checkpoint: str | Path | None = None) -> Audi
             f"{name} is neither an encoder's name nor a folder with an encoder",
             allowed=[*teachers.names(), "a run's folder", "a folder with config.json and model.safetensors"],
         )
-    kind = encoder_class(read_json(folder / "config.json").get("encoder", ""))
-    encoder, report = kind.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-    )
+    check_model_folder(folder)
+    kind = encoder_class(str(read_json(folder / "config.json").get("encoder", "")))
+    try:
+        check_model_size(folder, lambda: kind(kind.config_class.from_pretrained(folder)))
+        encoder, report = kind.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except AculaEdgeError:
+        raise
+    except Exception as error:  # what torch and transformers raise depends on what the files say
+        given = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ArtifactError(f"{folder} cannot be loaded as an encoder", given=given) from error
     strange = sorted([*report["missing_keys"], *report["unexpected_keys"]])
     if strange:
         # transformers would go on with random values.
         raise ArtifactError(
             f"{folder} does not hold all of the encoder, or something else", given=f"{len(strange)}: {strange[0]}, ..."
         )
+    damaged = [key for key, value in encoder.state_dict().items() if not torch.isfinite(value).all()]
+    if damaged:
+        raise ArtifactError(f"{folder} holds NaN or infinite weights", given=f"{len(damaged)}: {damaged[0]}, ...")
     return encoder.eval()

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import sha256_file
+from acula_edge.untrusted.checkpoints import check_checkpoint
+from acula_edge.untrusted.safetensors import open_safetensors
 
 if TYPE_CHECKING:
     from acula_edge.encoders.base import AudioEncoder
@@ -38,6 +38,10 @@ COLA_HEAD = {
     "layer_norm.bias": "norm.bias",
     "linear.weight": "bilinear.weight",
 }
+_DTYPES = (
+    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
+    torch.uint8, torch.bool,
+)  # fmt: skip
 _WRAPPERS = ("state_dict", "audio_model_state_dict", "model")
 
 
@@ -68,7 +72,7 @@ def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
         raise ArtifactError(f"{path} is a folder", allowed="one checkpoint file", remedy="give the file in it")
     if not path.is_file():
         raise ArtifactError(f"there is no checkpoint {path}")
-    values: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    values: Any = _read_safetensors(path) if path.suffix == ".safetensors" else load_checkpoint(path)
     for wrapper in _WRAPPERS:
         if isinstance(values, dict) and isinstance(values.get(wrapper), dict):
             values = values[wrapper]
@@ -81,6 +85,7 @@ def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
             given=_first(others) or None,
             allowed=f"a dictionary of tensors, bare or under one of {', '.join(_WRAPPERS)}",
         )
+    _check_plain(values, path)
     return values
 
 
@@ -157,13 +162,18 @@ def _layout(encoder: AudioEncoder) -> PublicLayout:
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{path} cannot be read as safetensors", given=error) from error
+    with open_safetensors(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _read_pickle(path: Path) -> Any:
+def load_checkpoint(path: str | Path) -> Any:
+    """What ``torch.save`` wrote, in memory: tensors, numbers, texts and what holds them, nothing else.
+
+    Raises:
+        ArtifactError: it would have to run code, is damaged, or is beyond the limits
+            (:func:`acula_edge.untrusted.checkpoints.check_checkpoint`).
+    """
+    check_checkpoint(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -174,6 +184,24 @@ def _read_pickle(path: Path) -> Any:
         ) from error
     except Exception as error:  # torch raises several kinds for damaged files
         raise ArtifactError(f"{path} cannot be read as a checkpoint", given=_line(error)) from error
+
+
+def _check_plain(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Refuse tensors that are more than numbers in a row: what copies one would take memory that the file never had."""
+    for name, tensor in tensors.items():
+        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+            kind = f"{tensor.layout}, {tensor.dtype}, on {tensor.device}"
+        elif type(tensor) not in (torch.Tensor, nn.Parameter) or tensor.dtype not in _DTYPES:
+            kind = f"{type(tensor).__name__}, {tensor.dtype}"
+        elif tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            kind = f"{tensor.numel()} numbers in {tensor.untyped_storage().nbytes()} bytes"
+        else:
+            continue
+        raise ArtifactError(
+            f"the tensor {str(name)[:80]} of {path} is no plain array of numbers",
+            given=kind,
+            allowed=[str(dtype).removeprefix("torch.") for dtype in _DTYPES],
+        )
 
 
 def _split(tensor: torch.Tensor, parts: int) -> tuple[torch.Tensor, ...]:

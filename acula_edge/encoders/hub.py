@@ -19,6 +19,7 @@ from transformers import FeatureExtractionMixin, PretrainedConfig, PreTrainedMod
 from transformers.utils import logging
 
 from acula_edge.errors import ArtifactError
+from acula_edge.untrusted.model_folders import check_config, check_model_folder, check_model_size
 
 # What transformers raises for a folder or id that lacks something depends on what it lacks.
 _UNUSABLE = (AttributeError, ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError, SafetensorError,
@@ -38,9 +39,11 @@ def read_config(checkpoint: str | Path, kinds: Mapping[str, type[PretrainedConfi
     Raises:
         ArtifactError: there is no such model, or it is of another kind.
     """
+    _check_folder(checkpoint)
     try:
         with _quiet():
             values, _ = PretrainedConfig.get_config_dict(str(checkpoint))
+            check_config(values, checkpoint)
             kind = values.get("model_type", "a configuration without model_type")
             if kind not in kinds:
                 raise ArtifactError(f"{checkpoint} is a model of another kind", given=kind, allowed=kinds)
@@ -65,8 +68,10 @@ def read_module(
     Raises:
         ArtifactError: the weights cannot be read, or are not exactly those of the part.
     """
+    _check_folder(checkpoint)
     with _quiet():
         try:
+            check_model_size(checkpoint, lambda: kind(config))
             model, report = _load(kind, checkpoint, config, use_safetensors=True)
         except OSError as error:
             try:
@@ -125,6 +130,13 @@ def read_preprocessor(checkpoint: str | Path | None) -> dict[str, Any]:
 def plain_config(config: PretrainedConfig) -> dict[str, Any]:
     """Values of a configuration that differ from its class's defaults, for the options of an encoder."""
     return {key: value for key, value in config.to_diff_dict().items() if key not in _DROPPED}
+
+
+def _check_folder(checkpoint: str | Path) -> None:
+    try:
+        check_model_folder(checkpoint)
+    except ArtifactError as error:
+        raise _unusable(checkpoint, error) from error
 
 
 def _load(

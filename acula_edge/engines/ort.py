@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.engines.ort_memory import USE_SHARED_ARENA, limit_memory
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
+from acula_edge.limits import MAX_MODEL_IO_ELEMENTS, MAX_RANK
+from acula_edge.untrusted.onnx_file import inspect_onnx
 
 CPU = "CPUExecutionProvider"
 EXACT_ON_X86 = "products fit 16 bits"
@@ -37,18 +41,22 @@ class TensorSpec:
 class OrtEngine:
     """A model in ONNX Runtime. Several threads may run it at once.
 
+    The file is looked through first (:func:`acula_edge.untrusted.onnx_file.inspect_onnx`), and computes on the CPU in
+    the memory of :mod:`acula_edge.engines.ort_memory`. No library of custom operators is ever registered.
+
     Args:
         path: an ``.onnx`` file.
         threads: that ONNX Runtime computes one inference with.
         provider: the execution provider that must be used.
         provider_options: of that provider.
+        made_here: whether this process wrote the file itself: it is not looked through, and may be an ``.ort`` file.
 
     Attributes:
         provider: the one in use, as the session itself reports it.
         inputs, outputs: by name.
 
     Raises:
-        ArtifactError: no such file, or not a model that this ONNX Runtime can run.
+        ArtifactError: no such file, one that is not allowed, or not a model that this ONNX Runtime can run.
         MissingCapability: this machine or this build of ONNX Runtime lacks the provider.
     """
 
@@ -58,6 +66,7 @@ class OrtEngine:
         threads: int = 1,
         provider: str = CPU,
         provider_options: Mapping[str, Any] | None = None,
+        made_here: bool = False,
     ) -> None:
         import onnxruntime
 
@@ -67,10 +76,20 @@ class OrtEngine:
         if not self.path.is_file():
             raise ArtifactError(f"there is no model {self.path}")
         _check_available(provider)
+        facts = None if made_here else inspect_onnx(self.path)
         options = session_options(self.path, threads)
+        if provider == CPU:
+            limit_memory()
+            options.add_session_config_entry(*USE_SHARED_ARENA)
+        if facts is not None:
+            options.add_session_config_entry("session.load_model_format", "ONNX")
+        left_out = [] if facts is None or facts.constants_small else ["ConstantFolding"]
         try:
             self._session = onnxruntime.InferenceSession(
-                str(self.path), options, providers=[(provider, dict(provider_options or {}))]
+                str(self.path),
+                options,
+                providers=[(provider, dict(provider_options or {}))],
+                disabled_optimizers=left_out,
             )
         except _runtime_errors() as error:
             raise ArtifactError(
@@ -93,6 +112,8 @@ class OrtEngine:
         self.threads = threads
         self.inputs = {item.name: _spec(item) for item in self._session.get_inputs()}
         self.outputs = {item.name: _spec(item) for item in self._session.get_outputs()}
+        for spec in (*self.inputs.values(), *self.outputs.values()):
+            _check_size(spec, self.path)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """One inference.
@@ -177,11 +198,21 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     found = [item for item in vars(state).values() if isinstance(item, type) and issubclass(item, Exception)]
-    return (*found, RuntimeError)
+    return (*found, RuntimeError, MemoryError)
 
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _check_size(spec: TensorSpec, path: Path) -> None:
+    sizes = [size for size in spec.shape if isinstance(size, int)]
+    if not spec.dtype.startswith("tensor(") or len(spec.shape) > MAX_RANK or math.prod(sizes) > MAX_MODEL_IO_ELEMENTS:
+        raise ArtifactError(
+            f"{path} takes or gives what is no tensor of a usual size",
+            given=f"{spec.name}: {spec.dtype} {list(spec.shape)}",
+            allowed=f"{MAX_MODEL_IO_ELEMENTS} elements in {MAX_RANK} dimensions",
+        )
 
 
 def _spec(item: Any) -> TensorSpec:

@@ -86,7 +86,7 @@ def write_ort_format(
 
 def _compare(folder: Path, model: Path, precision: str) -> list[dict[str, Any]]:
     golden = read_selftest(folder)
-    engine = OrtEngine(model)
+    engine = OrtEngine(model, made_here=True)
     outputs = [engine.run({"waveform": wave[None]}) for wave in golden.waves]
     embeddings, scores = (np.concatenate([output[name] for output in outputs]) for name in ("embedding", "scores"))
     waveforms = golden.compare(precision, embeddings, scores)

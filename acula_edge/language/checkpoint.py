@@ -13,9 +13,10 @@ from itertools import chain
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from transformers import AutoModel, PretrainedConfig
 from transformers.utils.hub import cached_file, get_checkpoint_shard_files
+
+from acula_edge.untrusted.safetensors import open_safetensors
 
 
 def load_text_model(
@@ -56,12 +57,12 @@ def find_prefix(keys: Iterable[str], names: Collection[str]) -> str:
 def _read_part(files: Sequence[str], names: Collection[str]) -> dict[str, torch.Tensor]:
     held: dict[str, list[str]] = {}
     for path in files:
-        with safe_open(path, framework="pt") as file:
+        with open_safetensors(path, "pt") as file:
             held[path] = list(file.keys())
     prefix = find_prefix(chain.from_iterable(held.values()), names)
     weights: dict[str, torch.Tensor] = {}
     for path, keys in held.items():
-        with safe_open(path, framework="pt") as file:
+        with open_safetensors(path, "pt") as file:
             weights.update({key.removeprefix(prefix): file.get_tensor(key) for key in keys if key.startswith(prefix)})
     return weights
 

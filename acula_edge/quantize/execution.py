@@ -17,8 +17,10 @@ from pathlib import Path
 import onnx
 
 from acula_edge.engines.ort import session_options
+from acula_edge.engines.ort_memory import USE_SHARED_ARENA, limit_memory
 from acula_edge.quantize.graph import load_graph, shapes
 from acula_edge.quantize.workload import Work, measure_work
+from acula_edge.untrusted.onnx_file import inspect_onnx
 
 INTEGER_OPERATORS = (
     "ConvInteger", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QAttention", "QGemm",
@@ -177,11 +179,17 @@ def _ahead(node: onnx.NodeProto, read_by: Mapping[str, list[onnx.NodeProto]]) ->
 def _optimize(path: Path) -> onnx.ModelProto:
     import onnxruntime
 
+    facts = inspect_onnx(path)
+    limit_memory()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "optimized.onnx"
         options = session_options(path, threads=1)
         options.optimized_model_filepath = str(file)
-        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        options.add_session_config_entry(*USE_SHARED_ARENA)
+        left_out = [] if facts.constants_small else ["ConstantFolding"]
+        onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=left_out
+        )
         return onnx.load(str(file))
 
 

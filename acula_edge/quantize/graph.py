@@ -13,23 +13,28 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import compose, helper, numpy_helper
+from onnx import compose, external_data_helper, helper, numpy_helper
 
 from acula_edge import __version__
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import write_bytes
+from acula_edge.untrusted.onnx_file import inspect_onnx
 
 OPSET = 18
 IR_VERSION = 10
 PRODUCER = "acula-edge"
 
 
-def load_graph(path: str | Path) -> onnx.ModelProto:
+def load_graph(path: str | Path, runnable: bool = True) -> onnx.ModelProto:
     """Read an ONNX file, weights in it included.
 
+    Args:
+        runnable: see :func:`acula_edge.untrusted.onnx_file.inspect_onnx`.
+
     Raises:
-        ArtifactError: no such file, or no ONNX model.
+        ArtifactError: no such file, no ONNX model, or one that is not allowed.
     """
+    inspect_onnx(path, runnable)
     try:
         model = onnx.load(str(path), load_external_data=False)
     except FileNotFoundError as error:
@@ -78,13 +83,19 @@ def constant(model: onnx.ModelProto, name: str) -> NDArray[Any] | None:
     """Value of an initializer; None when `name` is none."""
     for tensor in model.graph.initializer:
         if tensor.name == name:
-            return numpy_helper.to_array(tensor)
+            # One that lies in another file is not looked for: the path in it could lead anywhere.
+            return None if external_data_helper.uses_external_data(tensor) else numpy_helper.to_array(tensor)
     return None
 
 
 def shapes(model: onnx.ModelProto) -> dict[str, list[int | None]]:
     """Shape of every value that can be inferred; None for a dimension that is not fixed."""
-    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    except Exception as error:  # of no base class but this
+        raise ArtifactError(
+            "the shapes of an ONNX model contradict each other", given=str(error).partition("\n")[0][:200]
+        ) from error
     found: dict[str, list[int | None]] = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     for value in [*inferred.value_info, *inferred.input, *inferred.output]:
         if value.type.tensor_type.HasField("shape"):

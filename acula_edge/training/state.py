@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,9 @@ from acula_edge.errors import ArtifactError
 from acula_edge.files import atomic_path, read_json, sha256_json, write_json
 from acula_edge.progress import notify
 from acula_edge.training.optimization import Optimization
+from acula_edge.untrusted.checkpoints import check_checkpoint
+
+_STATE_NAME = re.compile(r"state-\d+-\d+\.pt")
 
 
 @dataclass
@@ -80,11 +85,17 @@ class TrainingState:
         if facts.pop("key", None) != self.key:
             notify("the kept training state belongs to another recipe; starting anew")
             return Position()
-        values = _read(self.folder / facts.pop("file"))
-        for part, value in self._parts.items():
-            if value is not None:
-                value.load_state_dict(values[part])
-        return Position(**{**facts, "best": facts["best"] if facts["best"] is not None else -math.inf})
+        name = str(facts.pop("file"))
+        if not _STATE_NAME.fullmatch(name):
+            raise _damaged(index, f"it names the file {name}")
+        values = _read(self.folder / name)
+        try:
+            for part, value in self._parts.items():
+                if value is not None:
+                    value.load_state_dict(values[part])
+            return Position(**{**facts, "best": facts["best"] if facts["best"] is not None else -math.inf})
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise _damaged(self.folder / name, error) from error
 
     def save_best(self, task: nn.Module) -> None:
         """Keep these weights as the best so far."""
@@ -95,7 +106,10 @@ class TrainingState:
         """Restore the best weights, where any were kept."""
         file = self.folder / "best.pt"
         if file.is_file():
-            task.load_state_dict(_read(file))
+            try:
+                task.load_state_dict(_read(file))
+            except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+                raise _damaged(file, error) from error
 
 
 def state_key(task: nn.Module, settings: Optimization, items: int) -> str:
@@ -113,19 +127,28 @@ def forget(folder: Path) -> None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
+        check_checkpoint(file)
         values: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise ArtifactError(
-            f"the kept training state {file} cannot be read",
-            given=str(error).splitlines()[0],
-            remedy=f"delete {file.parent} and run the same command again; training starts anew",
-        ) from error
-    return values
+        return values
+    except (ArtifactError, OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise _damaged(file, error.given if isinstance(error, ArtifactError) else error) from error
+
+
+def _damaged(file: Path, reason: object) -> ArtifactError:
+    return ArtifactError(
+        f"the kept training state {file} cannot be read",
+        given=next(iter(str(reason).splitlines()), type(reason).__name__),
+        remedy=f"delete {file.parent} and run the same command again; training starts anew",
+    )
 
 
 def _save(values: dict[str, Any], path: Path) -> None:
     try:
-        torch.save(values, path)
+        # Given a path, torch's writer would not pass on what the system said.
+        with open(path, "wb") as file:
+            torch.save(values, file)
     except RuntimeError as error:
-        # torch's writer does not pass on what the system said.
-        raise OSError(f"not all of it could be written; is the disk full? ({error})") from error
+        cause = error.__context__
+        if not isinstance(cause, OSError):
+            raise
+        raise OSError(cause.errno, cause.strerror) from error

@@ -109,13 +109,17 @@ def load_model(config: LocalWriterConfig) -> tuple[Any, Any, Any]:
 
         from acula_edge.language.loading import resolve_dtype
         from acula_edge.training import resolve_device
+        from acula_edge.untrusted.model_folders import check_model_folder, check_model_size
     except ModuleNotFoundError as error:
         raise missing_package(error) or error from error
     device = resolve_device(config.device)
     source = str(config.model)
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": False}
+    check_model_folder(source)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, padding_side="left", **options)
+        architecture = transformers.AutoConfig.from_pretrained(source, **options)
+        check_model_size(source, lambda: transformers.AutoModelForCausalLM.from_config(architecture))
         model: Any = transformers.AutoModelForCausalLM.from_pretrained(
             source, dtype=resolve_dtype(config.precision, device), use_safetensors=True, **options
         )

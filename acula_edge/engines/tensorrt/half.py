@@ -13,6 +13,7 @@ from typing import Any
 from acula_edge.engines.tensorrt.policy import FRONTEND_PREFIX
 from acula_edge.errors import MissingCapability
 from acula_edge.files import sha256_file, write_bytes
+from acula_edge.untrusted.onnx_file import inspect_onnx
 
 HALF_SUFFIX = ".fp16.onnx"
 
@@ -37,6 +38,7 @@ def convert(source: Path) -> Path:
     The front end, inputs and outputs stay in float32; casts lie between. Weights beyond float16's range are clipped.
 
     Raises:
+        ArtifactError: the graph is none that may be run (:func:`acula_edge.untrusted.onnx_file.inspect_onnx`).
         MissingCapability: the package onnx is not installed.
     """
     target = half_path(source)
@@ -51,7 +53,8 @@ def convert(source: Path) -> Path:
             remedy="pip install onnx, or on another machine: acula-edge build-engine BUNDLE --precision "
             f"{'int8-fp16' if '.int8' in source.name else 'fp16'} --only-convert, and copy the bundle again",
         ) from error
-    model = onnx.load(str(source))
+    inspect_onnx(source)
+    model = onnx.load(str(source), load_external_data=False)
     if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
         for item in model.opset_import:
             if item.domain in ("", "ai.onnx"):

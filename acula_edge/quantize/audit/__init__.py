@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from acula_edge.errors import ArtifactError
 from acula_edge.files import write_json
 from acula_edge.quantize.audit.rules import OLDEST_TENSORRT, Finding, find, list_rules
 from acula_edge.quantize.audit.view import GraphView
@@ -44,7 +45,18 @@ def audit_model(path: str | Path, profile: str, tensorrt: str = OLDEST_TENSORRT)
         InputError: no such profile, or no version of TensorRT.
     """
     chosen = profiles[profile]
-    view = GraphView(load_graph(path), chosen, parse_version(tensorrt))
+    view = GraphView(load_graph(path, runnable=False), chosen, parse_version(tensorrt))
+    try:
+        return _audit(view, path, tensorrt)
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError) as error:
+        # Graphs whose nodes lack inputs or attributes, which ONNX's own check would refuse.
+        raise ArtifactError(
+            f"{path} is no valid ONNX graph", given=f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+        ) from error
+
+
+def _audit(view: GraphView, path: str | Path, tensorrt: str) -> dict[str, Any]:
+    chosen = view.profile
     findings = find(view)
     work = [] if view.external else view.work
     operators = Counter(node.op_type for node in view.nodes)

@@ -35,9 +35,8 @@ class GraphView:
         self.read_by = consumers(model)
         self.inputs = {value.name for value in model.graph.input}
         self.outputs = {value.name for value in model.graph.output}
-        self.external = any(
-            tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer
-        )  # fmt: skip
+        tensors = [*model.graph.initializer, *(item.t for node in self.nodes for item in node.attribute)]
+        self.external = any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors)
 
     @cached_property
     def opset(self) -> int:
@@ -77,12 +76,14 @@ class GraphView:
     @cached_property
     def constants(self) -> dict[str, NDArray[Any]]:
         """Initializers and the values of Constant nodes."""
-        found = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.model.graph.initializer}
+        tensors = {tensor.name: tensor for tensor in self.model.graph.initializer}
         for node in self.nodes:
             value = attribute(node, "value") if node.op_type == "Constant" else None
-            if value is not None:
-                found[node.output[0]] = numpy_helper.to_array(value)
-        return found
+            if isinstance(value, onnx.TensorProto):
+                tensors[node.output[0]] = value
+        # Those that lie in other files are not looked for: a path in a model could lead anywhere.
+        here = {name: item for name, item in tensors.items() if item.data_location != onnx.TensorProto.EXTERNAL}
+        return {name: numpy_helper.to_array(tensor) for name, tensor in here.items()}
 
     @cached_property
     def by_name(self) -> dict[str, onnx.NodeProto]:
