@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import json
 import os
+import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.fuzz.driver import Outcome, fuzz
-from tests.fuzz.harness import load, names, try_input
+from tests.fuzz.harness import HANG_S, load, names, try_input
 from tests.fuzz.sandbox import Sandbox
 
 RUNS = 100_000
@@ -72,6 +73,8 @@ def reproduce(name: str, path: Path) -> int:
     """Try one input outside of libFuzzer."""
     harness, sandbox, data = load(name), Sandbox(), path.read_bytes()
     started = time.process_time()
+    limit_s = round(started) + 2 * HANG_S  # a hang ends with SIGXCPU
+    resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 1))
     try:
         try_input(harness, data, sandbox)
     finally:

@@ -58,8 +58,8 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Harness:
-    """Import one; only now are the modules that it tests imported."""
-    harness = importlib.import_module(f"tests.fuzz.harnesses.{name}").HARNESS
+    """Import one, by its name or that of a module; only now are the modules that it tests imported."""
+    harness = importlib.import_module(name if "." in name else f"tests.fuzz.harnesses.{name}").HARNESS
     assert isinstance(harness, Harness)
     return harness
 

@@ -14,6 +14,7 @@ import pytest
 from acula_edge.errors import InputError
 from tests.fuzz.archives import mutate_zip
 from tests.fuzz.bundles import seal_text
+from tests.fuzz.driver import fuzz
 from tests.fuzz.harness import MAX_MESSAGE, Harness, Violation, load, names, refusing, regressions, try_input
 from tests.fuzz.mutations import mutate
 from tests.fuzz.protobuf import parse, serialize
@@ -124,7 +125,17 @@ def test_mutated_archives_and_messages_are_well_formed() -> None:
     assert b"0" * 64 not in seal_text(b'{"sha256": "' + b"0" * 64 + b'"}')
 
 
-def test_the_driver_counts_crashes_deaths_and_inputs(tmp_path: Path) -> None:
+def test_the_driver_sees_every_way_to_break_and_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("atheris", reason="the driver needs atheris, which exists for Linux on x86-64 only")
+    outcome = fuzz("tests.fuzz.broken", 60, None, 3, tmp_path)
+    places = sorted(finding["place"].partition(" at ")[0] for finding in outcome.crashes)
+    assert places.count("crash") >= 1 and set(places) == {"KeyError", "MemoryError", "Violation", "crash"}
+    assert outcome.inputs > 10 and not outcome.hangs
+    kept = {finding["place"]: Path(finding["file"]).read_bytes() for finding in outcome.crashes}
+    assert set(kept.values()) == {b"raise", b"memory", b"kill", b"write"}
+
+
+def test_the_driver_counts_inputs_and_edges(tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="the driver needs atheris, which exists for Linux on x86-64 only")
     figures = tmp_path / "figures.json"
     command = [sys.executable, "-m", "tests.fuzz", "--runs", "300", "--harness", "audio"]
@@ -132,5 +143,5 @@ def test_the_driver_counts_crashes_deaths_and_inputs(tmp_path: Path) -> None:
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     (outcome,) = json.loads(figures.read_text())
-    assert outcome["inputs"] == 300 and outcome["edges"] >= outcome["edges_before"] > 20
+    assert outcome["inputs"] >= 300 and outcome["edges"] >= outcome["edges_before"] > 20
     assert not outcome["crashes"] and not outcome["hangs"] and outcome["peak_rss_mb"] > 10
