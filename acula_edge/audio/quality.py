@@ -8,20 +8,21 @@ are interpolated linearly between order statistics, as :func:`numpy.percentile` 
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Wave = NDArray[np.float32]
-Power = NDArray[np.float64]
+from acula_edge.audio.quality_spectra import Spectra
 
-MIN_FRAMES = 8
-"""Fewer frames (half a second) say nothing about noise or bandwidth."""
-MIN_BLOCKS = 4
-"""Fewer blocks (two seconds) say nothing about contact or handling."""
-SNR_RANGE_DB = (-20.0, 80.0)
+Wave = NDArray[np.float32]
+
+PIECE_SAMPLES = 1 << 20
+"""Samples measured at a time; a multiple of every block of frames."""
+
+Pieces = Callable[[], Iterable[Wave]]
+"""A recording from its beginning, in pieces of any length; called twice."""
 
 
 @dataclass(frozen=True)
@@ -88,101 +89,79 @@ def measure_quality(wave: Wave, sample_rate_hz: int, analysis: QualityAnalysis) 
         * ``handling``: share of blocks whose power in ``band_hz`` lies more than ``handling_rise_db`` above the
           median block.
     """
-    mean = float(wave.mean(dtype=np.float64))
-    centered = wave - np.float32(mean)
-    power = float(np.dot(centered, centered)) / wave.size
-    top, bottom = float(wave.max()), float(wave.min())
+    return measure_pieces(lambda: [wave], sample_rate_hz, analysis)
+
+
+def measure_pieces(pieces: Pieces, sample_rate_hz: int, analysis: QualityAnalysis) -> dict[str, float | None]:
+    """:func:`measure_quality` of a recording that need not lie in memory: for each sample half a byte, and a piece.
+
+    Equal to the last bit, however the recording is cut.
+    """
+    samples, total, top, bottom = 0, 0.0, -np.inf, np.inf
+    for wave in cut_pieces(pieces(), PIECE_SAMPLES):
+        samples, total = samples + wave.size, total + float(wave.sum(dtype=np.float64))
+        top, bottom = max(top, float(wave.max())), min(bottom, float(wave.min()))
+    mean = total / samples
+    high, low = _full_scale(top, bottom, analysis)
+    flat = max(2, round(analysis.flat_frame_s * sample_rate_hz))
+    spectra = Spectra(sample_rate_hz, analysis)
+    energy, clipped, seen = 0.0, 0, 0
+    still: list[NDArray[np.bool_]] = []
+    flat_rest = rest = np.zeros(0, np.float32)
+    for wave in cut_pieces(pieces(), PIECE_SAMPLES):
+        seen += wave.size
+        clipped += int(np.count_nonzero(wave >= high) + np.count_nonzero(wave <= low))
+        flat_rest = _still(_join(flat_rest, wave), flat, still, analysis)
+        centered = wave - np.float32(mean)
+        energy += float(np.dot(centered, centered))
+        rest = spectra.add(_join(rest, centered), last=seen == samples)
+    if not still:
+        _still(flat_rest, flat_rest.size, still, analysis)
+    power = energy / samples
     figures: dict[str, float | None] = {
-        "duration_s": wave.size / sample_rate_hz,
+        "duration_s": samples / sample_rate_hz,
         "level_dbfs": 10 * float(np.log10(power)) if top > bottom and power > 0 else None,
         "peak": max(top, -bottom),
-        "clipped": _clipped_share(wave, top, bottom, analysis),
+        "clipped": clipped / samples,
         "dc_offset": abs(mean),
-        "flat": _flat_share(wave, sample_rate_hz, analysis),
+        "flat": float(np.mean(np.concatenate(still))),
     }
-    return figures | _spectral_figures(centered, sample_rate_hz, analysis)
+    return figures | spectra.figures()
 
 
-def _clipped_share(wave: Wave, top: float, bottom: float, analysis: QualityAnalysis) -> float:
+def cut_pieces(waves: Iterable[Wave], length: int) -> Iterator[Wave]:
+    """A wave cut anew, into pieces of one length and the rest."""
+    held: list[Wave] = []
+    size = 0
+    for wave in waves:
+        while wave.size:
+            part, wave = wave[: length - size], wave[length - size :]
+            held.append(part)
+            size += part.size
+            if size == length:
+                yield held[0] if len(held) == 1 else np.concatenate(held)
+                held, size = [], 0
+    if size:
+        yield held[0] if len(held) == 1 else np.concatenate(held)
+
+
+def _join(rest: Wave, wave: Wave) -> Wave:
+    return np.concatenate([rest, wave]) if rest.size else wave
+
+
+def _full_scale(top: float, bottom: float, analysis: QualityAnalysis) -> tuple[float, float]:
+    """From where on, and down from where, a sample is clipped."""
     high, low = analysis.full_scale, -analysis.full_scale
     if (top - bottom) * 32768 >= analysis.plateau_spread_steps:
         margin = analysis.plateau_steps / 32768
         high, low = min(top - margin, high), max(bottom + margin, low)
-    return float(np.count_nonzero(wave >= high) + np.count_nonzero(wave <= low)) / wave.size
+    return high, low
 
 
-def _flat_share(wave: Wave, sample_rate_hz: int, analysis: QualityAnalysis) -> float:
-    length = max(2, round(analysis.flat_frame_s * sample_rate_hz))
-    frames = wave[: wave.size // length * length].reshape(-1, length)
-    if frames.size == 0:
-        frames = wave[None]
-    moved = frames.max(axis=1) - frames.min(axis=1)
-    return float(np.mean(moved < np.float32(analysis.flat_steps / 32768)))
-
-
-def _spectral_figures(wave: Wave, sample_rate_hz: int, analysis: QualityAnalysis) -> dict[str, float | None]:
-    figures: dict[str, float | None] = dict.fromkeys(("bandwidth_hz", "snr_db", "contact_lost", "handling"))
-    frame = 1 << int(np.log2(max(2.0, analysis.frame_s * sample_rate_hz)))
-    count = wave.size // frame
-    if count < MIN_FRAMES:
-        return figures
-    bin_hz = sample_rate_hz / frame
-    # NumPy transforms float64 several times faster than float32.
-    spectra = np.fft.rfft(wave[: count * frame].reshape(count, frame).astype(np.float64) * _hann(frame))
-    power: Power = spectra.real**2 + spectra.imag**2
-    frames = _band(power, bin_hz, analysis.band_hz)
-    figures["snr_db"] = _snr(frames, analysis)
-    blocks = _blocks(power, analysis.block_frames)
-    figures["bandwidth_hz"] = _bandwidth(blocks, bin_hz, analysis)
-    if len(blocks) >= MIN_BLOCKS:
-        contact, sound = (_band(blocks, bin_hz, band_hz) for band_hz in (analysis.contact_band_hz, analysis.band_hz))
-        usual = _percentile(contact, analysis.loud_percentile) * 10 ** (-analysis.contact_drop_db / 10)
-        least = max(usual, float(contact.max()) * 10 ** (-analysis.contact_depth_db / 10))
-        figures["contact_lost"] = float(np.mean(contact < least))
-        most = _percentile(sound, 50) * 10 ** (analysis.handling_rise_db / 10)
-        figures["handling"] = float(np.mean(sound > most))
-    return figures
-
-
-@functools.cache
-def _hann(length: int) -> Power:
-    window: Power = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
-    return window
-
-
-def _band(power: Power, bin_hz: float, band_hz: tuple[float, float]) -> Power:
-    first, last = int(np.ceil(band_hz[0] / bin_hz)), int(np.floor(band_hz[1] / bin_hz))
-    band: Power = power[:, first : last + 1].sum(axis=1)
-    return band
-
-
-def _blocks(power: Power, frames: int) -> Power:
-    count = len(power) // frames
-    blocks: Power = power[: count * frames].reshape(count, frames, -1).mean(axis=1)
-    return blocks
-
-
-def _percentile(values: Power, percentile: float) -> float:
-    ordered = np.sort(values)
-    place = percentile / 100 * (len(values) - 1)
-    below = int(place)
-    above = min(below + 1, len(values) - 1)
-    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
-
-
-def _bandwidth(blocks: Power, bin_hz: float, analysis: QualityAnalysis) -> float | None:
-    typical = np.median(blocks, axis=0)
-    strongest = float(typical[int(np.ceil(analysis.band_hz[0] / bin_hz)) :].max(initial=0.0))
-    if strongest <= 0:
-        return None
-    return float(np.flatnonzero(typical >= strongest * 10 ** (-analysis.bandwidth_drop_db / 10))[-1]) * bin_hz
-
-
-def _snr(frames: Power, analysis: QualityAnalysis) -> float | None:
-    floor, mean = _percentile(frames, analysis.floor_percentile), float(frames.mean())
-    if mean <= 0:
-        return None
-    low, high = SNR_RANGE_DB
-    if floor <= mean * 10 ** (-high / 10):
-        return high
-    return max(low, 10 * float(np.log10(max((mean - floor) / floor, 10 ** (low / 10)))))
+def _still(wave: Wave, length: int, still: list[NDArray[np.bool_]], analysis: QualityAnalysis) -> Wave:
+    """Keep which of the wave's whole frames stand still; what is left over."""
+    whole = wave.size // length * length
+    if whole:
+        frames = wave[:whole].reshape(-1, length)
+        still.append(frames.max(axis=1) - frames.min(axis=1) < np.float32(analysis.flat_steps / 32768))
+    return wave[whole:]
