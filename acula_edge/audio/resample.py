@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 from acula_edge.audio.samples import check_rate
 from acula_edge.errors import AudioError
+from acula_edge.limits import MAX_SAMPLES
+
+# Samples that are made at a time.
+_PIECE_SAMPLES = 1 << 20
 
 
 def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
@@ -20,16 +24,22 @@ def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.
     Shape: [T] -> [about T * to_hz / from_hz] float32, at least one sample.
 
     Raises:
-        AudioError: no rate of sound, a ratio that soxr does not have, or so few samples that none is left.
+        AudioError: no rate of sound, a ratio that soxr does not have, so few samples that none is left, or more than
+            :data:`acula_edge.limits.MAX_SAMPLES` at the new rate.
     """
     wave = np.asarray(wave, dtype=np.float32)
     if check_rate(from_hz) == check_rate(to_hz):
         return wave
-    return np.concatenate(list(resample_blocks([wave], from_hz, to_hz)))
+    return np.concatenate(list(resample_blocks([wave], from_hz, to_hz, MAX_SAMPLES)))
 
 
-def resample_blocks(waves: Iterable[NDArray[np.float32]], from_hz: int, to_hz: int) -> Iterator[NDArray[np.float32]]:
+def resample_blocks(
+    waves: Iterable[NDArray[np.float32]], from_hz: int, to_hz: int, most: int | None = None
+) -> Iterator[NDArray[np.float32]]:
     """:func:`resample` of a wave that comes in pieces, as soon as they come: together bit for bit the same.
+
+    Args:
+        most: samples that may be made; None for a stream, which may go on for ever.
 
     Shape: waves of [T_i] -> waves of [T'_i], some of them empty.
 
@@ -39,9 +49,11 @@ def resample_blocks(waves: Iterable[NDArray[np.float32]], from_hz: int, to_hz: i
     if check_rate(from_hz) == check_rate(to_hz):
         yield from waves
         return
-    resampler = _Resampler(from_hz, to_hz)
+    resampler = _Resampler(from_hz, to_hz, most)
+    piece = max(_PIECE_SAMPLES * from_hz // to_hz, 1)  # sound of 100 Hz grows a hundredfold
     for wave in waves:
-        yield resampler.take(wave)
+        for start in range(0, len(wave), piece):
+            yield resampler.take(wave[start : start + piece])
     rest = resampler.take(np.zeros(0, dtype=np.float32), last=True)
     if not resampler.made:
         raise AudioError(
@@ -53,11 +65,12 @@ def resample_blocks(waves: Iterable[NDArray[np.float32]], from_hz: int, to_hz: i
 class _Resampler:
     """soxr's stream, whose errors name the rates."""
 
-    def __init__(self, from_hz: int, to_hz: int) -> None:
+    def __init__(self, from_hz: int, to_hz: int, most: int | None) -> None:
         # Devices that record at a rate of the bundle's never need it.
         import soxr
 
         self._rates = f"{from_hz} to {to_hz} Hz"
+        self._most = most
         self.taken = self.made = 0
         with self._errors():
             self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ")
@@ -66,6 +79,12 @@ class _Resampler:
         with self._errors():
             result: NDArray[np.float32] = self._stream.resample_chunk(wave, last=last)
         self.taken, self.made = self.taken + len(wave), self.made + len(result)
+        if self._most is not None and self.made > self._most:
+            raise AudioError(
+                f"the sound is too long to be resampled from {self._rates}",
+                given=f"more than {self._most} samples",
+                remedy="cut it into shorter files",
+            )
         return result
 
     @contextmanager

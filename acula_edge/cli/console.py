@@ -1,4 +1,4 @@
-"""What the terminal shows: results on stdout, everything else on stderr."""
+"""What the terminal shows: results on stdout, everything else on stderr; nothing that a file holds acts on it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from acula_edge.plain_text import make_plain
 from acula_edge.processes import is_main
 
 # A pipe has no width; rows are not folded there.
@@ -62,12 +63,12 @@ def print_json(value: Any) -> None:
 
 def print_line(text: str = "") -> None:
     """Print one line on stdout."""
-    _echo(text)
+    _echo(make_plain(text))
 
 
 def note(text: str) -> None:
     """Say something that is not a result, on stderr."""
-    _echo(text, err=True)
+    _echo(make_plain(text), err=True)
 
 
 def _shown(value: object) -> str:
@@ -79,4 +80,4 @@ def _shown(value: object) -> str:
         return f"{value:.4g}"
     if isinstance(value, (list, tuple, set)):
         return ", ".join(_shown(item) for item in value)
-    return str(value)
+    return make_plain(str(value))

@@ -163,19 +163,17 @@ def _recipe_of_one_corpus(dataset: str, root: Path | None, recipe: str | None, o
 
 
 def _facts(run: Run, reader: str) -> dict[str, Any]:
-    import json
-
     from acula_edge.data.catalogue import compare_with_release
     from acula_edge.data.reader import readers
+    from acula_edge.texts import parse_json, read_lines
 
     counts = {key: value for key, value in run.manifest["stages"]["data"].items() if key not in ("finished", "waves")}
-    lines = run.set_aside_path.read_text(encoding="utf-8").splitlines()
     corpus = readers[reader].corpus
     compared = compare_with_release(corpus, run.recordings()) if corpus is not None else []
     return {
         **counts,
         "against_release": [vars(row) for row in compared],
-        "set_aside_recordings": [json.loads(line) for line in lines],
+        "set_aside_recordings": [parse_json(line) for line in read_lines(run.set_aside_path)],
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from acula_edge.plain_text import make_plain
 from acula_edge.progress import is_still
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Display:
 
     def say(self, message: str) -> None:
         """Print one line without tearing the bars."""
+        message = make_plain(message)
         if self._progress is None:
             click.echo(message, err=True)
         else:

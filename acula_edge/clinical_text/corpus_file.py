@@ -18,10 +18,13 @@ from acula_edge.clinical_text.facts import Facts, dump_facts, load_facts
 from acula_edge.clinical_text.writer import Job
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import atomic_path, read_json, write_json, write_jsonl, writing
+from acula_edge.limits import MAX_LINE_CHARACTERS
+from acula_edge.texts import open_regular, parse_json, read_lines
 
 SCHEMA = "acula-edge/reports/1"
 FLUSH_S = 1.0
 """Reports that cost nothing are flushed this often, all others at once."""
+_MOST_VARIANTS = 1 << 12
 
 
 class CorpusFile:
@@ -70,13 +73,15 @@ class CorpusFile:
     def _read_done(self) -> None:
         """Note which rows are there; a last one that was cut off is dropped."""
         whole = 0
-        with open(self.partial, "rb") as file:
-            for line in file:
+        with open_regular(self.partial) as file:
+            while line := file.readline(MAX_LINE_CHARACTERS):
                 try:
-                    row = json.loads(line)
-                    key, variant = row["recording"], row["variant"]
+                    row = parse_json(line.decode())
+                    key, variant = str(row["recording"]), int(row["variant"])
                     facts = hash_facts(dump_facts(load_facts(row["facts"])))
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    break
+                if not 0 <= variant < _MOST_VARIANTS:
                     break
                 if not line.endswith(b"\n"):
                     break
@@ -183,16 +188,18 @@ def read_corpus(path: Path) -> dict[str, tuple[Facts, list[str]]]:
     facts_of: dict[str, Facts] = {}
     number = 0
     try:
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                number += 1
-                row = json.loads(line)
-                facts = load_facts(row["facts"])
-                facts = facts_of.setdefault(dump_facts(facts), facts)  # type: ignore[assignment]
-                found.setdefault(row["recording"], (facts, []))[1].append(row["report"])
+        for line in read_lines(path):
+            number += 1
+            row = parse_json(line)
+            facts = load_facts(row["facts"])
+            facts = facts_of.setdefault(dump_facts(facts), facts)  # type: ignore[assignment]
+            recording, report = row["recording"], row["report"]
+            if not isinstance(recording, str) or not isinstance(report, str):
+                raise TypeError("a report or its recording is no text")
+            found.setdefault(recording, (facts, []))[1].append(report)
     except (OSError, UnicodeDecodeError) as error:
         raise ArtifactError(f"the reports {path} cannot be read", given=error) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(
             f"{path}, line {number}: not a report with its facts", given=type(error).__name__
         ) from error

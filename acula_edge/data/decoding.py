@@ -16,6 +16,8 @@ from acula_edge.audio.resample import resample_blocks
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import AudioError
 from acula_edge.files import NOT_THE_FILE
+from acula_edge.limits import MAX_SAMPLES, MAX_SAMPLES_IN_FLIGHT
+from acula_edge.texts import open_regular
 
 MIN_DURATION_S = 0.2
 FULL_SCALE = 32768
@@ -35,7 +37,7 @@ def decode(recording: Recording, sample_rate_hz: int) -> Decoded:
     parts: list[NDArray[np.int16]] = []
     clipped = 0
     with decoding(Path(recording.path)) as (file_rate_hz, blocks):
-        for wave in resample_blocks(_long_enough(blocks, file_rate_hz), file_rate_hz, sample_rate_hz):
+        for wave in resample_blocks(_long_enough(blocks, file_rate_hz), file_rate_hz, sample_rate_hz, MAX_SAMPLES):
             clipped += int(np.count_nonzero(np.abs(wave) > 1))
             scaled = np.round(wave * np.float32(FULL_SCALE))
             parts.append(np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"))
@@ -54,6 +56,8 @@ def _long_enough(blocks: Iterable[Wave], sample_rate_hz: int) -> Iterator[Wave]:
 
 def decode_all(recordings: Sequence[Recording], sample_rate_hz: int) -> Iterator[Decoded | AudioError]:
     """Outcome of each recording in order; a few are decoded ahead, so that the disk and the cores work together.
+
+    What is decoded and not yet taken is at most :data:`acula_edge.limits.MAX_SAMPLES_IN_FLIGHT`, or one recording.
 
     One that needs more memory than there is, even alone, is an AudioError like one that cannot be decoded.
 
@@ -74,6 +78,9 @@ def decode_all(recordings: Sequence[Recording], sample_rate_hz: int) -> Iterator
     pool = ThreadPoolExecutor(workers)
     ahead: deque[tuple[Recording, Future[Decoded | AudioError | MemoryError]]] = deque()
 
+    def expected(recording: Recording) -> int:
+        return min(round(recording.duration_s * sample_rate_hz), MAX_SAMPLES)
+
     def settle() -> Decoded | AudioError:
         recording, future = ahead.popleft()
         outcome = future.result()
@@ -86,6 +93,8 @@ def decode_all(recordings: Sequence[Recording], sample_rate_hz: int) -> Iterator
 
     try:
         for recording in recordings:
+            while ahead and sum(expected(other) for other, _ in ahead) + expected(recording) > MAX_SAMPLES_IN_FLIGHT:
+                yield settle()
             ahead.append((recording, pool.submit(attempt, recording)))
             if len(ahead) > 2 * workers:
                 yield settle()
@@ -98,7 +107,7 @@ def decode_all(recordings: Sequence[Recording], sample_rate_hz: int) -> Iterator
 def _check_readable(path: Path) -> None:
     """Raises OSError where the disk, not the file, is to blame; libsndfile does not tell them apart."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:  # a pipe would be waited for
             while file.read(1 << 20):
                 pass
     except OSError as error:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from acula_edge.data.fingerprint import KEYS_KEPT, LAG, LOUD_DB, SPEC, Keys, Words, fingerprint, make_keys
 from acula_edge.data.store import Wave, WaveStore
 from acula_edge.files import sha256_json, system_error
+from acula_edge.texts import parse_json
 
 VERSION = sha256_json(["fingerprint/1", asdict(SPEC), LAG, LOUD_DB, KEYS_KEPT])[:12]
 
@@ -124,7 +125,7 @@ def _resume(data: Path, journal: Path) -> dict[str, Place]:
     lines = journal.read_text(encoding="utf-8", errors="replace").splitlines() if journal.is_file() else []
     for line in lines:
         try:
-            sha256, start, frames, keys = json.loads(line)
+            sha256, start, frames, keys = parse_json(line)
             follows = start == end and start + 2 * (frames + keys) <= size
         except (ValueError, TypeError):
             break

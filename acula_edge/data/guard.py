@@ -30,6 +30,7 @@ from acula_edge.data.near_duplicates import MIN_BITS, find_pairs
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, sha256_json, write_json
+from acula_edge.limits import MAX_INDEX_BYTES
 from acula_edge.recipe import GuardConfig
 
 SCHEMA = "acula-edge/guard/1"
@@ -79,7 +80,7 @@ def guard(
     key = sha256_json([SCHEMA, VERSION, asdict(config), sorted(followed), store.key, sides])
     file = Path(folder) / f"guard-{key[:16]}.json"
     try:
-        facts: dict[str, Any] = read_json(file, schema=SCHEMA)["facts"]
+        facts: dict[str, Any] = read_json(file, SCHEMA, MAX_INDEX_BYTES)["facts"]
     except (ArtifactError, KeyError):
         facts = _guard(store, config, folder, progress)
         write_json(file, {"schema": SCHEMA, "facts": facts})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import math
 import pickle
+import pickletools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +14,8 @@ import numpy as np
 
 from acula_edge.data.reader import clean
 from acula_edge.errors import ManifestError
+from acula_edge.limits import MAX_PATH_CHARACTERS, MAX_WORKBOOK_BYTES
+from acula_edge.texts import open_regular
 
 # What the pickle of an array names; see :class:`_TextUnpickler`.
 _SHELL = frozenset({("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})
@@ -68,8 +73,18 @@ def load_names(path: Path) -> list[str]:
         ManifestError: it cannot be read, or holds something else.
     """
     try:
-        with open(path, "rb") as file:
-            array = _load_objects(file) if _pass_header(file).hasobject else np.load(path, allow_pickle=False)
+        with open_regular(path) as opened:
+            data = opened.read(MAX_WORKBOOK_BYTES + 1)
+        if len(data) > MAX_WORKBOOK_BYTES:
+            raise ValueError(f"it is longer than {MAX_WORKBOOK_BYTES} bytes")
+        file = io.BytesIO(data)
+        kind, items = _pass_header(file)
+        if kind.hasobject:
+            array = _load_objects(data[file.tell() :])
+        elif kind.itemsize * items != len(data) - file.tell():
+            raise ValueError("it is longer or shorter than its header says")
+        else:
+            array = np.load(io.BytesIO(data), allow_pickle=False)
     except pickle.UnpicklingError as error:
         raise ManifestError(
             f"the list {path} holds pickled objects that are no texts; they are not loaded, since they could run code",
@@ -78,9 +93,12 @@ def load_names(path: Path) -> list[str]:
             remedy=f"if you trust its source, convert it once: python -c \"import numpy as np; f = '{path}'; "
             'np.save(f, np.load(f, allow_pickle=True).astype(str))"',
         ) from error
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, TypeError, EOFError, RecursionError, MemoryError) as error:
         raise ManifestError(
-            f"the list {path} cannot be read", allowed="an array of text", remedy="copy it again from its source"
+            f"the list {path} cannot be read",
+            given=error,
+            allowed="an array of text",
+            remedy="copy it again from its source",
         ) from error
     if (
         not isinstance(array, np.ndarray)
@@ -89,6 +107,16 @@ def load_names(path: Path) -> list[str]:
     ):
         raise ManifestError(f"{path} is no list of texts", allowed="an array of text, [N] or [N, 1]")
     return [str(text) for text in array.ravel()]
+
+
+# What NumPy writes for an array of texts, at every protocol.
+_WRITTEN = """
+    PROTO FRAME STOP MARK GLOBAL STACK_GLOBAL REDUCE BUILD MEMOIZE PUT BINPUT LONG_BINPUT GET BINGET LONG_BINGET
+    NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG1 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING BINBYTES
+    SHORT_BINBYTES UNICODE BINUNICODE SHORT_BINUNICODE TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 LIST EMPTY_LIST APPEND
+    APPENDS
+"""
+_STEPS = frozenset(_WRITTEN.split())
 
 
 class _Inert:
@@ -111,24 +139,31 @@ class _TextUnpickler(pickle.Unpickler):
         return _Inert
 
 
-def _pass_header(file: BinaryIO) -> np.dtype:
-    """Type of an array's elements; the file is left where they begin."""
+def _pass_header(file: BinaryIO) -> tuple[np.dtype, int]:
+    """Type of an array's elements, and how many they are; the file is left where they begin."""
     version = np.lib.format.read_magic(file)
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read_header(file)[2]
+    shape, _, kind = read_header(file)
+    return kind, math.prod(shape)
 
 
-def _load_objects(file: BinaryIO) -> np.ndarray:
+def _load_objects(data: bytes) -> np.ndarray:
     """Texts [...] of the pickle that follows an array's header; missing ones are ``nan``.
 
     Raises:
         UnpicklingError: it holds something else.
     """
     try:
-        shell = _TextUnpickler(file).load()
+        # Steps first, without carrying them out: a few bytes can make the unpickler take gigabytes (LONG_BINPUT).
+        for count, (step, argument, _) in enumerate(pickletools.genops(data)):
+            if step.name not in _STEPS or (step.name in ("PUT", "LONG_BINPUT") and int(argument or 0) > count):
+                raise pickle.UnpicklingError(f"it takes a step {step.name}")
+            if isinstance(argument, str) and len(argument) > MAX_PATH_CHARACTERS:
+                raise pickle.UnpicklingError("a text is too long")
+        shell = _TextUnpickler(io.BytesIO(data)).load()
         _, shape, _, _, values = shell.state
         if not all(isinstance(value, str) or value != value for value in values):
             raise pickle.UnpicklingError("some are no texts")
         return np.array([str(value) for value in values], dtype=str).reshape(shape)
-    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
+    except (AttributeError, EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise pickle.UnpicklingError(type(error).__name__) from error

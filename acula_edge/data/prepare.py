@@ -19,6 +19,8 @@ from acula_edge.data.splits import assign_splits
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import ManifestError
 from acula_edge.files import NOT_THE_FILE, read_json, sha256_file, sha256_json, system_error, write_json, write_jsonl
+from acula_edge.limits import MAX_INDEX_BYTES
+from acula_edge.plain_text import acting_character
 from acula_edge.processes import is_main, main_first
 from acula_edge.progress import notify, track
 from acula_edge.recipe import DataConfig, Recipe, Source, frontend_of
@@ -168,7 +170,7 @@ def list_recordings(data: DataConfig, run: Run) -> Listing:
     listing = run.store_dir / f"listing-{key[:16]}.jsonl"
     aside = listing.with_suffix(".set_aside.json")
     if listing.is_file() and aside.is_file():
-        kept = read_json(aside, schema=SCHEMA)
+        kept = read_json(aside, SCHEMA, MAX_INDEX_BYTES)
         entries = [SetAside(**entry) for entry in kept["set_aside"]]
         return Listing([_found_in(run, recording) for recording in read_manifest(listing)], entries, kept["facts"])
     found = read_sources(data, run)
@@ -296,13 +298,21 @@ def _published(
 
 
 def check_recordings(recordings: Sequence[Recording]) -> None:
-    """Raises ManifestError where an id or a file is listed twice, a person is of two data sets, or a field is empty."""
+    """Raises ManifestError where an id or a file is listed twice, a person is of two data sets, a field is empty, or
+    an id would act on a terminal."""
     dataset_of: dict[str, Recording] = {}
     by_key: dict[str, str] = {}
     by_path: dict[str, str] = {}
     for recording in recordings:
         if not (recording.recording and recording.dataset and recording.subject and recording.path):
             raise ManifestError(f"the recording {recording.key} lacks an id, a data set, a subject or a path")
+        for text in (recording.recording, recording.dataset, recording.subject, recording.split, recording.stratum):
+            if (found := acting_character(text)) is not None:
+                raise ManifestError(
+                    f"an id of the recording {recording.key} holds a control character",
+                    given=found,
+                    remedy="rename the file, or mend the table",
+                )
         path = os.path.realpath(recording.path)
         other = dataset_of.setdefault(recording.subject, recording)
         if other.dataset != recording.dataset:

@@ -16,6 +16,7 @@ from typing import Any
 from acula_edge.data.decoding import decode_all
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import AudioError
+from acula_edge.texts import parse_json
 
 SAMPLE_BYTES = 2
 
@@ -152,10 +153,10 @@ def _resume(files: WaveFiles, count: int, limit: int) -> list[Place]:
     last = Place()
     for line in lines[:count]:
         try:
-            place = Place(*json.loads(line))
+            place = Place(*parse_json(line))
             follows = (place.shard, place.start) == last.next_start(place.samples, limit)
             whole = place.start + place.samples <= stored.get(place.shard, 0)
-        except (json.JSONDecodeError, TypeError):
+        except (ValueError, TypeError):
             break
         if not (follows and whole):
             break

@@ -21,6 +21,7 @@ from acula_edge.data.shards import Place, WaveFiles, shard_count, write_waves
 from acula_edge.data.wave_files import WaveReader
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, sha256_json, system_error, write_json
+from acula_edge.limits import MAX_INDEX_BYTES
 
 SCHEMA = "acula-edge/waves/2"
 SHARD_BYTES = 2 << 30
@@ -156,7 +157,7 @@ def _write_index(files: WaveFiles, sample_rate_hz: int, places: Sequence[Place])
 def _read_index(files: WaveFiles, count: int) -> list[Place] | None:
     """Places of a finished store, or None where there is none that can be used."""
     try:
-        facts = read_json(files.index, schema=SCHEMA)
+        facts = read_json(files.index, SCHEMA, MAX_INDEX_BYTES)
         places = [Place(*row) for row in facts["places"]]
         sizes = [files.shard(number).stat().st_size for number in range(shard_count(places))]
         whole = sizes == facts["bytes"] and facts["key"] == files.key and len(places) == count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -12,6 +11,7 @@ from typing import Any
 
 from acula_edge.data.manifest import Recording, read_manifest
 from acula_edge.errors import ArtifactError
+from acula_edge.texts import parse_json, read_lines
 
 SPLITS = ("train", "val", "test")
 
@@ -79,16 +79,15 @@ def count_set_aside(path: Path) -> dict[str, int] | None:
 
 def _rows(path: Path) -> Iterable[dict[str, Any]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        for number, line in enumerate(read_lines(path), start=1):
+            try:
+                row = parse_json(line)
+            except ValueError as error:
+                raise ArtifactError(f"{path}, line {number}: not JSON", given=error) from error
+            if isinstance(row, dict):
+                yield row
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read", given=error) from error
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ArtifactError(f"{path}, line {number}: not JSON", given=error) from error
-        if isinstance(row, dict):
-            yield row
 
 
 def _reason(row: dict[str, Any]) -> str:

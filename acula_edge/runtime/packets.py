@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from acula_edge.errors import AudioError
+from acula_edge.limits import MAX_MISSING_PACKETS
 from acula_edge.runtime.pcm import check_rate
 
 SEQUENCE_MODULUS = 1 << 32
@@ -81,7 +83,7 @@ class Arrivals:
         self._restart_gap = round(restart_gap_s * sample_rate_hz)
         self._position = 0
         self._holes: list[tuple[int, int]] = []
-        self._missing: set[int] = set()
+        self._missing: OrderedDict[int, None] = OrderedDict()  # oldest first
         self._next: int | None = None
         self._length = 0
 
@@ -126,10 +128,11 @@ class Arrivals:
             yield self._fill(self._restart_gap)
         elif ahead < 0:
             self._count("late" if sequence in self._missing else "duplicate")
-            self._missing.discard(sequence)
+            self._missing.pop(sequence, None)
             return
         elif ahead:
-            self._missing.update((sequence - back) % SEQUENCE_MODULUS for back in range(1, ahead + 1))
+            for back in range(min(ahead, MAX_MISSING_PACKETS), 0, -1):
+                self._missing[(sequence - back) % SEQUENCE_MODULUS] = None
             self._count("lost", ahead)
             yield self._fill(ahead * self._length)
         self._next = (sequence + 1) % SEQUENCE_MODULUS
@@ -148,8 +151,11 @@ class Arrivals:
     def _forget_missing(self) -> None:
         """Packets from so far back that they would be taken for a restart can no longer come late."""
         reach = MAX_GAP_S * self._rate_hz / max(self._length, 1)
-        if self._missing and self._next is not None:
-            self._missing = {s for s in self._missing if -_difference(s, self._next) <= reach}
+        while self._missing and self._next is not None:
+            oldest = next(iter(self._missing))
+            if len(self._missing) <= MAX_MISSING_PACKETS and -_difference(oldest, self._next) <= reach:
+                return
+            del self._missing[oldest]
 
     def _count(self, name: str, by: int = 1) -> None:
         counts = self.counts or PacketCounts()

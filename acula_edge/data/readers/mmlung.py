@@ -7,10 +7,7 @@ fraction), and in the index file ``All_path.xlsx``, which serves where the sheet
 
 from __future__ import annotations
 
-import io
 import math
-import struct
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
@@ -28,6 +25,7 @@ from acula_edge.data.reader import (
     require_folder,
 )
 from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.data.workbook import read_xls_column, read_xlsx
 from acula_edge.errors import ManifestError
 
 DATASET = "mmlung"
@@ -39,6 +37,7 @@ _VALUES = (
     ("FEV1/FVC", 25, "fev1_fvc", 0.1, 1.0),
 )
 _FILE_COLUMNS = ("Spirometry_file", "Deep_Breath_file", "O_Single_file")
+_COLUMN = 1
 ROUNDING = 0.006
 """By how much a sheet and the index file may differ: one of them may be rounded to two decimals."""
 
@@ -145,8 +144,6 @@ def read_spirometry(root: Path) -> dict[str, Spirometry]:
 
 
 def _read_sheets(folder: Path | None) -> dict[str, Spirometry]:
-    import xlrd
-
     found: dict[str, Spirometry] = {}
     for path in sorted(folder.iterdir()) if folder is not None else ():
         if path.suffix.casefold() != ".xls" or path.name.startswith((".", "~")):
@@ -154,29 +151,16 @@ def _read_sheets(folder: Path | None) -> dict[str, Spirometry]:
         subject = _subject(path.stem)
         if subject in found:
             raise ManifestError(f"{found[subject].file} and {path} are both of subject {subject}")
-        try:
-            # Its remarks on old sheets go nowhere: they would land among the program's output.
-            sheet = xlrd.open_workbook(str(path), logfile=io.StringIO()).sheet_by_index(0)
-        except (xlrd.XLRDError, OSError, ValueError, IndexError, AssertionError, struct.error) as error:
-            raise ManifestError(f"the sheet {path} cannot be read", given=type(error).__name__) from error
+        cells = read_xls_column(path, _COLUMN, last_row=max(row for _, row, *_ in _VALUES))
         values = {}
         for name, row, column, low, high in _VALUES:
-            cell = sheet.cell_value(row - 1, 1) if row <= sheet.nrows and sheet.ncols > 1 else None
-            values[column] = _number(cell, f"{path}, cell B{row}", name, low, high)
+            values[column] = _number(cells[row - 1], f"{path}, cell B{row}", name, low, high)
         found[subject] = Spirometry(values, path)
     return found
 
 
 def _read_index(path: Path) -> dict[str, Spirometry]:
-    import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        rows = list(book.worksheets[0].iter_rows(values_only=True))
-        book.close()
-    except (InvalidFileException, zipfile.BadZipFile, OSError, KeyError, ValueError, IndexError) as error:
-        raise ManifestError(f"the index file {path} cannot be read", given=type(error).__name__) from error
+    rows = read_xlsx(path)
     header = [str(cell).strip() if cell is not None else "" for cell in rows[0]] if rows else []
     needed = [name for name, *_ in _VALUES]
     named_by = [name for name in _FILE_COLUMNS if name in header]

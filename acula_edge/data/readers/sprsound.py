@@ -7,7 +7,6 @@ in ``Patient Summary/SPRSound_patient_summary.csv``. Recordings of poor quality 
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,8 @@ from acula_edge.data.reader import (
 )
 from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
 from acula_edge.errors import ManifestError
+from acula_edge.limits import MAX_JSON_BYTES
+from acula_edge.texts import parse_json, read_text
 
 DATASET = "sprsound"
 ANNOTATIONS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")
@@ -145,7 +146,7 @@ def read_annotation(file: Path) -> tuple[str, list[str]]:
         ManifestError: it cannot be read, or holds a label that is not known.
     """
     try:
-        notes = json.loads(file.read_text(encoding="utf-8-sig"))
+        notes = parse_json(read_text(file, MAX_JSON_BYTES, "utf-8-sig"), allow_nan=True)
         found = notes.get("record_annotation", notes.get("recording_annotation"))
         kinds = [event["type"] for event in notes.get("event_annotation") or ()]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
