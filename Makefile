@@ -23,7 +23,7 @@ help:
 	@echo "make demo      the whole line on generated recordings; ends with runs/demo/report.html"
 	@echo "make test      the tests; those of the page in a browser need Chromium and make onnxruntime-web"
 	@echo "make onnxruntime-web   have npm fetch it into the cache, once"
-	@echo "make faults    kill the verbs that write 240 times, and compare with undisturbed ones (about half an hour)"
+	@echo "make faults    disturb the verbs that write 600 times: kills, signals, errors of the disk, no memory (two hours)"
 	@echo "make fuzz      100,000 mutated inputs for every boundary where files come in (an hour); FUZZ_SECONDS=6 for that long each"
 	@echo "make lint      ruff, mypy, and known vulnerabilities of what is installed, where they can be asked for"
 	@echo "make constraints  resolve constraints.txt anew from pyproject.toml"

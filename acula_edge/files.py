@@ -155,6 +155,30 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def changed_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a copy of a folder in which files may be added, replaced and deleted; put it in its place on success.
+
+    Files are not copied but linked where the file system can: replace them (as everything here does), never write
+    into them.
+
+    Raises:
+        StorageError: see :func:`atomic_folder`; nothing has changed then.
+    """
+    former = Path(path)
+    with atomic_folder(former) as stage:
+        for file in sorted(former.rglob("*")):
+            target = stage / file.relative_to(former)
+            if file.is_dir() and not file.is_symlink():
+                target.mkdir()
+            elif not _PARTIAL_NAME.fullmatch(file.name):
+                try:
+                    os.link(file, target, follow_symlinks=False)
+                except OSError:
+                    shutil.copy2(file, target, follow_symlinks=False)
+        yield stage
+
+
+@contextlib.contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """What the system says about writing to `path`, where that is not by :func:`atomic_path`, names it.
 

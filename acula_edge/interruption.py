@@ -108,7 +108,8 @@ def stoppable() -> Iterator[None]:
     hook, (reading, writing) = sys.unraisablehook, os.pipe()
     os.set_blocking(writing, False)
     wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reading, frozenset(taken)), name="signals", daemon=True).start()
+    watch = threading.Thread(target=_watch, args=(reading, frozenset(taken)), name="signals", daemon=True)
+    watch.start()
     sys.unraisablehook = _again_where_swallowed(hook)
     for number in taken:
         signal.signal(number, _handle)
@@ -120,6 +121,7 @@ def stoppable() -> Iterator[None]:
         sys.unraisablehook = hook
         signal.set_wakeup_fd(wakeup)
         os.close(writing)
+        watch.join()
         _state.__dict__.clear()
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import re
 
-from acula_edge.errors import AculaEdgeError, OutOfMemory
+from acula_edge.errors import AculaEdgeError, OutOfMemory, StorageError
 from acula_edge.extras import missing_package
 from acula_edge.files import SYSTEM_ERRORS, system_error
 
 # What allocators say where they raise something more general: torch on the CPU, ONNX Runtime, C++ at large.
 _OUT_OF_MEMORY = re.compile(
     r"alloc_cpu\.cpp|not enough memory: you tried to allocate|can't allocate memory|Failed to allocate memory"
+    r"|failed to map segment"
     r"|std::bad_alloc|bad allocation|Cannot allocate memory|can't start new thread|Resource temporarily unavailable",
     re.IGNORECASE,
 )
@@ -24,10 +25,10 @@ _SMALLER = (
 def as_user_error(error: BaseException) -> AculaEdgeError | None:
     """The error that a user can mend behind `error`; None when it is a bug."""
     if isinstance(error, AculaEdgeError):
-        return error
+        return _of_the_machine(error) or error
     if isinstance(error, ModuleNotFoundError):
         return missing_package(error)
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         whose = "this machine's GPU" if type(error).__name__ == "OutOfMemoryError" else "this machine"
         lines = str(error).strip().splitlines()
         return OutOfMemory(
@@ -41,7 +42,19 @@ def as_user_error(error: BaseException) -> AculaEdgeError | None:
     return None
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def _of_the_machine(error: AculaEdgeError) -> AculaEdgeError | None:
+    """The same problem where not what was given is to blame, but too little memory or what the system says."""
+    cause = error.__cause__
+    if cause is None or isinstance(error, (StorageError, OutOfMemory)):
+        return None
+    if is_out_of_memory(cause):
+        return OutOfMemory(f"too little memory: {error.problem}", given=error.given, remedy=_SMALLER)
+    if isinstance(cause, OSError) and cause.errno in SYSTEM_ERRORS:
+        return system_error(error.problem, cause)
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     if isinstance(error, OSError):

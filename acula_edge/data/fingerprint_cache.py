@@ -10,7 +10,7 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.data.fingerprint import KEYS_KEPT, LAG, LOUD_DB, SPEC, Keys, Words, fingerprint, make_keys
-from acula_edge.data.store import Wave, WaveStore
+from acula_edge.data.store import WaveStore
+from acula_edge.errors import OutOfMemory
 from acula_edge.files import sha256_json, system_error
 from acula_edge.texts import parse_json
 
@@ -95,25 +96,46 @@ class FingerprintCache:
 
 
 def _make(store: WaveStore, rows: Sequence[int]) -> Iterator[tuple[Words, Keys]]:
-    """Fingerprints in order, a few made ahead on other cores."""
+    """Fingerprints in order, a few made ahead on other cores.
 
-    def attempt(wave: Wave) -> tuple[Words, Keys]:
-        words = fingerprint(wave, store.sample_rate_hz)
-        return words, make_keys(words)
+    Raises:
+        OutOfMemory: a recording needs more than there is, even alone; named.
+    """
+
+    def attempt(row: int) -> tuple[Words, Keys] | None:
+        try:
+            words = fingerprint(store[row], store.sample_rate_hz)
+            return words, make_keys(words)
+        except MemoryError:
+            return None
 
     workers = min(8, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
-        ahead: deque[Future[tuple[Words, Keys]]] = deque()
-        try:
-            for row in rows:
-                ahead.append(pool.submit(attempt, store[row]))
-                if len(ahead) > 2 * workers:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+    pool = ThreadPoolExecutor(workers)
+    ahead: deque[tuple[int, Future[tuple[Words, Keys] | None]]] = deque()
+
+    def settle() -> tuple[Words, Keys]:
+        row, future = ahead.popleft()
+        made = future.result()
+        if made is None:
+            wait([other for _, other in ahead])
+            made = attempt(row)
+        if made is None:
+            recording = store.recordings[row]
+            raise OutOfMemory(
+                f"comparing {recording.path} with the other recordings needs more memory than there is",
+                remedy="cut it into shorter files, or leave it out",
+            )
+        return made
+
+    try:
+        for row in rows:
+            ahead.append((row, pool.submit(attempt, row)))
+            if len(ahead) > 2 * workers:
+                yield settle()
+        while ahead:
+            yield settle()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _resume(data: Path, journal: Path) -> dict[str, Place]:

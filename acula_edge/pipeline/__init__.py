@@ -6,13 +6,15 @@ imported inside the verb that needs them.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability
-from acula_edge.files import read_json
+from acula_edge.files import atomic_path, changed_folder, read_json
 from acula_edge.folder_lock import locked
 from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
@@ -182,16 +184,16 @@ def benchmark(
     in_run = len(files) == 1 and (files[0].parent.parent / "recipe.yaml").is_file()
     settings = Run.open(files[0].parent.parent).recipe.benchmark if in_run else BenchmarkConfig()
     chosen, count = mode or "quick", threads or settings.threads
-    with tempfile.TemporaryDirectory(prefix="acula-edge-") as scratch:
+    lock = locked(files[0].parent.parent, "benchmark") if in_run else contextlib.nullcontext()
+    with lock, tempfile.TemporaryDirectory(prefix="acula-edge-") as scratch:
         folder = Path(scratch)
         if all(path.suffix == ".onnx" for path in files):
             result = benchmark_models(files, mode=chosen, threads=count, out=None if json is None else folder)
         elif len(files) == 1:
-            folder = files[0] if in_run or json is None else folder
             extra = _float_teacher(files[0])
             result = benchmark_bundle(files[0], mode=chosen, threads=count, extra=extra, out=folder)
-            if folder == files[0]:
-                _seal(files[0])
+            if in_run or json is None:
+                _keep_results(folder, files[0], in_run)
         else:
             given = ", ".join(map(str, files))
             raise InputError("benchmark takes one bundle, or any number of ONNX files", given=given)
@@ -258,12 +260,17 @@ def _mend(verification: Mapping[str, Any], bundle: Path) -> str:
     return f"see report.html;{untried} keep more nodes in float (quantize.keep_float), calibrate on more windows"
 
 
-def _seal(bundle: Path) -> None:
-    """List the bundle's new files in bundle.json, with their hashes."""
-    if (bundle / "bundle.json").is_file():
-        from acula_edge.evidence.sealing import seal_evidence
+def _keep_results(results: Path, bundle: Path, in_run: bool) -> None:
+    """Put a benchmark's files into a bundle and list them in bundle.json; in a run all at once or not at all."""
+    # Elsewhere the bundle may be a device's mounted folder, which cannot be put in another's place.
+    with changed_folder(bundle) if in_run else contextlib.nullcontext(bundle) as stage:
+        for file in results.iterdir():
+            with atomic_path(stage / file.name) as temporary:
+                shutil.copyfile(file, temporary)
+        if (stage / "bundle.json").is_file():
+            from acula_edge.evidence.sealing import seal_evidence
 
-        seal_evidence(bundle)
+            seal_evidence(stage)
 
 
 def _float_teacher(bundle: Path) -> dict[str, Any]:

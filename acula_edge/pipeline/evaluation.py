@@ -15,7 +15,7 @@ from acula_edge.distill.teaching import collect_lessons
 from acula_edge.encoders import load_encoder
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.evidence.sealing import seal_evidence
-from acula_edge.files import read_json, sha256_file, write_json
+from acula_edge.files import changed_folder, read_json, sha256_file, write_json
 from acula_edge.frontend.forms import make_frontend
 from acula_edge.pipeline.zero_shot import verify_zero_shot
 from acula_edge.probe.embedding_cache import cached_embeddings
@@ -50,17 +50,19 @@ def verify_bundle(
     facts = read_json(bundle / "bundle.json")
     result = verify_embeddings(embeddings, probes, store.recordings, chosen, recipe.verify, facts.get("parity", {}))
     prompts = zero_shot or recipe.zero_shot.prompts
-    result["zero_shot"] = None
-    (bundle / "zero_shot_scores.npz").unlink(missing_ok=True)
+    result["zero_shot"], prompted = None, None
     if prompts is not None:
         only = None if tasks is None else [task.id for task in chosen]
         result["zero_shot"], prompted = verify_zero_shot(run, bundle, store, embeddings, prompts, only)
-        write_scores(bundle / "zero_shot_scores.npz", prompted)
     result["split"] = {"rule": recipe.data.split.rule, "leaks": run.manifest["stages"]["data"].get("leaks", [])}
-    write_json(bundle / "verify.json", result)
     scored, _ = score_tasks(embeddings, probes, store.recordings, chosen)
-    write_scores(bundle / "verify_scores.npz", scored)
-    seal_evidence(bundle)
+    with changed_folder(bundle) as stage:
+        (stage / "zero_shot_scores.npz").unlink(missing_ok=True)
+        if prompted is not None:
+            write_scores(stage / "zero_shot_scores.npz", prompted)
+        write_json(stage / "verify.json", result)
+        write_scores(stage / "verify_scores.npz", scored)
+        seal_evidence(stage)
     return result
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from acula_edge.engines.bundle_files import read_bundle, seal, write_bundle_file
 from acula_edge.errors import InputError
-from acula_edge.files import atomic_folder, read_json, write_json
+from acula_edge.files import atomic_folder, changed_folder, read_json, write_json
 from acula_edge.quantize.audit import write_audit
 from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE, merge_files
 from acula_edge.quantize.golden import write_selftest
@@ -62,8 +62,9 @@ def measure_again(folder: Path, profile: str, measure: Measure) -> None:
     _, speed = guard_speed(folder, profile, facts, _keep_plan, measure)
     if not speed["measured"]:
         return
-    write_json(folder / QUANTIZE_FILE, {**facts, "speed": {**speed, "before": facts["speed"]}})
-    seal(folder, recommended=speed["recommended"], recommended_because=speed["reason"])
+    with changed_folder(folder) as stage:
+        write_json(stage / QUANTIZE_FILE, {**facts, "speed": {**speed, "before": facts["speed"]}})
+        seal(stage, recommended=speed["recommended"], recommended_because=speed["reason"])
 
 
 def _keep_plan(left_float: Mapping[str, str]) -> dict[str, Any]:
@@ -72,5 +73,6 @@ def _keep_plan(left_float: Mapping[str, str]) -> dict[str, Any]:
 
 def annotate(folder: Path, **facts: Any) -> None:
     """Add to what ``quantize.json`` says of how the INT8 model came about."""
-    write_json(folder / QUANTIZE_FILE, {**read_json(folder / QUANTIZE_FILE), **facts})
-    seal(folder)
+    with changed_folder(folder) as stage:
+        write_json(stage / QUANTIZE_FILE, {**read_json(folder / QUANTIZE_FILE), **facts})
+        seal(stage)

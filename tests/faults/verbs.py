@@ -41,8 +41,8 @@ class Verb:
     Attributes:
         name: of the verb, and of the state of the folder that it leaves.
         words: typed at first.
-        again: typed after it was killed.
-        artifacts: files below the run, as patterns, that have to be the same to the last bit as without a kill.
+        again: typed after it was disturbed.
+        artifacts: files below the run, as patterns, that have to be the same to the last bit as when undisturbed.
         finished: a file that says that the work is whole; None where every file says so for itself.
     """
 
@@ -76,6 +76,7 @@ VERBS = (
         finished="export/tiny-cpu_x86/bundle.json",
     ),
     _verb("verify", f"verify {RUN}", "export/tiny-cpu_x86/verify.json export/tiny-cpu_x86/verify_scores.npz"),
+    _verb("report", f"report {RUN}", "report.html report.md"),
 )  # fmt: skip
 
 
@@ -110,8 +111,13 @@ def torn_files(folder: Path) -> list[str]:
 
 def leftovers(folder: Path) -> list[str]:
     """Hidden and unfinished files."""
-    found = [p for p in folder.rglob("*") if p.name.startswith(".") or p.suffix in (".part", ".journal", ".partial")]
-    return [str(path.relative_to(folder)) for path in found]
+    kept = [path for path in folder.rglob("*") if path.suffix in (".part", ".journal", ".partial")]
+    return [*hidden(folder), *(str(path.relative_to(folder)) for path in kept if not path.name.startswith("."))]
+
+
+def hidden(folder: Path) -> list[str]:
+    """Temporary files and locks; what a verb goes on from is not hidden."""
+    return [str(path.relative_to(folder)) for path in folder.rglob(".*")]
 
 
 def _hash(path: Path) -> str:

@@ -115,7 +115,7 @@ def test_a_training_state_that_does_not_fit_is_an_error_a_user_can_mend(tmp_path
             return {}
 
     settings = Optimization(epochs=1, batch_size=4, learning_rate=0.1, weight_decay=0.0, device="cpu")
-    with no_file_above(200_000), pytest.raises(InputError, match="disk full"):
+    with no_file_above(200_000), pytest.raises(InputError, match="File too large"):
         fit(Wide(), settings, tmp_path / "state", log=lambda **_: None)
     assert list((tmp_path / "state").iterdir()) == []
 

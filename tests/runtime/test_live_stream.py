@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from acula_edge.runtime import Bundle, Packet
 from acula_edge.runtime.standard_input import pack
@@ -74,14 +75,16 @@ def test_each_hop_is_told_before_the_next_sample_comes(bundle_dir: Path, bundle:
         assert b"Not a medical device" in errors and b"Traceback" not in errors
 
 
-def test_control_c_ends_a_stream_without_a_traceback(bundle_dir: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_a_stream_without_a_traceback(bundle_dir: Path, number: signal.Signals, code: int) -> None:
     with streaming(bundle_dir) as process:
         write(process, PCM[:SAMPLES].tobytes())
         read_line(process)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
-        assert process.stderr is not None
+        process.send_signal(number)
+        assert process.wait(30) == code
+        assert process.stderr is not None and process.stdout is not None
         assert process.stderr.read().splitlines()[1:] == [b"stopped"]
+        assert process.stdout.read() == b""
 
 
 def test_a_reader_that_leaves_ends_it_in_silence(bundle_dir: Path) -> None:
