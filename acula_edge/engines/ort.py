@@ -90,6 +90,7 @@ class OrtEngine:
                 options,
                 providers=[(provider, dict(provider_options or {}))],
                 disabled_optimizers=left_out,
+                enable_fallback=0,
             )
         except _runtime_errors() as error:
             raise ArtifactError(
@@ -110,8 +111,11 @@ class OrtEngine:
                 allowed=str(threads),
             )
         self.threads = threads
-        self.inputs = {item.name: _spec(item) for item in self._session.get_inputs()}
-        self.outputs = {item.name: _spec(item) for item in self._session.get_outputs()}
+        try:
+            self.inputs = {item.name: _spec(item) for item in self._session.get_inputs()}
+            self.outputs = {item.name: _spec(item) for item in self._session.get_outputs()}
+        except UnicodeDecodeError as error:
+            raise ArtifactError(f"{self.path} has inputs or outputs whose names are no text", given=error) from error
         for spec in (*self.inputs.values(), *self.outputs.values()):
             _check_size(spec, self.path)
 
@@ -198,7 +202,8 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     found = [item for item in vars(state).values() if isinstance(item, type) and issubclass(item, Exception)]
-    return (*found, RuntimeError, MemoryError)
+    # Messages quote a model's names, which need not be text.
+    return (*found, RuntimeError, MemoryError, UnicodeDecodeError)
 
 
 def _first_line(error: Exception) -> str:

@@ -27,6 +27,8 @@ BITS = {
 }  # fmt: skip
 """Bits per element by type."""
 
+_MOST_ELEMENTS = 1 << 62
+
 
 @dataclass(frozen=True)
 class Header:
@@ -111,6 +113,9 @@ def _place(name: str, entry: Any) -> tuple[int, int]:
         raise ValueError(f"the tensor {name[:80]} is of the type {str(dtype)[:80]}")
     if not _are_sizes(shape) or not _are_sizes(offsets) or len(offsets) != 2:
         raise ValueError(f"the tensor {name[:80]} has sizes that are none")
+    if math.prod(max(size, 1) for size in shape) > _MOST_ELEMENTS:
+        # With a size of 0 it has no bytes; libraries multiply the others all the same.
+        raise ValueError(f"the tensor {name[:80]} has sizes that no memory has")
     if math.prod(shape) * BITS[dtype] != 8 * (offsets[1] - offsets[0]):
         raise ValueError(f"the tensor {name[:80]} does not have as many bytes as its shape needs")
     return offsets[0], offsets[1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+import onnx
+
 from acula_edge.engines.ort import OrtEngine
 from tests.fuzz.harness import Harness, MutateBytes, refusing
 from tests.fuzz.models import WORDS, models
@@ -18,6 +20,13 @@ def one_input(data: bytes, sandbox: Sandbox) -> None:
     with refusing():
         engine = OrtEngine(path)
         assert engine.provider == "CPUExecutionProvider"
+        # What was loaded is what was looked at: no weights elsewhere, no graphs within graphs, no functions.
+        model = onnx.load_from_string(data)
+        assert not model.functions and not model.training_info
+        for node in model.graph.node:
+            assert not any(item.HasField("g") or item.graphs for item in node.attribute)
+        tensors = [*model.graph.initializer, *(i.t for n in model.graph.node for i in n.attribute if i.HasField("t"))]
+        assert not any(tensor.data_location or tensor.external_data for tensor in tensors)
 
 
 def seeds() -> list[bytes]:
