@@ -24,12 +24,12 @@ ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def holder(folder: Path, purpose: str = "train") -> Iterator[subprocess.Popen[str]]:
+def holder(folder: Path, purpose: str = "train", name: str | None = None) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock until it is killed."""
     program = (
         "import sys, time\n"
         "from acula_edge.folder_lock import locked\n"
-        f"with locked({str(folder)!r}, {purpose!r}):\n"
+        f"with locked({str(folder)!r}, {purpose!r}, {name or LOCK_FILE!r}):\n"
         "    print('held', flush=True)\n"
         "    time.sleep(60)\n"
     )
