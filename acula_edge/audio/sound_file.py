@@ -39,7 +39,7 @@ _CODECS = (
     "MPEG_",
     "ALAC_",
 )
-_ID3_HEADER = 10
+_TAG, _ID3_HEADER = b"ID3", 10
 _MOST_ID3_TAGS = 8
 # libsndfile's word for a length that the header does not tell.
 _UNKNOWN = 0x7FFFFFFFFFFFFFFF
@@ -63,24 +63,34 @@ def open_sound(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
                 raise AudioError(f"the recording {path} is an empty file", remedy="copy it again from its source")
             known = _has_known_beginning(path, file.fileno())
             if not known and path.suffix.casefold() != ".mp3":
-                raise AudioError(
-                    f"the recording {path} cannot be decoded",
-                    given="its first bytes are of none of the formats",
-                    allowed=FORMATS,
-                    remedy=_CONVERT,
-                )
+                raise _undecodable(path, "its first bytes are of none of the formats")
             # By its name only where the name says what the first bytes do not: MP3 may begin with anything.
-            with soundfile.SoundFile(file.fileno() if known else os.fspath(path), closefd=False) as sound:
+            with _decoder(path, file.fileno() if known else os.fspath(path)) as sound:
                 _check(path, sound, size)
-                yield sound
+                try:
+                    yield sound
+                except soundfile.SoundFileError as error:
+                    raise _undecodable(path, error) from error
     except FileNotFoundError as error:
         raise AudioError(f"there is no recording {path}") from error
     except OSError as error:
         raise AudioError(f"the recording {path} cannot be read: {error.strerror or error}") from error
-    except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        raise AudioError(
-            f"the recording {path} cannot be decoded", given=error, allowed=FORMATS, remedy=_CONVERT
-        ) from error
+
+
+def _decoder(path: Path, file: int | str) -> soundfile.SoundFile:
+    try:
+        return soundfile.SoundFile(file, closefd=False)
+    except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
+        raise _undecodable(path, error) from error
+
+
+def _undecodable(path: Path, given: object) -> AudioError:
+    return AudioError(f"the recording {path} cannot be decoded", given=given, allowed=FORMATS, remedy=_CONVERT)
+
+
+def begins_like_sound(data: bytes) -> bool:
+    """Whether these can be the first bytes of a recording."""
+    return data.startswith((*_BEGINNINGS, _TAG)) or (len(data) > 1 and data[0] == 0xFF and data[1] >= 0xE0)
 
 
 def check_length(path: Path, samples: int) -> None:
@@ -96,9 +106,7 @@ def check_length(path: Path, samples: int) -> None:
 
 def _check(path: Path, sound: soundfile.SoundFile, size: int) -> None:
     if not sound.subtype.startswith(_CODECS):
-        raise AudioError(
-            f"the recording {path} cannot be decoded", given=f"{sound.format}, {sound.subtype}", allowed=FORMATS
-        )
+        raise _undecodable(path, f"{sound.format}, {sound.subtype}")
     if not MIN_SAMPLE_RATE_HZ <= sound.samplerate <= MAX_SAMPLE_RATE_HZ:
         raise AudioError(
             f"the recording {path} has no sample rate of sound",
@@ -123,8 +131,8 @@ def _has_known_beginning(path: Path, handle: int) -> bool:
     position = 0
     for _ in range(_MOST_ID3_TAGS + 1):
         found = os.pread(handle, _ID3_HEADER, position)
-        if not found.startswith(b"ID3"):
-            return found.startswith(_BEGINNINGS) or (len(found) > 1 and found[0] == 0xFF and found[1] >= 0xE0)
+        if not found.startswith(_TAG):
+            return begins_like_sound(found)
         size = 0
         for byte in found[6:]:
             size = size << 7 | byte & 0x7F

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 CHUNK_S = 0.25
-_READ_BYTES = 1 << 20
 
 
 @verb(
@@ -140,21 +139,11 @@ def _ending_well(stream: bool) -> Iterator[None]:
 
 def _read_stdin() -> Audio:
     from acula_edge.audio.decode import read_audio
-    from acula_edge.errors import AudioError
-    from acula_edge.limits import MAX_STANDARD_INPUT_BYTES
+    from acula_edge.runtime.standard_input import copy_recording
 
     # libsndfile seeks, which a pipe cannot.
     with tempfile.NamedTemporaryFile(prefix="standard-input-") as file:
-        left = MAX_STANDARD_INPUT_BYTES
-        while block := sys.stdin.buffer.read(_READ_BYTES):
-            left -= len(block)
-            if left < 0:
-                raise AudioError(
-                    "the recording from standard input is too long",
-                    allowed=f"{MAX_STANDARD_INPUT_BYTES} bytes",
-                    remedy="with --stream it may go on for ever",
-                )
-            file.write(block)
+        copy_recording(sys.stdin.buffer, file)
         file.flush()
         return read_audio(file.name)
 

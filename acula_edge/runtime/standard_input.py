@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.sound_file import FORMATS, begins_like_sound
+from acula_edge.errors import AudioError
+from acula_edge.limits import MAX_STANDARD_INPUT_BYTES
 from acula_edge.runtime.packets import Packet
 
 SAMPLE_BYTES = 2
 READ_BYTES = 1 << 16
+_BEGINNING_BYTES = 16
 PACKET_HEADER = struct.Struct("<IH")
 """Little-endian: sequence number (32 bits), then how many samples of 16 bits follow (16 bits)."""
+
+
+def copy_recording(stream: BinaryIO, file: IO[bytes]) -> None:
+    """Copy a recording of one of the formats that are read; an endless stream of something else ends at once.
+
+    Raises:
+        AudioError: it does not begin like a recording, or is longer than
+            :data:`acula_edge.limits.MAX_STANDARD_INPUT_BYTES`.
+    """
+    left = MAX_STANDARD_INPUT_BYTES
+    block = stream.read(_BEGINNING_BYTES)
+    if block and not begins_like_sound(block):
+        raise AudioError(
+            "standard input is no recording", allowed=FORMATS, remedy="for bare samples: --stream --rate HZ"
+        )
+    while block:
+        left -= len(block)
+        if left < 0:
+            raise AudioError(
+                "the recording from standard input is too long",
+                allowed=f"{MAX_STANDARD_INPUT_BYTES} bytes",
+                remedy="with --stream it may go on for ever",
+            )
+        file.write(block)
+        block = stream.read(READ_BYTES)
 
 
 def read_samples(stream: BinaryIO) -> Iterator[NDArray[np.int16]]:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
+from acula_edge.audio.sound_file import open_sound
 from acula_edge.data.lists import load_names
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import (
@@ -357,13 +357,11 @@ def _entry(
 
 
 def _hash_middle(path: Path) -> str:
-    try:
-        samples, rate = soundfile.read(str(path), dtype="int16")
-    except (RuntimeError, OSError) as error:
-        raise AudioError(f"{path} cannot be decoded", given=str(error)) from error
-    length = min(len(samples), round(_COMPARED_S * rate))
-    start = (len(samples) - length) // 2
-    return hashlib.sha256(np.ascontiguousarray(samples[start : start + length]).tobytes()).hexdigest()
+    with open_sound(path) as sound:
+        length = min(sound.frames, round(_COMPARED_S * sound.samplerate))
+        sound.seek((sound.frames - length) // 2)
+        samples = sound.read(length, dtype="int16")
+    return hashlib.sha256(np.ascontiguousarray(samples).tobytes()).hexdigest()
 
 
 readers.register("kauh", KauhReader())
