@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.audio.quality_spectra import Spectra
+from acula_edge.errors import AudioError
 
 Wave = NDArray[np.float32]
 
-PIECE_SAMPLES = 1 << 20
+PIECE_SAMPLES = 1 << 18
 """Samples measured at a time; a multiple of every block of frames."""
 
 Pieces = Callable[[], Iterable[Wave]]
@@ -96,11 +97,16 @@ def measure_pieces(pieces: Pieces, sample_rate_hz: int, analysis: QualityAnalysi
     """:func:`measure_quality` of a recording that need not lie in memory: for each sample half a byte, and a piece.
 
     Equal to the last bit, however the recording is cut.
+
+    Raises:
+        AudioError: there are no samples.
     """
     samples, total, top, bottom = 0, 0.0, -np.inf, np.inf
     for wave in cut_pieces(pieces(), PIECE_SAMPLES):
         samples, total = samples + wave.size, total + float(wave.sum(dtype=np.float64))
         top, bottom = max(top, float(wave.max())), min(bottom, float(wave.min()))
+    if not samples:
+        raise AudioError("the sound holds no samples")
     mean = total / samples
     high, low = _full_scale(top, bottom, analysis)
     flat = max(2, round(analysis.flat_frame_s * sample_rate_hz))

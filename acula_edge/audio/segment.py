@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,20 +41,55 @@ def trim(wave: Wave, top_db: float, frame_length: int, hop_length: int) -> Wave:
 def trim_bounds(wave: Wave, top_db: float, frame_length: int, hop_length: int) -> tuple[int, int]:
     """First sample that :func:`trim` keeps, and the one after the last."""
     _check_wave(wave)
+    _check_frames(top_db, frame_length, hop_length)
+    squares = np.pad(np.square(wave), (frame_length // 2, frame_length - frame_length // 2))
+    count = 1 + len(wave) // hop_length
+    frames = np.lib.stride_tricks.sliding_window_view(squares, frame_length)[: count * hop_length : hop_length]
+    return _loud_bounds(frames.mean(axis=1, dtype=np.float64), top_db, hop_length, len(wave))
+
+
+def trim_bounds_of(waves: Iterable[Wave], top_db: float, frame_length: int, hop_length: int) -> tuple[int, int]:
+    """:func:`trim_bounds` of a wave that comes in pieces; it keeps one number a hop.
+
+    Args:
+        frame_length, hop_length: the first no less than the second.
+
+    Raises:
+        AudioError, InputError: as :func:`trim`.
+    """
+    _check_frames(top_db, frame_length, hop_length)
+    powers: list[NDArray[np.float64]] = []
+    squares = np.zeros(frame_length // 2, np.float32)
+    samples = 0
+    ending = np.zeros(frame_length - frame_length // 2, np.float32)
+    for piece in itertools.chain(waves, [None]):
+        samples += 0 if piece is None else len(piece)
+        squares = np.concatenate([squares, ending if piece is None else np.square(piece)])
+        count = 1 + (len(squares) - frame_length) // hop_length
+        if count > 0:
+            frames = np.lib.stride_tricks.sliding_window_view(squares, frame_length)[::hop_length]
+            powers.append(frames.mean(axis=1, dtype=np.float64))
+            squares = squares[count * hop_length :]
+    if not samples:
+        raise AudioError("a wave must have one dimension and samples in it", given="no samples")
+    return _loud_bounds(np.concatenate(powers), top_db, hop_length, samples)
+
+
+def _check_frames(top_db: float, frame_length: int, hop_length: int) -> None:
     if top_db <= 0 or frame_length <= 0 or hop_length <= 0:
         raise InputError(
             "trimming needs a positive top_db, frame_length and hop_length",
             given=f"{top_db}, {frame_length}, {hop_length}",
         )
-    squares = np.pad(np.square(wave), (frame_length // 2, frame_length - frame_length // 2))
-    count = 1 + len(wave) // hop_length
-    frames = np.lib.stride_tricks.sliding_window_view(squares, frame_length)[: count * hop_length : hop_length]
-    power = np.maximum(frames.mean(axis=1, dtype=np.float64), _AMIN)
+
+
+def _loud_bounds(power: NDArray[np.float64], top_db: float, hop_length: int, samples: int) -> tuple[int, int]:
+    power = np.maximum(power, _AMIN)
     if not np.isfinite(power).all():
         raise AudioError("the samples hold NaN or infinity")
     loud = np.flatnonzero(10 * np.log10(power / power.max()) > -top_db)
-    start, stop = int(loud[0]) * hop_length, min(len(wave), (int(loud[-1]) + 1) * hop_length)
-    return (start, stop) if start < stop else (0, len(wave))
+    start, stop = int(loud[0]) * hop_length, min(samples, (int(loud[-1]) + 1) * hop_length)
+    return (start, stop) if start < stop else (0, samples)
 
 
 def repeat_pad(wave: Wave, length: int) -> Wave:

@@ -16,7 +16,7 @@ from acula_edge.cli.command import verb
 from acula_edge.cli.options import json_option
 
 if TYPE_CHECKING:
-    from acula_edge.audio.decode import Audio
+    from acula_edge.audio.decode import AudioFile
     from acula_edge.runtime import Bundle
 
 STDIN = "-"
@@ -137,38 +137,42 @@ def _ending_well(stream: bool) -> Iterator[None]:
         raise click.exceptions.Exit(exit_code(stop)) from None
 
 
-def _read_stdin() -> Audio:
-    from acula_edge.audio.decode import read_audio
+@contextmanager
+def _opened(name: str) -> Iterator[AudioFile]:
+    from acula_edge.audio.decode import check_audio
     from acula_edge.runtime.standard_input import copy_recording
 
+    if name != STDIN:
+        yield check_audio(name)
+        return
     # libsndfile seeks, which a pipe cannot.
     with tempfile.NamedTemporaryFile(prefix="standard-input-") as file:
         copy_recording(sys.stdin.buffer, file)
         file.flush()
-        return read_audio(file.name)
+        yield check_audio(file.name)
 
 
 def _answers(
     bundle: Bundle, name: str, stream: bool, rate_hz: int | None, hop_s: float | None, packets: bool
 ) -> Iterator[dict[str, Any]]:
-    chunks: Iterator[Any]
     if stream and name == STDIN:
         from acula_edge.runtime.standard_input import read_packets, read_samples
 
         rate_hz = rate_hz or bundle.sample_rate_hz
         chunks = read_packets(sys.stdin.buffer) if packets else read_samples(sys.stdin.buffer)
-    else:
-        from acula_edge.audio.decode import read_audio
-
-        sound = _read_stdin() if name == STDIN else read_audio(name)
-        if not stream:
-            yield bundle.score(sound.wave, sample_rate_hz=sound.sample_rate_hz)
-            return
+        yield from (update.to_dict() for update in bundle.stream(chunks, sample_rate_hz=rate_hz, hop_s=hop_s))
+        return
+    with _opened(name) as sound:
         rate_hz = sound.sample_rate_hz
-        size = max(1, round(CHUNK_S * rate_hz))
-        chunks = (sound.wave[start : start + size] for start in range(0, len(sound.wave), size))
-    for update in bundle.stream(chunks, sample_rate_hz=rate_hz, hop_s=hop_s):
-        yield update.to_dict()
+        if stream:
+            from acula_edge.audio.quality import cut_pieces
+
+            pieces = cut_pieces(sound.blocks(), max(1, round(CHUNK_S * rate_hz)))
+            yield from (update.to_dict() for update in bundle.stream(pieces, sample_rate_hz=rate_hz, hop_s=hop_s))
+        elif sound.wave is not None:
+            yield bundle.score(sound.wave, sample_rate_hz=rate_hz)
+        else:
+            yield bundle.score_pieces(sound.blocks, sample_rate_hz=rate_hz)
 
 
 def _show(answer: dict[str, Any], as_json: bool) -> None:

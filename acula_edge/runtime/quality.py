@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.audio.quality import QualityAnalysis, measure_quality
+from acula_edge.audio.quality import Pieces, QualityAnalysis, measure_pieces, measure_quality
 from acula_edge.audio.quality_limits import QUALITY_SCHEMA, QualityLimits, describe_quality
 from acula_edge.errors import ArtifactError
 
@@ -75,8 +75,11 @@ class QualityGate:
             ``measurable``, ``reasons`` (phrases, empty when measurable), ``lost``, and the figures of
             :func:`acula_edge.audio.quality.measure_quality`.
         """
-        figures: dict[str, float | None] = {"lost": lost, **measure_quality(wave, sample_rate_hz, self.analysis)}
-        return self.judge(figures)
+        return self.judge({"lost": lost, **measure_quality(wave, sample_rate_hz, self.analysis)})
+
+    def assess_pieces(self, pieces: Pieces, sample_rate_hz: int) -> dict[str, Any]:
+        """:meth:`assess` of a recording that does not lie in memory."""
+        return self.judge({"lost": 0.0, **measure_pieces(pieces, sample_rate_hz, self.analysis)})
 
     def judge(self, figures: dict[str, float | None]) -> dict[str, Any]:
         """The verdict on figures, with them."""
