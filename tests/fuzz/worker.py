@@ -26,6 +26,8 @@ from tests.fuzz.sandbox import Sandbox
 
 _HOME = str(Path(__file__).parents[2]) + os.sep
 _MOST_FINDINGS = 100
+# What libFuzzer and atheris gather themselves over some hundred thousand inputs.
+_OWN_MB = 512
 
 
 def main() -> None:
@@ -49,8 +51,8 @@ def main() -> None:
     _plant(given.corpus, harness, given.harness)
     for data in harness.seeds():  # everything that is imported late, and every cache
         findings.try_input(harness, data, sandbox)
-    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + harness.memory_mb
-    _limit_memory(harness.memory_mb)
+    rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + harness.memory_mb + _OWN_MB
+    _limit_memory(harness.memory_mb + _OWN_MB)
     loaded = {"clock_s": time.monotonic(), "cpu_s": time.process_time()}
     (given.folder / "loaded.json").write_text(json.dumps(loaded))
 
