@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from acula_edge.errors import ArtifactError
+from acula_edge.errors import AculaEdgeError, ArtifactError
 from acula_edge.limits import MAX_JSON_BYTES
 from acula_edge.texts import parse_json, read_text
+
+_OF_WRONG_KIND = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 
 
 class MissingField(ArtifactError, KeyError):
@@ -28,6 +32,32 @@ class Fields(dict[str, Any]):
             given=f"the keys {', '.join(map(str, self))}" if self else "an empty object",
             remedy="it is damaged, or of another version of acula-edge: make it again, or copy it again",
         )
+
+
+@contextmanager
+def showing(what: str) -> Iterator[None]:
+    """Code that shows what JSON files say, and does nothing else.
+
+    A value of another kind than is always written ends in an error that names the files, not in a bug's.
+
+    Args:
+        what: the files.
+
+    Raises:
+        ArtifactError: instead of an error that a value of another kind causes.
+    """
+    try:
+        yield
+    except AculaEdgeError:
+        raise
+    except Exception as error:
+        if not isinstance(error, _OF_WRONG_KIND) and not type(error).__module__.startswith("jinja2"):
+            raise
+        raise ArtifactError(
+            f"{what}: a value is not of the kind that acula-edge writes",
+            given=f"{type(error).__name__}: {error}",
+            remedy="make the files again with this version; --verbose shows where it was",
+        ) from error
 
 
 def read_json(path: str | os.PathLike[str], schema: str | None = None, max_bytes: int = MAX_JSON_BYTES) -> Any:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import soundfile
 
@@ -56,21 +57,25 @@ def open_sound(path: str | os.PathLike[str]) -> Iterator[soundfile.SoundFile]:
             a limit of :mod:`acula_edge.limits` in its header. The message names the file.
     """
     path = Path(path)
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise AudioError(f"the recording {path} is an empty file", remedy="copy it again from its source")
+        known = _has_known_beginning(path, file.fileno())
+        if not known and path.suffix.casefold() != ".mp3":
+            raise _undecodable(path, "its first bytes are of none of the formats")
+        # By its name only where the name says what the first bytes do not: MP3 may begin with anything.
+        with _decoder(path, file.fileno() if known else os.fspath(path)) as sound:
+            _check(path, sound, size)
+            try:
+                yield sound
+            except soundfile.SoundFileError as error:
+                raise _undecodable(path, error) from error
+
+
+def _opened(path: Path) -> BinaryIO:
     try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size == 0:
-                raise AudioError(f"the recording {path} is an empty file", remedy="copy it again from its source")
-            known = _has_known_beginning(path, file.fileno())
-            if not known and path.suffix.casefold() != ".mp3":
-                raise _undecodable(path, "its first bytes are of none of the formats")
-            # By its name only where the name says what the first bytes do not: MP3 may begin with anything.
-            with _decoder(path, file.fileno() if known else os.fspath(path)) as sound:
-                _check(path, sound, size)
-                try:
-                    yield sound
-                except soundfile.SoundFileError as error:
-                    raise _undecodable(path, error) from error
+        return open_regular(path)
     except FileNotFoundError as error:
         raise AudioError(f"there is no recording {path}") from error
     except OSError as error:

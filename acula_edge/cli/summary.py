@@ -9,6 +9,7 @@ from typing import Any
 from acula_edge.cli.console import note, print_json, print_line, print_table
 from acula_edge.data.leaks import Leak
 from acula_edge.files import read_json
+from acula_edge.json_file import showing
 from acula_edge.run import Run
 
 _MODELS = (("teacher", "float_teacher"), ("float", "float_student"), ("INT8", "int8"))
@@ -172,15 +173,17 @@ def print_bundle_summary(bundle: Path, as_json: bool) -> None:
             }
         )
         return
-    if verification is not None:
-        print_verification(verification)
-        print_line()
-    if benchmark is not None:
-        print_benchmark(benchmark)
-        print_line()
-    speed = (_read(bundle / "quantize.json") or {}).get("speed")
-    if speed is not None:
-        print_line(f"recommended: the {'INT8' if speed['recommended'] == 'int8' else 'float'} model; {speed['reason']}")
+    with showing(f"{bundle}: verify.json, benchmark.json or quantize.json"):
+        if verification is not None:
+            print_verification(verification)
+            print_line()
+        if benchmark is not None:
+            print_benchmark(benchmark)
+            print_line()
+        speed = (_read(bundle / "quantize.json") or {}).get("speed")
+        if speed is not None:
+            model = "INT8" if speed["recommended"] == "int8" else "float"
+            print_line(f"recommended: the {model} model; {speed['reason']}")
     print_line(f"bundle: {bundle}")
     if report.is_file():
         print_line(f"report: {report}")

@@ -19,13 +19,15 @@ def write_report(run_path: str | Path) -> Path:
         MissingCapability: jinja2 is not installed.
     """
     from acula_edge.files import write_text
+    from acula_edge.json_file import showing
     from acula_edge.report.assembly import assemble
     from acula_edge.report.evidence import read_evidence
     from acula_edge.report.rendering import render_html, render_markdown
 
-    document = assemble(read_evidence(run_path))
     page = Path(run_path) / "report.html"
-    html, markdown = render_html(document), render_markdown(document)
+    with showing(f"{run_path}: manifest.json or a JSON file of a bundle in export/"):
+        document = assemble(read_evidence(run_path))
+        html, markdown = render_html(document), render_markdown(document)
     write_text(page.with_suffix(".md"), markdown)
     write_text(page, html)
     return page

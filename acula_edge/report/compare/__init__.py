@@ -22,18 +22,23 @@ def write_comparison(paths: Sequence[str | Path], out: str | Path) -> Path:
         MissingCapability: jinja2 is not installed.
     """
     from acula_edge.files import write_text
+    from acula_edge.json_file import showing
     from acula_edge.report.compare.entries import read_entries
     from acula_edge.report.compare.page import assemble_comparison
     from acula_edge.report.rendering import render_html
 
     page = Path(out)
-    write_text(page, render_html(assemble_comparison(read_entries(paths)), "compare.html.j2"))
+    with showing(", ".join(map(str, paths))):
+        text = render_html(assemble_comparison(read_entries(paths)), "compare.html.j2")
+    write_text(page, text)
     return page
 
 
 def comparison(paths: Sequence[str | Path]) -> dict[str, Any]:
     """The same facts as data, see :func:`acula_edge.report.compare.facts.comparison_facts`."""
+    from acula_edge.json_file import showing
     from acula_edge.report.compare.entries import read_entries
     from acula_edge.report.compare.facts import comparison_facts
 
-    return comparison_facts(read_entries(paths))
+    with showing(", ".join(map(str, paths))):
+        return comparison_facts(read_entries(paths))
