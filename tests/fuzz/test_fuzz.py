@@ -16,6 +16,7 @@ from tests.fuzz.archives import mutate_zip
 from tests.fuzz.bundles import seal_text
 from tests.fuzz.driver import fuzz
 from tests.fuzz.harness import MAX_MESSAGE, Harness, Violation, load, names, refusing, regressions, try_input
+from tests.fuzz.harnesses import audio
 from tests.fuzz.mutations import mutate
 from tests.fuzz.protobuf import parse, serialize
 from tests.fuzz.sandbox import Sandbox
@@ -121,6 +122,9 @@ def test_mutated_archives_and_messages_are_well_formed() -> None:
         except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError):
             pass  # the directory lies, as it shall at times
     assert whole > 25
+    sounds = [data[1:] for data in load("audio").seeds()]
+    assert all(audio.seal_ogg(sound) == sound for sound in sounds if sound[:4] == b"OggS")
+    assert all(audio.seal_flac(sound) == sound for sound in sounds if sound[:4] == b"fLaC")
     assert seal_text(b'{"sha256": "' + b"0" * 64 + b'"}') == seal_text(b'{"sha256": "' + b"0" * 64 + b'"}')
     assert b"0" * 64 not in seal_text(b'{"sha256": "' + b"0" * 64 + b'"}')
 

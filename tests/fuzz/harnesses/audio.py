@@ -52,7 +52,7 @@ def seeds() -> list[bytes]:
 
 
 def mutate(data: bytes, random: Random, blind: MutateBytes, max_bytes: int) -> bytes:
-    """Chunks as chunks; the checksums of OGG pages made anew."""
+    """Chunks as chunks; the checksums of OGG pages and FLAC frames made anew."""
     head, body = data[:1] or b"\0", data[1:]
     choice = random.random()
     if choice < 0.1:
@@ -60,10 +60,38 @@ def mutate(data: bytes, random: Random, blind: MutateBytes, max_bytes: int) -> b
     if body[:4] in (b"RIFF", b"RIFX", b"FORM", b"RF64", b"caff") and choice < 0.7:
         return head + mutate_chunks(body, random, blind, max_bytes - 1)
     body = blind(body, max_bytes - 1)
-    return head + (_seal_ogg(body) if body[:4] == b"OggS" and choice < 0.8 else body)
+    if choice < 0.8:
+        body = {b"OggS": seal_ogg, b"fLaC": seal_flac}.get(body[:4], bytes)(body)
+    return head + body
 
 
-def _seal_ogg(data: bytes) -> bytes:
+def seal_flac(data: bytes) -> bytes:
+    """A FLAC file of one frame (RFC 9639, section 9) with the frame's two checksums right."""
+    at, last = 4, 0
+    while not last and at + 4 <= len(data):
+        last = data[at] >> 7
+        at += 4 + int.from_bytes(data[at + 1 : at + 4], "big")
+    frame = data[at:]
+    if len(frame) < 12:
+        return data
+    block, rate = frame[2] >> 4, frame[2] & 15
+    number = max(1, 8 - (~frame[4] & 0xFF).bit_length())
+    end = 4 + number + {6: 1, 7: 2}.get(block, 0) + {12: 1, 13: 2, 14: 2}.get(rate, 0)
+    frame = frame[:end] + _crc(frame[:end], 8, 0x07) + frame[end + 1 : -2]
+    return data[:at] + frame + _crc(frame, 16, 0x8005)
+
+
+def _crc(data: bytes, bits: int, polynomial: int) -> bytes:
+    crc, top, mask = 0, 1 << (bits - 1), (1 << bits) - 1
+    for byte in data:
+        crc ^= byte << (bits - 8)
+        for _ in range(8):
+            crc = (crc << 1 ^ polynomial) & mask if crc & top else crc << 1
+    return crc.to_bytes(bits // 8, "big")
+
+
+def seal_ogg(data: bytes) -> bytes:
+    """An OGG file with the checksum of every page right."""
     pages = data.split(b"OggS")[1:]
     return b"".join(_seal_page(b"OggS" + page) for page in pages)
 
