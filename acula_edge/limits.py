@@ -161,6 +161,9 @@ MAX_BUNDLE_FILE_BYTES = 8 << 30
 MAX_ARRAY_BYTES = 4 << 30
 """What all arrays of one .npz file may unpack to, bytes."""
 
+MAX_CACHE_BYTES = 64 << 30
+"""The same for the kept embeddings of a run, bytes."""
+
 FREE_ARRAY_BYTES = 1 << 26
 """What they may unpack to however small the file is, bytes: 64 MiB."""
 

@@ -34,7 +34,9 @@ def engine_subjects(bundle: Path, feed: Mapping[str, NDArray[Any]]) -> list[Subj
 def _open(plan: Path, feed: dict[str, NDArray[Any]]) -> Subject:
     from acula_edge.engines.tensorrt import check_engine, choose_backend, find_gpu
     from acula_edge.engines.tensorrt.inference import TensorRtEngine
+    from acula_edge.engines.tensorrt.records import check_mark
 
     facts = check_engine(plan, find_gpu(), choose_backend("python").version())
+    check_mark(plan, facts)
     engine = TensorRtEngine(plan)
     return Subject(plan.name, "end_to_end", facts["precision"], engine.provider, 1, lambda: engine.run(feed))

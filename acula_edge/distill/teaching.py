@@ -14,8 +14,10 @@ from acula_edge.encoders.base import AudioEncoder
 from acula_edge.errors import InputError
 from acula_edge.files import atomic_path, sha256_json
 from acula_edge.frontend.forms import make_frontend
+from acula_edge.limits import MAX_CACHE_BYTES
 from acula_edge.progress import track
 from acula_edge.recipe import DataConfig
+from acula_edge.untrusted.npz import read_npz
 
 if TYPE_CHECKING:
     from acula_edge.data.store import WaveStore
@@ -70,8 +72,8 @@ def collect_lessons(
     key = sha256_json([teacher_sha256, [store.recordings[row].key for row in rows], store.key, *cut])
     file = folder / f"teacher-{key[:16]}.npz"
     if file.is_file():
-        with np.load(file) as kept:
-            return Lessons(kept["row"], kept["number"], kept["embedding"])
+        kept = read_npz(file, "kept lessons", MAX_CACHE_BYTES)
+        return Lessons(kept.numbers("row", 1), kept.numbers("number", 1), kept.numbers("embedding", 2))
     frontend = make_frontend(teacher.frontend).to(device)
     teacher.to(device)  # type: ignore[arg-type]
     teacher.eval()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import itertools
+import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.engines.bundle_facts import check_facts
 from acula_edge.engines.sealed_json import read_sealed_json, render_sealed_json, write_sealed_json
 from acula_edge.engines.signature import SIGNATURE_FILE, check_signature
 from acula_edge.errors import ArtifactError
 from acula_edge.files import sha256_file
+from acula_edge.limits import MAX_BUNDLE_FILE_BYTES, MAX_BUNDLE_FILES, MAX_WINDOW_SAMPLES
 from acula_edge.progress import notify
+from acula_edge.untrusted.npz import Arrays, read_npz
 
 BUNDLE_SCHEMA = "acula-edge/bundle/1"
 BUNDLE_FILE = "bundle.json"
@@ -91,7 +95,8 @@ def read_bundle(folder: str | Path, verify: bool = True, public_key: str | Path 
             must still be right, where the package ``cryptography`` is installed.
 
     Raises:
-        ArtifactError: the folder is no finished bundle, or a file in it is missing or altered (named).
+        ArtifactError: the folder is no finished bundle, a file in it is missing or altered (named) or a link to
+            somewhere else, or ``bundle.json`` says what no bundle can.
         MissingCapability: a key was named and ``cryptography`` is not installed.
     """
     path = Path(folder)
@@ -100,10 +105,13 @@ def read_bundle(folder: str | Path, verify: bool = True, public_key: str | Path 
             f"{path} is no bundle (it has no {BUNDLE_FILE})",
             remedy="give the folder that acula-edge export wrote; one without bundle.json was never finished",
         )
+    check_links(path, (BUNDLE_FILE, SIGNATURE_FILE))
     info = read_sealed_json(path / BUNDLE_FILE, BUNDLE_SCHEMA, required=False)
     files = info.get("files")
-    if not isinstance(files, dict) or not all(Path(name).name == name for name in files):
+    if not isinstance(files, dict):
         raise ArtifactError(f"{path / BUNDLE_FILE} does not list the bundle's files")
+    check_facts(info, path / BUNDLE_FILE)
+    check_links(path, files)
     if verify:
         check_signature(path, public_key)
         damaged = damaged_files(path, files)
@@ -114,6 +122,48 @@ def read_bundle(folder: str | Path, verify: bool = True, public_key: str | Path 
                 remedy="copy it again from where it was made, or export it again",
             )
     return info
+
+
+def check_links(folder: Path, names: Iterable[str]) -> None:
+    """Refuse files of a bundle that are links out of its folder, and files that are too long to be one's.
+
+    Raises:
+        ArtifactError: names the first.
+    """
+    inside = folder.resolve()
+    for name in names:
+        try:
+            entry = (folder / name).lstat()
+            leads_out = stat.S_ISLNK(entry.st_mode) and inside not in (folder / name).resolve().parents
+            size = (folder / name).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, RuntimeError) as error:  # links in a circle
+            raise ArtifactError(f"{folder / name} cannot be followed", given=error) from error
+        if leads_out:
+            raise ArtifactError(
+                f"{folder / name} is a link out of the bundle's folder",
+                remedy="copy the bundle with what its links lead to: cp -rL BUNDLE COPY",
+            )
+        if size > MAX_BUNDLE_FILE_BYTES:
+            raise ArtifactError(
+                f"{folder / name} is too long for a bundle", given=size, allowed=f"{MAX_BUNDLE_FILE_BYTES} bytes"
+            )
+
+
+def listed(folder: Path, info: Mapping[str, Any], name: str) -> Path:
+    """Path of a file that ``bundle.json`` lists; one that merely lies there was not checked.
+
+    Raises:
+        ArtifactError: it is not listed.
+    """
+    if name not in info["files"]:
+        raise ArtifactError(
+            f"{folder / BUNDLE_FILE} does not list {name}",
+            allowed=sorted(info["files"]),
+            remedy="export the bundle again" if (folder / name).exists() else "acula-edge export",
+        )
+    return folder / name
 
 
 def write_bundle_file(folder: str | Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +228,7 @@ def seal(folder: str | Path, **facts: Any) -> dict[str, Any]:
 def list_files(folder: Path) -> dict[str, Any]:
     """Sizes and hashes of a bundle's files, as ``bundle.json`` holds them."""
     names = file_names(folder)
+    check_links(folder, names)
     return {
         "sizes_bytes": {name: (folder / name).stat().st_size for name in names},
         "files": {name: sha256_file(folder / name) for name in names},
@@ -196,10 +247,18 @@ def damaged_files(folder: Path, files: dict[str, str]) -> list[str]:
 
 
 def file_names(folder: str | Path) -> list[str]:
-    """Names of a bundle's files but ``bundle.json`` and its signature, sorted; hidden ones are no part of it."""
+    """Names of a bundle's files but ``bundle.json`` and its signature, sorted; hidden ones are no part of it.
+
+    Raises:
+        ArtifactError: the folder holds far more than any bundle.
+    """
+    most = 4 * MAX_BUNDLE_FILES
+    paths = list(itertools.islice(Path(folder).iterdir(), most + 1))
+    if len(paths) > most:
+        raise ArtifactError(f"{folder} holds more than {most} files, which no bundle does")
     return sorted(
         path.name
-        for path in Path(folder).iterdir()
+        for path in paths
         if path.is_file() and path.name not in (BUNDLE_FILE, SIGNATURE_FILE) and not path.name.startswith(".")
     )
 
@@ -210,31 +269,49 @@ def read_selftest(folder: str | Path) -> SelfTest:
     Raises:
         ArtifactError: no such file, or not one of these.
     """
-    path = Path(folder) / SELFTEST_FILE
+    arrays = read_npz(Path(folder) / SELFTEST_FILE, "golden waveforms")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            header = json.loads(str(arrays["header"]))
-            if header["schema"] != SELFTEST_SCHEMA:
-                raise ArtifactError(f"{path} has another schema", given=header["schema"], allowed=SELFTEST_SCHEMA)
-            precisions: Sequence[str] = list(header["tolerances"])
-            pcm = arrays["pcm"]
-            return SelfTest(
-                names=list(header["names"]),
-                waves=(pcm.astype(np.float32) / PCM_SCALE).astype(np.float32),
-                embeddings={name: arrays[f"{name}_embedding"] for name in precisions},
-                scores={name: arrays[f"{name}_scores"] for name in precisions},
-                tolerances=header["tolerances"],
-                recordings={name: _join(pcm, entry) for name, entry in header.get("recordings", {}).items()},
-            )
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{path} cannot be read as golden waveforms", given=error) from error
+        return _selftest(arrays)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise arrays.error(error) from error
+
+
+def _selftest(arrays: Arrays) -> SelfTest:
+    header = arrays.header(SELFTEST_SCHEMA)
+    pcm = arrays.numbers("pcm", 2)
+    names = [str(name) for name in header["names"]]
+    if pcm.dtype != np.int16 or len(names) != len(pcm) or not 1 <= pcm.shape[1] <= MAX_WINDOW_SAMPLES or not names:
+        raise ValueError(f"{len(names)} names for waveforms {pcm.dtype} {pcm.shape}")
+    tolerances = {
+        name: {kind: float(entry[kind]) for kind in ("cosine_min", "score_max_abs")}
+        for name, entry in header["tolerances"].items()
+    }
+    if not tolerances or not set(tolerances) <= {"float", "int8"}:
+        raise ValueError(f"outputs of {', '.join(tolerances) or 'no model'}, not of float or int8")
+    outputs = {
+        kind: {name: arrays.numbers(f"{name}_{kind}", 2) for name in tolerances} for kind in ("embedding", "scores")
+    }
+    if any(len(rows) != len(names) for of_kind in outputs.values() for rows in of_kind.values()):
+        raise ValueError("not one output per waveform")
+    return SelfTest(
+        names=names,
+        waves=(pcm.astype(np.float32) / PCM_SCALE).astype(np.float32),
+        embeddings=outputs["embedding"],
+        scores=outputs["scores"],
+        tolerances=tolerances,
+        recordings={str(name): _join(pcm, entry) for name, entry in header.get("recordings", {}).items()},
+    )
 
 
 def _join(pcm: NDArray[np.int16], entry: dict[str, Any]) -> tuple[NDArray[np.int16], list[int]]:
     """A golden recording from its windows, and their rows; one shorter than a window lies at the window's end."""
-    recording = np.zeros(entry["samples"], np.int16)
-    rows = [entry["first"] + index for index in range(len(entry["starts"]))]
-    for row, start in zip(rows, entry["starts"], strict=True):
-        length = min(pcm.shape[1], entry["samples"])
+    samples, first, starts = int(entry["samples"]), int(entry["first"]), [int(start) for start in entry["starts"]]
+    rows = [first + index for index in range(len(starts))]
+    length = min(pcm.shape[1], samples)
+    fits = 0 < samples <= pcm.size and first >= 0 and first + len(starts) <= len(pcm)
+    if not fits or not starts or not all(0 <= start <= samples - length for start in starts):
+        raise ValueError("a recording that does not fit its windows")
+    recording = np.zeros(samples, np.int16)
+    for row, start in zip(rows, starts, strict=True):
         recording[start : start + length] = pcm[row, -length:]
     return recording, rows

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from acula_edge.errors import ArtifactError
 from acula_edge.files import write_bytes
+from acula_edge.untrusted.npz import read_npz
 
 SCHEMA = "acula-edge/zero-shot/1"
 FILE = "zero_shot.npz"
@@ -146,19 +147,27 @@ def load_prompt_vectors(folder: str | Path, embedding_dim: int) -> PromptVectors
     path = Path(folder) / FILE
     if not path.is_file():
         return None
+    arrays = read_npz(path, "zero-shot prompts")
+    header = arrays.header(SCHEMA)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            header = json.loads(str(arrays["header"]))
-            if header["schema"] != SCHEMA:
-                raise ArtifactError(f"{path} has another schema", given=header["schema"], allowed=SCHEMA)
-            tasks = [
-                PromptTask(**entry, center=arrays[f"center_{number}"], vectors=arrays[f"vectors_{number}"])
-                for number, entry in enumerate(header["tasks"])
-            ]
-            facts = {key: header[key] for key in ("prompts", "prompts_sha256", "temperature")}
-            loaded = PromptVectors(**facts, weight=arrays["weight"], tasks=tasks)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} cannot be read as zero-shot prompts", given=error) from error
+        tasks = [
+            PromptTask(
+                id=_text(entry["id"]),
+                name=_text(entry["name"]),
+                dataset=_text(entry["dataset"]),
+                labels=[_text(label) for label in entry["labels"]],
+                center=arrays.numbers(f"center_{number}", 1),
+                vectors=arrays.numbers(f"vectors_{number}", 2),
+            )
+            for number, entry in enumerate(header["tasks"])
+        ]
+        temperature = float(header["temperature"])
+        if not 0 < temperature < np.inf or not all(len(task.labels) > 1 for task in tasks):
+            raise ValueError(f"a temperature of {temperature}, or a task of less than two classes")
+        prompts, sha256 = (_text(header[key]) for key in ("prompts", "prompts_sha256"))
+        loaded = PromptVectors(prompts, sha256, temperature, weight=arrays.numbers("weight", 2), tasks=tasks)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise arrays.error(error) from error
     width = loaded.weight.shape[1]
     shapes = [(task.center.shape, task.vectors.shape) for task in tasks]
     if loaded.weight.shape[0] != embedding_dim or shapes != [((width,), (len(t.labels), width)) for t in tasks]:
@@ -169,3 +178,9 @@ def load_prompt_vectors(folder: str | Path, embedding_dim: int) -> PromptVectors
             remedy="export the bundle again",
         )
     return loaded
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:80]} is no text")
+    return value

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.files import atomic_path, sha256_json
+from acula_edge.limits import MAX_CACHE_BYTES
 from acula_edge.recipe import DataConfig
+from acula_edge.untrusted.npz import read_npz
 
 Array = NDArray[np.float32]
 
@@ -50,8 +52,11 @@ def cached_embeddings(
 def _read(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
-    with np.load(file, allow_pickle=False) as arrays:
-        return dict(zip(arrays["recordings"].tolist(), arrays["embeddings"], strict=True))
+    arrays = read_npz(file, "kept embeddings", MAX_CACHE_BYTES)
+    names, rows = arrays["recordings"], arrays.numbers("embeddings", 2)
+    if names.shape != (len(rows),) or names.dtype.kind != "U":
+        raise arrays.error("not one name per embedding")
+    return dict(zip(names.tolist(), rows, strict=True))
 
 
 def _write(file: Path, kept: dict[str, Any]) -> None:

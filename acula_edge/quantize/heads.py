@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import write_bytes
+from acula_edge.untrusted.npz import read_npz
 
 SCHEMA = "acula-edge/heads/1"
 Kind = Literal["binary", "multiclass", "regression"]
@@ -144,19 +145,19 @@ def load_heads(path: str | Path) -> list[TaskHead]:
     Raises:
         ArtifactError: no such file, or not one of these.
     """
+    arrays = read_npz(path, "task heads")
+    header = arrays.header(SCHEMA)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            header = json.loads(str(arrays["header"]))
-            if header.get("schema") != SCHEMA:
-                raise ArtifactError(f"{path} holds other heads than this version reads", given=header.get("schema"))
-            return [
-                TaskHead(
-                    task_id=entry["id"],
-                    **{key: entry[key] for key in ("name", "kind", "labels", "unit", "threshold", "dataset")},
-                    weight=arrays[f"weight_{index}"],
-                    bias=arrays[f"bias_{index}"],
-                )
-                for index, entry in enumerate(header["heads"])
-            ]
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{path} cannot be read as task heads", given=error) from error
+        return [
+            TaskHead(
+                task_id=entry["id"],
+                **{key: entry[key] for key in ("name", "kind", "labels", "unit", "threshold", "dataset")},
+                weight=arrays.numbers(f"weight_{index}", 2),
+                bias=arrays.numbers(f"bias_{index}", 1),
+            )
+            for index, entry in enumerate(header["heads"])
+        ]
+    except ArtifactError:
+        raise
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise arrays.error(error) from error

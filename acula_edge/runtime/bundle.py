@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.quality import Pieces
 from acula_edge.audio.resample import resample
 from acula_edge.audio.segment import recording_windows
-from acula_edge.engines.bundle_files import read_bundle
+from acula_edge.engines.bundle_files import listed, read_bundle
 from acula_edge.engines.ort import OrtEngine
+from acula_edge.engines.prompt_vectors import FILE as PROMPTS_FILE
 from acula_edge.engines.prompt_vectors import load_prompt_vectors
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.runtime.decisions import read_smoothing
 from acula_edge.runtime.listeners import FrontEnds, Listener, answer, open_frontends
+from acula_edge.runtime.long_recording import windows_of_pieces
 from acula_edge.runtime.packets import Arrivals
 from acula_edge.runtime.pcm import check_rate, to_wave
 from acula_edge.runtime.providers import Engine, find_engine, ort_provider
@@ -57,7 +60,7 @@ def load_bundle(
     info = read_bundle(path, public_key=public_key)
     if precision is None:
         # Bundles of earlier versions recommend nothing.
-        made = [name for name, file in MODEL_FILES.items() if (Path(path) / file).is_file()]
+        made = [name for name, file in MODEL_FILES.items() if file in info["files"]]
         precision = info["recommended"] if info.get("recommended") in made else next(iter(made), "int8")
     return Bundle(Path(path), info, threads, precision, provider)
 
@@ -84,10 +87,11 @@ class Bundle:
 
     def __init__(self, path: Path, info: dict[str, Any], threads: int, precision: str, provider: str = "auto") -> None:
         file = MODEL_FILES[precision]
-        if not (path / file).is_file():
+        # What merely lies in the folder was not checked.
+        if file not in info["files"]:
             raise ArtifactError(
                 f"the bundle {path} has no {precision} model ({file})",
-                allowed=[name for name, other in MODEL_FILES.items() if (path / other).is_file()],
+                allowed=[name for name, other in MODEL_FILES.items() if other in info["files"]],
                 remedy="acula-edge export --int8" if precision == "int8" else "export the bundle again",
             )
         self.path = path
@@ -102,14 +106,16 @@ class Bundle:
         self.tasks = tuple(TaskColumns.from_dict(task) for task in info["tasks"])
         self.quality = QualityGate.from_dict(info.get("quality"))
         self.smoothing = read_smoothing(info.get("smoothing"))
-        self.prompts = load_prompt_vectors(path, self.embedding_dim)
+        has_prompts = PROMPTS_FILE in info["files"]
+        self.prompts = load_prompt_vectors(path, self.embedding_dim) if has_prompts else None
         engine: Engine | None = None
         self.provider_because = "it was asked for"
         if provider in ("auto", "tensorrt"):
-            engine, self.provider_because = find_engine(path, precision, required=provider == "tensorrt")
+            engine, self.provider_because = find_engine(path, info, precision, required=provider == "tensorrt")
         if engine is None:
             ort = ort_provider(provider)
-            engine = OrtEngine(path / file, threads, ort)
+            engine = OrtEngine(listed(path, info, file), threads, ort)
+            self._check_model(engine)
             self._frontends = open_frontends(path, info, precision, threads, ort)
         else:
             # An engine is of the whole model: other rates are resampled to its own.
@@ -117,6 +123,27 @@ class Bundle:
         self.provider = engine.provider
         self._own = Listener([engine], self.sample_rate_hz, self.window_samples)
         self.sample_rates_hz = (self.sample_rate_hz, *self._frontends.natives)
+
+    def _check_model(self, engine: OrtEngine) -> None:
+        """Refuse a model that takes or gives something else than ``bundle.json`` says."""
+        columns = max((task.stop for task in self.tasks), default=0)
+        outputs = {name: spec.shape for name, spec in engine.outputs.items()}
+        inputs = [spec.shape for spec in engine.inputs.values()]
+        scores = outputs.get("scores", ())
+        fits = (
+            inputs == [(1, self.window_samples)]
+            and outputs.get("embedding") == (1, self.embedding_dim)
+            and len(scores) == 2
+            and isinstance(scores[1], int)
+            and scores[1] >= columns
+        )
+        if not fits:
+            raise ArtifactError(
+                f"{engine.path} is another model than the bundle says",
+                given=f"takes {inputs}, gives {outputs}",
+                allowed=f"takes [(1, {self.window_samples})], gives embedding (1, {self.embedding_dim}) and "
+                f"scores of at least {columns} columns",
+            )
 
     @property
     def disclaimer(self) -> str:
@@ -154,7 +181,38 @@ class Bundle:
         """
         wave = to_wave(pcm)
         quality = self.quality.assess(wave, check_rate(sample_rate_hz))
-        embeddings, scores = self._run(wave, sample_rate_hz)
+        return self._answers(*self._run(wave, sample_rate_hz), quality)
+
+    def score_pieces(self, pieces: Pieces, sample_rate_hz: int) -> dict[str, Any]:
+        """:meth:`score` of a recording of hours that does not lie in memory; the same answers.
+
+        It keeps a window, a piece, and about one byte for each sample's figures of quality.
+
+        Args:
+            pieces: gives the recording from its beginning, in pieces of any length, each time that it is called
+                (:meth:`acula_edge.audio.decode.AudioFile.blocks`).
+            sample_rate_hz: of the pieces.
+
+        Raises:
+            AudioError, ArtifactError: as for :meth:`embed`.
+        """
+        check_rate(sample_rate_hz)
+
+        def waves() -> Iterator[NDArray[np.float32]]:
+            return (to_wave(piece) for piece in pieces() if np.size(piece))
+
+        listener = self._frontends.natives.get(sample_rate_hz, self._own)
+        source = self.info["input"]
+        quality = self.quality.assess_pieces(waves, sample_rate_hz)
+        hop_samples = round(source["hop_s"] * listener.sample_rate_hz)
+        windows = windows_of_pieces(
+            waves, sample_rate_hz, listener.sample_rate_hz, listener.window_samples, hop_samples, source["trim_top_db"]
+        )
+        return self._answers(*listener.run(windows), quality)
+
+    def _answers(
+        self, embeddings: NDArray[np.float32], scores: NDArray[np.float32], quality: dict[str, Any]
+    ) -> dict[str, Any]:
         tasks = describe_scores(pool_windows(scores, self.tasks), self.tasks, quality["measurable"])
         answers = {"tasks": tasks, "quality": quality, "windows": len(scores)}
         if self.prompts is not None:

@@ -13,6 +13,7 @@ from acula_edge.engines.bundle_files import FRONTEND_SELFTEST_FILE, PCM_SCALE
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import AculaEdgeError
 from acula_edge.runtime.listeners import FrameStream
+from acula_edge.untrusted.npz import read_npz
 
 TOLERANCE = 1e-3
 """Of a value in [0, 1]: what float32 in another order may change where only a pure tone is heard."""
@@ -41,8 +42,8 @@ def check_frontends(path: Path, info: dict[str, Any], waves: Array, threads: int
 def _difference(path: Path, entry: dict[str, Any], waves: Array, threads: int) -> tuple[float, int]:
     engine = OrtEngine(path / entry["file"], threads=threads)
     if entry["kind"] == "native":
-        with np.load(path / FRONTEND_SELFTEST_FILE, allow_pickle=False) as arrays:
-            pcm, expected = arrays[f"{entry['file']}/pcm"], arrays[f"{entry['file']}/mel"]
+        arrays = read_npz(path / FRONTEND_SELFTEST_FILE, "golden spectrograms")
+        pcm, expected = arrays.numbers(f"{entry['file']}/pcm", 2), arrays.numbers(f"{entry['file']}/mel", 3)
         found = [engine.run({"waveform": wave[None].astype(np.float32) / PCM_SCALE})["mel"][0] for wave in pcm]
     else:
         own = OrtEngine(path / "frontend.onnx", threads=threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.engines.bundle_files import listed
 from acula_edge.engines.ort import CPU, OrtEngine
 from acula_edge.errors import ArtifactError
 from acula_edge.runtime.providers import Engine
@@ -31,8 +32,8 @@ class Listener:
         self.window_samples = window_samples
         self._engines = engines
 
-    def run(self, windows: Array) -> tuple[Array, Array]:
-        """Shape: [N, window_samples] -> [N, D], [N, K].
+    def run(self, windows: Iterable[Array]) -> tuple[Array, Array]:
+        """Shape: N windows of [window_samples] -> [N, D], [N, K].
 
         Raises:
             ArtifactError: the model gives NaN or infinity.
@@ -153,16 +154,14 @@ def open_frontends(path: Path, info: dict[str, Any], precision: str, threads: in
     entries = [entry for entry in info.get("frontends") or [] if entry["kind"] in ("native", "stream")]
     if not entries:
         return FrontEnds({})
-    half = path / ENCODER_FILES[precision]
-    if not half.is_file():
-        raise ArtifactError(f"the bundle {path} has other front ends, but no {half.name} for them")
+    half = listed(path, info, ENCODER_FILES[precision])
     encoder = OrtEngine(half, threads, provider)
     natives, stream = {}, None
     for entry in entries:
-        front = OrtEngine(path / entry["file"], threads, provider)
+        front = OrtEngine(listed(path, info, entry["file"]), threads, provider)
         if entry["kind"] == "native":
             rate = int(entry["sample_rate_hz"])
             natives[rate] = Listener([front, encoder], rate, int(entry["samples"]))
         else:
-            stream = (front, OrtEngine(path / entry["level"], threads, provider), entry)
+            stream = (front, OrtEngine(listed(path, info, entry["level"]), threads, provider), entry)
     return FrontEnds(natives, stream, encoder)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from acula_edge.engines.bundle_files import listed
 from acula_edge.engines.ort import CPU, TensorSpec
 from acula_edge.errors import AculaEdgeError, ArtifactError, InputError, MissingCapability, did_you_mean
 
@@ -52,11 +53,15 @@ def ort_provider(name: str) -> str:
     )
 
 
-def find_engine(path: Path, precision: str, *, required: bool) -> tuple[Engine | None, str]:
+def find_engine(path: Path, info: Mapping[str, Any], precision: str, *, required: bool) -> tuple[Engine | None, str]:
     """The TensorRT engine of a bundle that was built here, for the model of this precision.
 
+    An engine is a program: TensorRT runs what is in it. One that nobody asked for by name is only taken where it
+    carries this machine's mark (:func:`acula_edge.engines.tensorrt.records.mark`).
+
     Args:
-        required: whether its absence is an error.
+        info: content of ``bundle.json``: only an engine that it lists is taken.
+        required: whether one was asked for by name, and its absence is an error.
 
     Returns:
         The engine, or None; and why it is that.
@@ -71,17 +76,21 @@ def find_engine(path: Path, precision: str, *, required: bool) -> tuple[Engine |
             raise ArtifactError(f"the bundle {path} holds no engine", remedy=f"acula-edge build-engine {path}")
         return None, "the bundle holds no TensorRT engine"
     try:
-        return _open(plans, precision)
+        for plan in plans:
+            listed(path, info, plan.name)
+            listed(path, info, plan.with_suffix(".json").name)
+        return _open(plans, precision, named=required)
     except AculaEdgeError as error:
         if required:
             raise
         return None, f"its TensorRT engine is not used: {error.problem}" + (f": {error.given}" if error.given else "")
 
 
-def _open(plans: list[Path], precision: str) -> tuple[Engine, str]:
+def _open(plans: list[Path], precision: str, *, named: bool) -> tuple[Engine, str]:
     from acula_edge.engines.tensorrt import check_engine, find_gpu
     from acula_edge.engines.tensorrt.inference import TensorRtEngine
     from acula_edge.engines.tensorrt.python_api import is_installed, version
+    from acula_edge.engines.tensorrt.records import check_mark
     from acula_edge.engines.tensorrt.versions import INSTALL
 
     gpu = find_gpu()
@@ -91,10 +100,12 @@ def _open(plans: list[Path], precision: str) -> tuple[Engine, str]:
     for plan in plans:
         try:
             facts = check_engine(plan, gpu, version())
+            if not named:
+                check_mark(plan, facts)
         except ArtifactError as error:
             refusals.append(error)
             continue
-        made = facts["precision"]
+        made = str(facts["precision"])
         if ("int8" if made.startswith("int8") else "float") == precision:
             return TensorRtEngine(plan), f"{plan.name} was built here"
         refusals.append(ArtifactError(f"{plan.name} is of another precision", given=made, allowed=precision))

@@ -23,6 +23,7 @@ from acula_edge.texts import parse_json
 from acula_edge.untrusted.regular_files import open_artifact
 
 _SUFFIX = ".npy"
+_PIECE = 1 << 20
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -73,19 +74,20 @@ class Arrays(dict[str, NDArray[Any]]):
         return ArtifactError(f"{self.path} cannot be read as {self.what}", given=given)
 
 
-def read_npz(path: str | os.PathLike[str], what: str = "arrays") -> Arrays:
+def read_npz(path: str | os.PathLike[str], what: str = "arrays", max_bytes: int = MAX_ARRAY_BYTES) -> Arrays:
     """Every array of an ``.npz`` file, in memory. Pickles in it are never read.
 
     Args:
         what: the file should hold, for the error.
+        max_bytes: that the arrays may take in all.
 
     Raises:
         ArtifactError: no such file, not one of these, or arrays beyond the limits.
     """
     path = Path(path)
-    with open_artifact(path, what, MAX_ARRAY_BYTES) as file:
+    with open_artifact(path, what, max_bytes) as file:
         try:
-            return Arrays(path, what, _read(file))
+            return Arrays(path, what, _read(file, max_bytes))
         except ArtifactError:
             raise
         except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damaged files
@@ -93,9 +95,9 @@ def read_npz(path: str | os.PathLike[str], what: str = "arrays") -> Arrays:
             raise ArtifactError(f"{path} cannot be read as {what}", given=given) from error
 
 
-def _read(file: BinaryIO) -> dict[str, NDArray[Any]]:
+def _read(file: BinaryIO, max_bytes: int) -> dict[str, NDArray[Any]]:
     size = os.fstat(file.fileno()).st_size
-    allowed = min(MAX_ARRAY_BYTES, max(FREE_ARRAY_BYTES, MAX_ARRAY_EXPANSION * size))
+    allowed = min(max_bytes, max(FREE_ARRAY_BYTES, MAX_ARRAY_EXPANSION * size))
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if len(entries) > MAX_ARCHIVE_ENTRIES:
@@ -125,9 +127,14 @@ def _read_array(stream: Any, size: int) -> NDArray[Any]:
     length = math.prod(shape) * dtype.itemsize
     if length != size - stream.tell():
         raise ValueError(f"an array that says it has {length} bytes, and has {size - stream.tell()}")
-    data = stream.read(length)
-    if len(data) != length or stream.read(1):
+    data = np.empty(length, np.uint8)
+    at = 0
+    while piece := stream.read(_PIECE):
+        if len(piece) > length - at:
+            raise ValueError("an array goes on after its end")
+        data[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
+        at += len(piece)
+    if at != length:
         raise ValueError("an array ends early")
-    array: NDArray[Any] = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C")
-    # Writable, as np.load gives it.
-    return array.copy(order="K") if length else np.zeros(shape, dtype)
+    array: NDArray[Any] = data.view(dtype).reshape(shape, order="F" if fortran_order else "C")
+    return array

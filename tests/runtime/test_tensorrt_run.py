@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from acula_edge.benchmark.engine_subjects import engine_subjects
 from acula_edge.engines import tensorrt as engines
 from acula_edge.engines.bundle_files import seal
-from acula_edge.engines.ort import OrtEngine
-from acula_edge.engines.tensorrt import Gpu, python_api
+from acula_edge.engines.ort import CPU, OrtEngine
+from acula_edge.engines.tensorrt import Gpu, python_api, records
 from acula_edge.engines.tensorrt.records import SCHEMA, platform_text
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
 from acula_edge.files import sha256_file, write_json
@@ -146,11 +147,19 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "precision": "int8",
         "model": {"file": "model.int8.onnx", "sha256": sha256_file(folder / "model.int8.onnx")},
         "engine": {"file": plan.name, "sha256": sha256_file(plan)},
+        "mark": mark_of(monkeypatch, tmp_path / "machine-id", sha256_file(plan)),
     }
     write_json(plan.with_suffix(".json"), record)
     seal(folder)
     pretend(monkeypatch, folder)
     return folder
+
+
+def mark_of(monkeypatch: pytest.MonkeyPatch, machine_id: Path, plan_sha256: str) -> str | None:
+    """This machine's mark of an engine, while it has this id."""
+    machine_id.write_text("3d1219c7c4c5404aaa1f6d2a48adfda4\n")
+    monkeypatch.setattr(records, "MACHINE_ID", machine_id)
+    return records.mark(plan_sha256)
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, folder: Path, *, gpu: Gpu = ORIN, fails: str = "", **double: str) -> Cuda:
@@ -175,6 +184,18 @@ def test_an_engine_that_was_built_here_is_used(built: Path, provider: str) -> No
     expected = load_bundle(built, provider="cpu").score(sound, RATE_HZ)
     assert loaded.score(sound, RATE_HZ) == expected
     assert len(list(loaded.stream([sound], RATE_HZ))) == expected["windows"]
+
+
+@pytest.mark.parametrize("left", ["another", ""])
+def test_an_engine_of_a_stranger_is_only_run_where_it_is_asked_for(built: Path, left: str) -> None:
+    """Its JSON may say that it fits this GPU; this machine's mark it cannot have."""
+    records.MACHINE_ID.write_text(left)
+    loaded = load_bundle(built)
+    assert loaded.provider == CPU and "does not show that it was built on this machine" in loaded.provider_because
+    assert engine_subjects(built, {}) == []
+    records.MACHINE_ID.unlink()
+    assert load_bundle(built).provider == CPU
+    assert load_bundle(built, provider="tensorrt").provider == "TensorRT"
 
 
 def test_several_threads_take_turns(built: Path) -> None:

@@ -17,7 +17,7 @@ from acula_edge.engines.tensorrt.inspection import (
     parse_profile,
 )
 from acula_edge.engines.tensorrt.policy import HALF_PRECISIONS, BackendName, BuildPolicy, typing_of
-from acula_edge.engines.tensorrt.records import LAYERS_SUFFIX, SCHEMA, engine_name, platform_text
+from acula_edge.engines.tensorrt.records import LAYERS_SUFFIX, SCHEMA, engine_name, mark, platform_text
 from acula_edge.engines.tensorrt.versions import Version, check_version, version_text
 from acula_edge.errors import ArtifactError
 from acula_edge.files import sha256_file, write_json
@@ -56,6 +56,7 @@ def build_engine(
     source = half.convert(onnx) if policy.precision in HALF_PRECISIONS else onnx
     plan = folder / engine_name(gpu, version, policy.precision)
     chosen.build(source, plan, policy.timing_cache, policy, version)
+    sha256 = sha256_file(plan)
     write_json(
         plan.with_suffix(".json"),
         {
@@ -69,7 +70,8 @@ def build_engine(
             "typing": typing,
             "policy": policy.describe(),
             "model": {"file": source.name, "sha256": sha256_file(source)},
-            "engine": {"file": plan.name, "sha256": sha256_file(plan), "bytes": plan.stat().st_size},
+            "engine": {"file": plan.name, "sha256": sha256, "bytes": plan.stat().st_size},
+            "mark": mark(sha256),
             **_describe_layers(chosen, plan, policy, version),
         },
     )

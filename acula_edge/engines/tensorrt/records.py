@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, sha256_file
 
 SCHEMA = "acula-edge/engine/1"
+MACHINE_ID = Path("/etc/machine-id")
 LAYERS_SUFFIX = ".layers.json"
 
 
@@ -26,6 +29,34 @@ def engine_name(gpu: Gpu, version: Version, precision: Precision = "int8") -> st
 def platform_text() -> str:
     """``Linux aarch64``"""
     return f"{platform.system()} {platform.machine()}"
+
+
+def mark(plan_sha256: str) -> str | None:
+    """What only this machine can say of an engine: HMAC of its hash by ``/etc/machine-id``; None where there is none.
+
+    Whoever loads an engine runs it as a program. A file that claims to fit this GPU may come from anywhere; one with
+    this mark was built here (or by someone who can read this machine's files).
+    """
+    try:
+        key = MACHINE_ID.read_bytes().strip()
+    except OSError:
+        return None
+    return hmac.new(key, b"acula-edge engine " + plan_sha256.encode(), "sha256").hexdigest() if key else None
+
+
+def check_mark(plan: Path, facts: Mapping[str, Any]) -> None:
+    """Refuse an engine whose JSON, which :func:`check_engine` gave, does not carry this machine's mark.
+
+    Raises:
+        ArtifactError: it was built elsewhere, or nobody can tell.
+    """
+    expected = mark(str(facts["engine"]["sha256"]))
+    if expected is None or not hmac.compare_digest(expected.encode(), str(facts.get("mark")).encode()):
+        raise ArtifactError(
+            f"{plan.name} does not show that it was built on this machine",
+            given="an engine is a program, and is not run unasked",
+            remedy=f"{_rebuild(plan, dict(facts))}; or name it: acula-edge run --provider tensorrt",
+        )
 
 
 def list_engines(folder: str | Path) -> list[Path]:
@@ -51,6 +82,8 @@ def check_engine(plan: str | Path, gpu: Gpu, version: Version) -> dict[str, Any]
     if not plan.is_file():
         raise ArtifactError(f"there is no engine {plan}", remedy=_rebuild(plan, {}))
     facts = read_json(plan.with_suffix(".json"), schema=SCHEMA)
+    if not all(isinstance(facts[name], dict) for name in ("engine", "model")) or not _is_name(facts["model"]["file"]):
+        raise ArtifactError(f"{plan.with_suffix('.json')} is no record of an engine", remedy=_rebuild(plan, {}))
     here = {
         "GPU": gpu.name,
         "compute capability": gpu.compute_capability,
@@ -88,3 +121,7 @@ def _rebuild(plan: Path, facts: dict[str, Any]) -> str:
     precision = facts.get("precision", "int8")
     option = "" if precision == "int8" else f" --precision {precision}"
     return f"build it on this device: acula-edge build-engine {plan.parent}{option}"
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and Path(name).name == name and "\0" not in name

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.report.compare.accuracy import Accuracy, accuracy_of_row, verified_files
 from acula_edge.report.evidence import read_numbers
+from acula_edge.untrusted.npz import read_npz
 
 Json = dict[str, Any]
 
@@ -168,8 +169,5 @@ def _read_samples(file: Path, benchmark: Json) -> tuple[dict[str, NDArray[np.flo
     if not path.is_file():
         return {}, f"{path.name} is not beside {file.name}"
     keys = [str(row.get("samples_key")) for row in benchmark["measurements"]]
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in keys if key in arrays.files}, ""
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtifactError(f"{path} cannot be read as raw samples", given=error) from error
+    arrays = read_npz(path, "raw samples")
+    return {key: arrays.numbers(key, 1) for key in keys if key in arrays}, ""
