@@ -91,6 +91,10 @@ class MissingCapability(AculaEdgeError):
     exit_code = 4
 
 
+class GroupError(AculaEdgeError):
+    """Another process of this one's group is gone (exit code 2)."""
+
+
 class OutOfMemory(MissingCapability):
     """This machine, or its GPU, has too little memory for what was asked (exit code 4)."""
 

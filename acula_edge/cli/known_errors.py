@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import re
 
-from acula_edge.errors import AculaEdgeError, OutOfMemory, StorageError
+from acula_edge.errors import AculaEdgeError, GroupError, OutOfMemory, StorageError
 from acula_edge.extras import missing_package
 from acula_edge.files import SYSTEM_ERRORS, system_error
+from acula_edge.processes import world_size
 
 # What allocators say where they raise something more general: torch on the CPU, ONNX Runtime, C++ at large.
 _OUT_OF_MEMORY = re.compile(
@@ -16,6 +17,7 @@ _OUT_OF_MEMORY = re.compile(
     r"|std::bad_alloc|bad allocation|Cannot allocate memory|can't start new thread|Resource temporarily unavailable",
     re.IGNORECASE,
 )
+_PEER_GONE = re.compile(r"DistBackendError|DistNetworkError|gloo|NCCL|Connection (closed|reset) by peer", re.IGNORECASE)
 _SMALLER = (
     "end other programs, or begin anew with less at a time: --set align.batch_size=16 --set distill.batch_size=16, "
     "a smaller encoder or student, fewer OMP_NUM_THREADS"
@@ -35,6 +37,12 @@ def as_user_error(error: BaseException) -> AculaEdgeError | None:
             f"{whose} has too little memory for this",
             given=lines[0][:300] if lines else None,
             remedy=_SMALLER,
+        )
+    if world_size() > 1 and isinstance(error, RuntimeError) and _PEER_GONE.search(f"{type(error).__name__} {error}"):
+        return GroupError(
+            "another process of this group has ended",
+            given=str(error).splitlines()[0][:300],
+            remedy="see what it said last; one that was killed, as for want of memory, says nothing",
         )
     if isinstance(error, OSError) and error.errno in SYSTEM_ERRORS:
         where = error.filename if isinstance(error.filename, str) else None

@@ -18,7 +18,7 @@ from acula_edge import __version__
 from acula_edge.cli.command import VerbGroup, is_verbose
 from acula_edge.cli.display import DISPLAY
 from acula_edge.cli.known_errors import as_user_error
-from acula_edge.errors import OutOfMemory, StorageError
+from acula_edge.errors import GroupError, OutOfMemory, StorageError
 from acula_edge.interruption import Stopped, exit_code, received, shielded, stoppable
 from acula_edge.processes import is_main
 
@@ -65,7 +65,7 @@ class Program(VerbGroup):
                 ctx.exit(EXIT_BUG)
             if is_verbose(ctx):
                 traceback.print_exc()
-            resumable = isinstance(known, (StorageError, OutOfMemory))
+            resumable = isinstance(known, (StorageError, OutOfMemory, GroupError))
             _say("error", f"{known}\n{_how_to_go_on(ctx, 'then')}" if resumable else str(known))
             ctx.exit(known.exit_code)
 

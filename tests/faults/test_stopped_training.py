@@ -23,19 +23,22 @@ CHANGES: dict[str, Any] = {"save_every_s": 600.0, "ema_decay": 0.9, "keep_best":
 class Stopping(Line):
     """Sends its own process a signal in the middle of a step, or of a validation."""
 
-    def __init__(self, at_step: int | None = None, at_validation: int | None = None) -> None:
+    def __init__(
+        self, at_step: int | None = None, at_validation: int | None = None, number: int = signal.SIGTERM
+    ) -> None:
         super().__init__()
+        self.number = number
         self.at_step, self.at_validation, self.validations = at_step, at_validation, 0
 
     def forward(self, assignment: Any, x: Any) -> Any:
         if self.steps == self.at_step:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), self.number)
         return super().forward(assignment, x)
 
     def validate(self) -> dict[str, float]:
         self.validations += 1
         if self.validations == self.at_validation:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), self.number)
         return super().validate()
 
 
@@ -92,8 +95,7 @@ from acula_edge.processes import rank
 from tests.faults.test_stopped_training import Stopping, train
 
 def train_together(**_):
-    # Both get the signal, as from torchrun; the other one a little earlier.
-    train(Stopping(at_step=6 if rank() else 7), Path({folder!r}), save_every_s=600.0)
+    train(Stopping(at_step={steps}[rank()], number={number}), Path({folder!r}), save_every_s=600.0)
 
 pipeline = types.ModuleType("acula_edge.pipeline")
 pipeline.train = train_together
@@ -103,8 +105,21 @@ main(["train"])
 """
 
 
+def test_a_process_that_was_killed_ends_the_group_with_a_named_error(tmp_path: Path) -> None:
+    """As the kernel ends one for want of memory: no exception, no word."""
+    code = GROUP.format(folder=str(tmp_path), steps=[None, 6], number=int(signal.SIGKILL))
+    first, second = run_together(code, timeout_s=60)
+    assert second.returncode == -signal.SIGKILL
+    assert first.returncode == 2, first.stderr
+    assert "another process of this group has ended" in first.stderr and "Traceback" not in first.stderr
+    assert first.stderr.splitlines()[-1] == "  then:    go on where it stopped: acula-edge train --resume"
+    assert json.loads((tmp_path / "state.json").read_text())["step"] == 4  # of the last epoch that was finished
+
+
 def test_a_group_stops_at_one_step_and_only_the_main_process_says_so(tmp_path: Path) -> None:
-    first, second = run_together(GROUP.format(folder=str(tmp_path)), timeout_s=60)
+    # Both get the signal, as from torchrun; the other one a little earlier.
+    code = GROUP.format(folder=str(tmp_path), steps=[7, 6], number=int(signal.SIGTERM))
+    first, second = run_together(code, timeout_s=60)
     assert (first.returncode, second.returncode) == (143, 143), first.stderr + second.stderr
     assert first.stderr.splitlines()[-2:] == [
         "interrupted", "  to do:   go on where it stopped: acula-edge train --resume",
