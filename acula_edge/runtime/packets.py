@@ -133,6 +133,8 @@ class Arrivals:
         elif ahead:
             for back in range(min(ahead, MAX_MISSING_PACKETS), 0, -1):
                 self._missing[(sequence - back) % SEQUENCE_MODULUS] = None
+            while len(self._missing) > MAX_MISSING_PACKETS:
+                self._missing.popitem(last=False)
             self._count("lost", ahead)
             yield self._fill(ahead * self._length)
         self._next = (sequence + 1) % SEQUENCE_MODULUS
@@ -153,7 +155,7 @@ class Arrivals:
         reach = MAX_GAP_S * self._rate_hz / max(self._length, 1)
         while self._missing and self._next is not None:
             oldest = next(iter(self._missing))
-            if len(self._missing) <= MAX_MISSING_PACKETS and -_difference(oldest, self._next) <= reach:
+            if -_difference(oldest, self._next) <= reach:
                 return
             del self._missing[oldest]
 
