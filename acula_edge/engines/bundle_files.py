@@ -272,7 +272,7 @@ def read_selftest(folder: str | Path) -> SelfTest:
     arrays = read_npz(Path(folder) / SELFTEST_FILE, "golden waveforms")
     try:
         return _selftest(arrays)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise arrays.error(error) from error
 
 

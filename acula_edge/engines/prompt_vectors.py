@@ -166,7 +166,7 @@ def load_prompt_vectors(folder: str | Path, embedding_dim: int) -> PromptVectors
             raise ValueError(f"a temperature of {temperature}, or a task of less than two classes")
         prompts, sha256 = (_text(header[key]) for key in ("prompts", "prompts_sha256"))
         loaded = PromptVectors(prompts, sha256, temperature, weight=arrays.numbers("weight", 2), tasks=tasks)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise arrays.error(error) from error
     width = loaded.weight.shape[1]
     shapes = [(task.center.shape, task.vectors.shape) for task in tasks]

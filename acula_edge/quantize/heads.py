@@ -159,5 +159,5 @@ def load_heads(path: str | Path) -> list[TaskHead]:
         ]
     except ArtifactError:
         raise
-    except (InputError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, InputError, KeyError, TypeError, ValueError) as error:
         raise arrays.error(error) from error
