@@ -12,11 +12,14 @@ Shape: wave [T] -> words [F, 2] uint32, signs and their mask, a frame every 16 m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.audio.resample import resample
-from acula_edge.frontend.reference import mel_power
+from acula_edge.audio.quality import Pieces
+from acula_edge.audio.resample import resample_blocks
+from acula_edge.frontend.reference import mel_power_blocks
 from acula_edge.frontend.spec import FrontendSpec
 
 SPEC = FrontendSpec(sample_rate_hz=2000, n_fft=512, hop_length=32, n_mels=33, fmin_hz=25.0, fmax_hz=350.0)
@@ -26,6 +29,7 @@ LAG = 4
 LOUD_DB = 25.0
 _FLOOR_DB = 80.0
 _SILENT = 1e-20
+_KEPT_FRAMES = 1 << 15  # nine minutes
 
 KEYS_KEPT = 512
 _FEWEST_KEYS = 256
@@ -37,18 +41,47 @@ Keys = tuple[NDArray[np.uint32], NDArray[np.int32]]
 
 def fingerprint(wave: NDArray[np.float32], sample_rate_hz: int) -> Words:
     """Words [F, 2] of a wave [T]; none (F = 0) for silence, and for less than :data:`LAG` frames."""
-    power = mel_power(resample(wave, sample_rate_hz, SPEC.sample_rate_hz), SPEC)
-    loudest = power.max(axis=1)
+    return fingerprint_pieces(lambda: [wave], sample_rate_hz)
+
+
+def fingerprint_pieces(pieces: Pieces, sample_rate_hz: int) -> Words:
+    """:func:`fingerprint` of a recording that need not lie in memory; a long one is asked for twice."""
+    kept: list[NDArray[np.float64]] = []
+    loudness: list[NDArray[np.float64]] = []
+    frames = 0
+    for power in _powers(pieces, sample_rate_hz):
+        loudness.append(power.max(axis=1))
+        frames += len(power)
+        if frames <= _KEPT_FRAMES:
+            kept.append(power)
+        else:
+            kept.clear()
+    loudest = np.concatenate(loudness)
     peak = float(loudest.max())
-    if peak < _SILENT or len(power) <= LAG:
+    if peak < _SILENT or frames <= LAG:
         return np.zeros((0, 2), np.uint32)
-    level = 10 * np.log10(np.maximum(power, peak * 10 ** (-_FLOOR_DB / 10)))
+    # The level of a recording: what a tenth of its frames exceed, which one knock does not move.
+    reference = 10 * np.log10(np.quantile(loudest, 0.9) + _SILENT)
+    words = []
+    before = np.zeros((0, SPEC.n_mels))
+    for power in kept or _powers(pieces, sample_rate_hz):
+        level = 10 * np.log10(np.maximum(power, peak * 10 ** (-_FLOOR_DB / 10)))
+        level = np.concatenate([before, level])
+        before = level[-LAG:]
+        words.append(_words(level, reference))
+    return np.concatenate(words)
+
+
+def _powers(pieces: Pieces, sample_rate_hz: int) -> Iterator[NDArray[np.float64]]:
+    return mel_power_blocks(resample_blocks(pieces(), sample_rate_hz, SPEC.sample_rate_hz), SPEC)
+
+
+def _words(level: NDArray[np.float64], reference: float) -> Words:
+    """Levels [F, M] in decibels -> words [F - LAG, 2]."""
     steps = level[:, :-1] - level[:, 1:]
     rises = steps[LAG:] - steps[:-LAG]
     pairs = np.minimum(level[:, :-1], level[:, 1:])
     quietest = np.minimum(pairs[LAG:], pairs[:-LAG])
-    # The level of a recording: what a tenth of its frames exceed, which one knock does not move.
-    reference = 10 * np.log10(np.quantile(loudest, 0.9) + _SILENT)
     loud = (quietest > reference - LOUD_DB) & (rises != 0)
     return np.stack([_pack(rises > 0), _pack(loud)], axis=1)
 
@@ -70,7 +103,7 @@ def make_keys(words: Words) -> Keys:
         for tap in range(_TAPS):
             packed |= nibbles[tap * LAG : tap * LAG + frames] << np.uint32(_WIDTH * tap)
         keys.append(_mix(packed[:, 0] ^ np.uint32(0x9E3779B9 * (lowest + 1) & 0xFFFFFFFF)))
-        loud.append(np.minimum(count_bits(packed[:, 1]), _LOUD_OF_KEY))
+        loud.append(np.minimum(count_bits(packed[:, 1]), _LOUD_OF_KEY).astype(np.int8))
     every, score = np.concatenate(keys), np.concatenate(loud)
     whole = int((score == _LOUD_OF_KEY).sum())
     number = KEYS_KEPT if whole >= KEYS_KEPT else max(whole, _FEWEST_KEYS)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.data.fingerprint import KEYS_KEPT, LAG, LOUD_DB, SPEC, Keys, Words, fingerprint, make_keys
+from acula_edge.data.fingerprint import KEYS_KEPT, LAG, LOUD_DB, SPEC, Keys, Words, fingerprint_pieces, make_keys
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import OutOfMemory
 from acula_edge.files import sha256_json, system_error
@@ -104,7 +104,7 @@ def _make(store: WaveStore, rows: Sequence[int]) -> Iterator[tuple[Words, Keys]]
 
     def attempt(row: int) -> tuple[Words, Keys] | None:
         try:
-            words = fingerprint(store[row], store.sample_rate_hz)
+            words = fingerprint_pieces(lambda: store.blocks(row), store.sample_rate_hz)
             return words, make_keys(words)
         except MemoryError:
             return None

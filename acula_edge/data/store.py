@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from acula_edge.limits import MAX_INDEX_BYTES
 
 SCHEMA = "acula-edge/waves/2"
 SHARD_BYTES = 2 << 30
+BLOCK_SAMPLES = 1 << 20
 
 Wave = NDArray[np.float32]
 
@@ -66,12 +67,22 @@ class WaveStore:
         """Wave [T] float32 in [-1, 1] of ``recordings[index]``, a copy."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"the store holds {len(self)} recordings, not one numbered {index}")
-        samples = self._reader.read(int(self._shard[index]), int(self._starts[index]), int(self._samples[index]))
-        return samples.astype(np.float32) / np.float32(FULL_SCALE)
+        return self._read(index, 0, int(self._samples[index]))
 
     def samples(self, index: int) -> int:
         """Length T of a wave, without reading it."""
         return int(self._samples[index])
+
+    def blocks(self, index: int) -> Iterator[Wave]:
+        """The wave of ``recordings[index]`` in pieces, for one that may be hours long."""
+        for start in range(0, self.samples(index), BLOCK_SAMPLES):
+            yield self._read(index, start, min(BLOCK_SAMPLES, self.samples(index) - start))
+
+    def _read(self, index: int, start: int, samples: int) -> Wave:
+        found = self._reader.read(int(self._shard[index]), int(self._starts[index]) + start, samples)
+        wave = found.astype(np.float32)
+        wave *= np.float32(1 / FULL_SCALE)  # a power of two: exact
+        return wave
 
     @classmethod
     def open(cls, recordings: Sequence[Recording], sample_rate_hz: int, folder: str | Path) -> WaveStore:

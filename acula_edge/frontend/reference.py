@@ -5,6 +5,8 @@ The other kinds are held to the libraries that they come from (tests/frontend).
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -60,16 +62,35 @@ def mel_power(wave: NDArray[np.float32], spec: FrontendSpec = OPERA) -> NDArray[
     return _power(samples if samples.dtype.kind == "f" else to_wave(samples), spec)
 
 
-def _power(wave: NDArray[Any], spec: FrontendSpec) -> NDArray[np.float64]:
-    padded = np.pad(wave, spec.n_fft // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, spec.n_fft)[:: spec.hop_length]
+def mel_power_blocks(waves: Iterable[NDArray[Any]], spec: FrontendSpec) -> Iterator[NDArray[np.float64]]:
+    """:func:`mel_power` of a wave that comes in pieces and was checked before: the same frames, a block at a time.
+
+    Shape: waves of [T_i] -> [at most 2048, M] each.
+    """
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.n_fft) / spec.n_fft)
     filters = mel_filterbank(spec)
-    power = np.empty((len(frames), spec.n_mels))
-    for start in range(0, len(frames), _BLOCK_FRAMES):
-        spectrum = np.fft.rfft(frames[start : start + _BLOCK_FRAMES] * window)
-        power[start : start + _BLOCK_FRAMES] = (spectrum.real**2 + spectrum.imag**2) @ filters
-    return power
+    edge = np.zeros(spec.n_fft // 2, np.float32)
+    step = _BLOCK_FRAMES * spec.hop_length
+    held = np.zeros(0, np.float32)
+
+    def transform(samples: NDArray[Any]) -> NDArray[np.float64]:
+        frames = np.lib.stride_tricks.sliding_window_view(samples, spec.n_fft)[:: spec.hop_length]
+        spectrum = np.fft.rfft(frames * window)
+        power: NDArray[np.float64] = (spectrum.real**2 + spectrum.imag**2) @ filters
+        return power
+
+    for wave in itertools.chain([edge], waves, [edge]):
+        held = np.concatenate([held, wave])
+        # The last frame of a block ends a window after it starts.
+        while len(held) >= step - spec.hop_length + spec.n_fft:
+            yield transform(held[: step - spec.hop_length + spec.n_fft])
+            held = held[step:]
+    if len(held) >= spec.n_fft:
+        yield transform(held)
+
+
+def _power(wave: NDArray[Any], spec: FrontendSpec) -> NDArray[np.float64]:
+    return np.concatenate(list(mel_power_blocks([wave], spec)))
 
 
 def _normalize(power: NDArray[np.float64], spec: FrontendSpec) -> NDArray[np.float32]:
