@@ -8,8 +8,13 @@ from __future__ import annotations
 
 # Recordings ----------------------------------------------------------------------------------------------------------
 
-MAX_SAMPLES = 1 << 29
-"""Longest recording read, samples per channel: 2 GiB as float32 (37 hours at 4 kHz, 3 hours at 48 kHz)."""
+MAX_SAMPLES = 1 << 30
+"""Longest recording heard, samples per channel: 74 hours at 4 kHz, 6 hours at 48 kHz. `run` and `data prepare` hear it
+a piece at a time."""
+
+MAX_KEPT_SAMPLES = 1 << 29
+"""Longest recording kept whole, samples at the rate at which it is kept: 2 GiB as float32, 1 GiB as `data prepare`
+stores it (37 hours at 4 kHz, 9 hours at 16 kHz)."""
 
 MAX_CHANNELS = 64
 """Most channels of a recording; they are averaged."""
@@ -41,7 +46,7 @@ MAX_MISSING_PACKETS = 1 << 16
 MAX_YAML_BYTES = 1 << 18
 """Longest YAML file or value of ``--set``, bytes (a recipe has about 2,000)."""
 
-MAX_YAML_NODES = 1 << 14
+MAX_YAML_NODES = 1 << 13
 """Texts, numbers, lists and mappings in one YAML text, each counted as often as an alias repeats it."""
 
 MAX_YAML_CHARACTERS = 1 << 20

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from acula_edge.audio.samples import check_peak
 from acula_edge.audio.sound_file import check_length, open_sound
 from acula_edge.errors import AudioError
+from acula_edge.limits import MAX_KEPT_SAMPLES
 
 BLOCK_SAMPLES = 1 << 20
 """Samples, over all channels, that are decoded at a time."""
@@ -81,16 +82,23 @@ class AudioFile:
 
 
 def read_audio(path: str | os.PathLike[str]) -> Audio:
-    """Decode a recording to mono float32.
+    """Decode a recording to mono float32, whole.
 
     It is read in blocks, so that the channels never lie in memory together: the peak is twice the mono wave, 8 bytes
-    a sample, whatever the file holds. Files of more than :data:`acula_edge.limits.MAX_SAMPLES` a channel are refused.
+    a sample, whatever the file holds. For longer ones than :data:`acula_edge.limits.MAX_KEPT_SAMPLES` there is
+    :func:`check_audio`.
 
     Raises:
-        AudioError: as :func:`decoding`.
+        AudioError: as :func:`decoding`, or too long to be kept.
     """
+    samples = 0
+    kept: list[NDArray[np.float32]] = []
     with decoding(path) as (sample_rate_hz, blocks):
-        return Audio(np.concatenate(list(blocks)), sample_rate_hz)
+        for block in blocks:
+            samples += len(block)
+            check_length(Path(path), samples, MAX_KEPT_SAMPLES)
+            kept.append(block)
+    return Audio(np.concatenate(kept), sample_rate_hz)
 
 
 def check_audio(path: str | os.PathLike[str], kept_samples: int = 1 << 22) -> AudioFile:

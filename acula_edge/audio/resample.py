@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from acula_edge.audio.samples import check_rate
 from acula_edge.errors import AudioError
-from acula_edge.limits import MAX_SAMPLES
+from acula_edge.limits import MAX_KEPT_SAMPLES
 
 # Samples that are made at a time.
 _PIECE_SAMPLES = 1 << 20
@@ -25,12 +25,12 @@ def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.
 
     Raises:
         AudioError: no rate of sound, a ratio that soxr does not have, so few samples that none is left, or more than
-            :data:`acula_edge.limits.MAX_SAMPLES` at the new rate.
+            :data:`acula_edge.limits.MAX_KEPT_SAMPLES` at the new rate.
     """
     wave = np.asarray(wave, dtype=np.float32)
     if check_rate(from_hz) == check_rate(to_hz):
         return wave
-    return np.concatenate(list(resample_blocks([wave], from_hz, to_hz, MAX_SAMPLES)))
+    return np.concatenate(list(resample_blocks([wave], from_hz, to_hz, MAX_KEPT_SAMPLES)))
 
 
 def resample_blocks(

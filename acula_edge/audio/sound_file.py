@@ -98,13 +98,14 @@ def begins_like_sound(data: bytes) -> bool:
     return data.startswith((*_BEGINNINGS, _TAG)) or (len(data) > 1 and data[0] == 0xFF and data[1] >= 0xE0)
 
 
-def check_length(path: Path, samples: int) -> None:
-    """Raises AudioError where a recording has more samples per channel than are read."""
-    if samples > MAX_SAMPLES:
+def check_length(path: Path, samples: int, most: int | None = None) -> None:
+    """Raises AudioError where a recording has more samples per channel than `most`, or than are heard."""
+    most = MAX_SAMPLES if most is None else most
+    if samples > most:
         raise AudioError(
             f"the recording {path} is too long",
             given="its header does not tell how long it is" if samples == _UNKNOWN else f"{samples} samples",
-            allowed=f"at most {MAX_SAMPLES} samples per channel",
+            allowed=f"at most {most} samples per channel",
             remedy="convert it" if samples == _UNKNOWN else "cut it into shorter files",
         )
 

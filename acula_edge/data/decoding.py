@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from acula_edge.audio.decode import decoding
 from acula_edge.audio.resample import resample_blocks
+from acula_edge.audio.sound_file import check_length
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import AudioError
 from acula_edge.files import NOT_THE_FILE
-from acula_edge.limits import MAX_SAMPLES, MAX_SAMPLES_IN_FLIGHT
+from acula_edge.limits import MAX_KEPT_SAMPLES, MAX_SAMPLES_IN_FLIGHT
 from acula_edge.texts import open_regular
 
 MIN_DURATION_S = 0.2
@@ -32,12 +33,15 @@ def decode(recording: Recording, sample_rate_hz: int) -> Decoded:
     Decoded and resampled a block at a time: the peak is 4 bytes a sample at that rate.
 
     Raises:
-        AudioError: not decodable, not finite, or shorter than 0.2 s.
+        AudioError: not decodable, not finite, shorter than 0.2 s, or longer than
+            :data:`acula_edge.limits.MAX_KEPT_SAMPLES` at that rate.
     """
     parts: list[NDArray[np.int16]] = []
-    clipped = 0
+    stored = clipped = 0
     with decoding(Path(recording.path)) as (file_rate_hz, blocks):
-        for wave in resample_blocks(_long_enough(blocks, file_rate_hz), file_rate_hz, sample_rate_hz, MAX_SAMPLES):
+        for wave in resample_blocks(_long_enough(blocks, file_rate_hz), file_rate_hz, sample_rate_hz):
+            stored += len(wave)
+            check_length(Path(recording.path), stored, MAX_KEPT_SAMPLES)
             clipped += int(np.count_nonzero(np.abs(wave) > 1))
             scaled = np.round(wave * np.float32(FULL_SCALE))
             parts.append(np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"))
@@ -79,7 +83,7 @@ def decode_all(recordings: Sequence[Recording], sample_rate_hz: int) -> Iterator
     ahead: deque[tuple[Recording, Future[Decoded | AudioError | MemoryError]]] = deque()
 
     def expected(recording: Recording) -> int:
-        return min(round(recording.duration_s * sample_rate_hz), MAX_SAMPLES)
+        return min(round(recording.duration_s * sample_rate_hz), MAX_KEPT_SAMPLES)
 
     def settle() -> Decoded | AudioError:
         recording, future = ahead.popleft()
