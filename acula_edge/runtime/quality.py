@@ -12,6 +12,11 @@ from acula_edge.audio.quality import Pieces, QualityAnalysis, measure_pieces, me
 from acula_edge.audio.quality_limits import QUALITY_SCHEMA, QualityLimits, describe_quality
 from acula_edge.errors import ArtifactError
 
+# What constants of the figures may be, by the end of their names: no more than one block of sound is kept at a time.
+_RANGES = {
+    "_s": (1e-4, 1.0), "_frames": (1, 64), "_hz": (0, 1e6), "_percentile": (0, 100), "_db": (0, 1000), "": (0, 1e6),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class QualityCheck:
@@ -60,7 +65,7 @@ class QualityGate:
                     allowed=QUALITY_SCHEMA,
                 )
             return cls(tuple(_check(values) for values in entry["checks"]), _analysis(entry["analysis"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ArtifactError("this bundle's limits of quality cannot be read", given=repr(error)) from error
 
     def assess(self, wave: NDArray[np.float32], sample_rate_hz: int, lost: float = 0.0) -> dict[str, Any]:
@@ -103,13 +108,29 @@ def assess_quality(
 def _check(values: dict[str, Any]) -> QualityCheck:
     (bound,) = {"at_least", "at_most"} & values.keys()
     limit = float(values[bound])
-    return QualityCheck(
-        values["name"], limit, bound == "at_most", values["unit"], values["reason"], bool(values["final"])
-    )
+    texts = [values[key] for key in ("name", "unit", "reason")]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"name, unit and reason of a check are texts, not {texts}")
+    return QualityCheck(texts[0], limit, bound == "at_most", texts[1], texts[2], bool(values["final"]))
 
 
 def _analysis(values: dict[str, Any]) -> QualityAnalysis:
     # A later version's further constants are of figures that this version does not measure.
     known = {field.name for field in fields(QualityAnalysis)} & values.keys()
     constants: dict[str, Any] = {name: tuple(v) if isinstance(v := values[name], list) else v for name in known}
-    return QualityAnalysis(**constants)
+    analysis = QualityAnalysis(**constants)
+    for field in fields(QualityAnalysis):
+        _check_constant(field.name, getattr(analysis, field.name), field.default)
+    return analysis
+
+
+def _check_constant(name: str, value: Any, usual: Any) -> None:
+    """Raises ValueError where a constant is of another kind than it is by default, or beyond what makes sense."""
+    several = isinstance(usual, tuple)
+    numbers = value if several and isinstance(value, tuple) else (value,)
+    kinds = int if isinstance(usual, int) else (int, float)
+    ending = next((ending for ending in _RANGES if name.endswith(ending)), "")
+    low, high = _RANGES[ending]
+    right = all(isinstance(n, kinds) and not isinstance(n, bool) and low <= n <= high for n in numbers)
+    if not right or len(numbers) != (len(usual) if several else 1) or list(numbers) != sorted(numbers):
+        raise ValueError(f"analysis.{name} is {value!r}, not of {low:g} to {high:g} as {usual!r} is")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -136,5 +137,7 @@ def _read_array(stream: Any, size: int) -> NDArray[Any]:
         at += len(piece)
     if at != length:
         raise ValueError("an array ends early")
+    if dtype.kind == "U" and data.view(np.dtype("u4").newbyteorder(dtype.byteorder)).max(initial=0) > sys.maxunicode:
+        raise ValueError("a text of characters that there are none of")
     array: NDArray[Any] = data.view(dtype).reshape(shape, order="F" if fortran_order else "C")
     return array

@@ -61,6 +61,7 @@ def load(name: str) -> Harness:
     """Import one, by its name or that of a module; only now are the modules that it tests imported."""
     harness = importlib.import_module(name if "." in name else f"tests.fuzz.harnesses.{name}").HARNESS
     assert isinstance(harness, Harness)
+    harness.seeds()  # what is made once is made before anything is watched
     return harness
 
 
