@@ -119,7 +119,9 @@ def _embedding() -> NDArray[np.float32]:
 
 def _array_text(content: bytes) -> str:
     try:
-        return str(np.load(io.BytesIO(content), allow_pickle=False))
+        array = np.load(io.BytesIO(content), allow_pickle=False)
+        # Only what is UTF-32 makes a text that can be used.
+        return str(array) if array.astype("<U").tobytes().decode("utf-32-le") else "{}"
     except Exception:  # what an earlier mutation left
         return "{}"
 
