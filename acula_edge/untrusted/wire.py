@@ -29,12 +29,17 @@ class Wire:
 
     def fields(self, start: int, stop: int) -> Iterator[tuple[int, int, Value]]:
         """Number, wire type and value of every field between two places."""
-        at = start
+        at, data = start, self.data
         while at < stop:
             self._left -= 1
             if self._left < 0:
                 raise ValueError(f"more than {MAX_ONNX_FIELDS} fields")
-            tag, at = self.varint(at, stop)
+            # Nearly all tags and lengths are numbers of one byte.
+            tag = data[at]
+            if tag < 0x80:
+                at += 1
+            else:
+                tag, at = self.varint(at, stop)
             kind, number = tag & 7, tag >> 3
             if number == 0:
                 raise ValueError(f"a field without a number at byte {at}")
@@ -42,7 +47,10 @@ class Wire:
                 value, at = self.varint(at, stop)
                 yield number, kind, value
             elif kind == BYTES:
-                length, at = self.varint(at, stop)
+                if at < stop and data[at] < 0x80:
+                    length, at = data[at], at + 1
+                else:
+                    length, at = self.varint(at, stop)
                 if length > stop - at:
                     raise ValueError(f"a field of {length} bytes where {stop - at} are left")
                 yield number, kind, (at, at + length)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -20,6 +19,8 @@ from pathlib import Path
 
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
 from acula_edge.files import atomic_folder, sha256_file
+from acula_edge.limits import MAX_JSON_BYTES
+from acula_edge.texts import parse_json, read_text
 
 PACKAGE = "onnxruntime-web"
 VERSION = "1.30.0"
@@ -101,7 +102,7 @@ def _take_folder(folder: Path, source: str) -> OrtWeb | None:
 def _package_version(place: Path) -> str:
     for path in (place / "package.json", place.parent / "package.json"):
         try:
-            package = json.loads(path.read_text(encoding="utf-8"))
+            package = parse_json(read_text(path, MAX_JSON_BYTES))
         except (OSError, ValueError):
             continue
         if isinstance(package, dict) and package.get("name") == PACKAGE:
