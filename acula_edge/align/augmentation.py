@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+if TYPE_CHECKING:
+    from acula_edge.data.store import StoredWave
 
-def random_crop(wave: np.ndarray, samples: int, generator: np.random.Generator) -> np.ndarray:
+
+def random_crop(wave: np.ndarray | StoredWave, samples: int, generator: np.random.Generator) -> np.ndarray:
     """A crop of `samples` at a random place; a shorter wave is repeated first."""
     if len(wave) < samples:
-        wave = np.tile(wave, -(-samples // max(1, len(wave))))
+        wave = np.tile(np.asarray(wave), -(-samples // max(1, len(wave))))
     start = int(generator.integers(0, len(wave) - samples + 1))
     return wave[start : start + samples]
 
 
-def first_crop(wave: np.ndarray, samples: int) -> np.ndarray:
+def first_crop(wave: np.ndarray | StoredWave, samples: int) -> np.ndarray:
     """The first `samples`, zeros behind a shorter wave: what the published training took (SPEC section 1.7.1)."""
     return np.pad(wave[:samples], (0, max(0, samples - len(wave))))
 

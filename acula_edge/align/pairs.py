@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from acula_edge.data.store import WaveStore
+    from acula_edge.data.store import StoredWave, WaveStore
+
+WHOLE_SAMPLES = 1 << 22
+"""Longer recordings (17 minutes at 4 kHz) are not read whole for a crop of seconds."""
 
 
 @dataclass(frozen=True)
@@ -45,5 +48,6 @@ class Waves:
     def __deepcopy__(self, memo: dict[int, Any]) -> Waves:
         return self
 
-    def __getitem__(self, row: int) -> np.ndarray:
-        return self.store[row]
+    def __getitem__(self, row: int) -> np.ndarray | StoredWave:
+        """The wave of a row; of one of hours only what is cut out of it is read."""
+        return self.store[row] if self.store.samples(row) <= WHOLE_SAMPLES else self.store.sliced(row)

@@ -38,7 +38,7 @@ from acula_edge.training.normalization import frozen_statistics
 from acula_edge.training.together import gather_batch
 
 if TYPE_CHECKING:
-    from acula_edge.data.store import WaveStore
+    from acula_edge.data.store import StoredWave, WaveStore
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class AlignmentTask(nn.Module):
         total = torch.stack(list(losses.values())).sum()
         return total, {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def _crop(self, wave: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    def _crop(self, wave: np.ndarray | StoredWave, generator: np.random.Generator) -> np.ndarray:
         if self.config.crop == "first":
             return first_crop(wave, self.crop_samples)
         return random_crop(wave, self.crop_samples, generator)
@@ -266,8 +266,8 @@ def affine_layers(head: nn.Module) -> list[Layer]:
     return [(weight.copy(), bias.copy()) for weight, bias in arrays]
 
 
-def _middle(wave: np.ndarray, samples: int) -> np.ndarray:
+def _middle(wave: np.ndarray | StoredWave, samples: int) -> np.ndarray:
     if len(wave) < samples:
-        wave = np.tile(wave, -(-samples // max(1, len(wave))))
+        wave = np.tile(np.asarray(wave), -(-samples // max(1, len(wave))))
     start = (len(wave) - samples) // 2
     return wave[start : start + samples]

@@ -7,9 +7,11 @@ A store is ``waves-<key>-00000.i16`` and so on (samples end to end, no recording
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +80,10 @@ class WaveStore:
         for start in range(0, self.samples(index), BLOCK_SAMPLES):
             yield self._read(index, start, min(BLOCK_SAMPLES, self.samples(index) - start))
 
+    def sliced(self, index: int) -> StoredWave:
+        """The wave of ``recordings[index]``, of which only what is asked for is read."""
+        return StoredWave(functools.partial(self._read, index), self.samples(index))
+
     def _read(self, index: int, start: int, samples: int) -> Wave:
         found = self._reader.read(int(self._shard[index]), int(self._starts[index]) + start, samples)
         wave = found.astype(np.float32)
@@ -139,6 +145,28 @@ class WaveStore:
         with contextlib.suppress(OSError):  # also where an earlier build ended between the index and this
             files.journal.unlink(missing_ok=True)
         return cls(files, sample_rate_hz, recordings, places)
+
+
+class StoredWave:
+    """A wave that stays in its file: its slices are read, the whole only where an array is made of it.
+
+    Args:
+        read: gives so many samples from a place on.
+        samples: its length.
+    """
+
+    def __init__(self, read: Callable[[int, int], Wave], samples: int) -> None:
+        self._read, self._samples = read, samples
+
+    def __len__(self) -> int:
+        return self._samples
+
+    def __getitem__(self, part: slice) -> Wave:
+        start, stop, step = part.indices(self._samples)
+        return self._read(start, max(0, stop - start)) if step == 1 else np.asarray(self)[part]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:], dtype=dtype)
 
 
 def store_key(recordings: Sequence[Recording], sample_rate_hz: int) -> str:

@@ -48,6 +48,9 @@ class Tones:
     def __init__(self, count: int) -> None:
         self.recordings = [Recording(f"r{i}", f"r{i}.wav", f"s{i}", "tones", 4000, 2.56) for i in range(count)]
 
+    def samples(self, index: int) -> int:
+        return 10240
+
     def __getitem__(self, index: int) -> np.ndarray:
         t = np.arange(10240) / 4000
         noise = np.random.default_rng(index).standard_normal(len(t))
