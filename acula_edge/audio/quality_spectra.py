@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ MIN_FRAMES = 8
 MIN_BLOCKS = 4
 """Fewer blocks (two seconds) say nothing about contact or handling."""
 SNR_RANGE_DB = (-20.0, 80.0)
+_MEDIAN_BINS = 32
 
 
 class Spectra:
@@ -58,10 +60,12 @@ class Spectra:
         figures["snr_db"] = _snr(np.concatenate(self._frames), analysis)
         if not self._blocks:
             return figures
-        blocks = self._blocks[0] if len(self._blocks) == 1 else np.concatenate(self._blocks)
-        figures["bandwidth_hz"] = _bandwidth(blocks, self._bin_hz, analysis)
-        if len(blocks) >= MIN_BLOCKS:
-            contact, sound = (_band(blocks, self._bin_hz, hz) for hz in (analysis.contact_band_hz, analysis.band_hz))
+        figures["bandwidth_hz"] = _bandwidth(_medians(self._blocks), self._bin_hz, analysis)
+        contact, sound = (
+            np.concatenate([_band(blocks, self._bin_hz, hz) for blocks in self._blocks])
+            for hz in (analysis.contact_band_hz, analysis.band_hz)
+        )
+        if len(contact) >= MIN_BLOCKS:
             usual = _percentile(contact, analysis.loud_percentile) * 10 ** (-analysis.contact_drop_db / 10)
             least = max(usual, float(contact.max()) * 10 ** (-analysis.contact_depth_db / 10))
             figures["contact_lost"] = float(np.mean(contact < least))
@@ -96,8 +100,16 @@ def _percentile(values: Power, percentile: float) -> float:
     return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
-def _bandwidth(blocks: Power, bin_hz: float, analysis: QualityAnalysis) -> float | None:
-    typical = np.median(blocks, axis=0)
+def _medians(parts: Sequence[Power]) -> Power:
+    """Median of every bin, a few at a time: spectra of hours are not copied. Shape: parts of [N_i, K] -> [K]."""
+    if len(parts) == 1:
+        return np.asarray(np.median(parts[0], axis=0))
+    starts = range(0, parts[0].shape[1], _MEDIAN_BINS)
+    groups = ([part[:, start : start + _MEDIAN_BINS] for part in parts] for start in starts)
+    return np.concatenate([np.median(np.concatenate(group), axis=0) for group in groups])
+
+
+def _bandwidth(typical: Power, bin_hz: float, analysis: QualityAnalysis) -> float | None:
     strongest = float(typical[int(np.ceil(analysis.band_hz[0] / bin_hz)) :].max(initial=0.0))
     if strongest <= 0:
         return None
