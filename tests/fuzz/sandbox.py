@@ -122,7 +122,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
             return
         if flags & _WRITES:
             deeds.append(f"opened {path!r} for writing")
-        elif not where.startswith(_READABLE):
+        elif not (where + os.sep).startswith((inside, *_READABLE)):
             deeds.append(f"read {path!r}")
     elif event in _NEVER:
         deeds.append(f"{event}{arguments!r:.200}")
