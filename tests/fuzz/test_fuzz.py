@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -102,6 +104,7 @@ def test_only_one_family_of_errors_may_come_out_and_its_messages_are_short(sandb
         try_input(_harness(lambda data, box: 1 // 0), b"", sandbox)
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_mutated_archives_and_messages_are_well_formed() -> None:
     import io
     import zipfile
@@ -127,6 +130,14 @@ def test_mutated_archives_and_messages_are_well_formed() -> None:
     assert all(audio.seal_flac(sound) == sound for sound in sounds if sound[:4] == b"fLaC")
     assert seal_text(b'{"sha256": "' + b"0" * 64 + b'"}') == seal_text(b'{"sha256": "' + b"0" * 64 + b'"}')
     assert b"0" * 64 not in seal_text(b'{"sha256": "' + b"0" * 64 + b'"}')
+
+
+def test_without_atheris_fuzzing_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    driver = importlib.import_module("tests.fuzz.__main__")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["fuzz"])
+    assert driver.main() == 4
+    assert "pip install 'atheris" in capsys.readouterr().err
 
 
 def test_the_driver_sees_every_way_to_break_and_goes_on(tmp_path: Path) -> None:
