@@ -139,8 +139,6 @@ def _object(value: Any, entries: Mapping[str, Any], place: str) -> str | None:
 
 
 def _list(value: Any, entries: Mapping[str, Any], place: str) -> str | None:
-    if value is None:
-        return None
     if not isinstance(value, list) or len(value) > MAX_TASKS:
         return f"{place} is no list of at most {MAX_TASKS}"
     problems = (_object(item, entries, f"{place}[{number}]") for number, item in enumerate(value))
