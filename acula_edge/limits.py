@@ -160,6 +160,12 @@ MAX_MODEL_IO_ELEMENTS = 1 << 26
 MAX_BUNDLE_FILES = 1000
 """Most files that a bundle may list, and four times as many may lie in its folder."""
 
+MAX_BUNDLE_JSON_BYTES = 1 << 22
+"""Longest ``bundle.json`` and ``bundle.sig``, bytes: 4 MiB (one of 20 files and 2,000 persons has 60,000)."""
+
+MAX_CARD_BYTES = 1 << 20
+"""Longest model card of a bundle, bytes: 1 MiB."""
+
 MAX_BUNDLE_FILE_BYTES = 8 << 30
 """Longest file of a bundle, bytes; all are read once for their checksums."""
 

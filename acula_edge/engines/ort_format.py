@@ -20,6 +20,7 @@ from acula_edge.engines.bundle_files import read_bundle, read_selftest
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import write_bytes
+from acula_edge.untrusted.onnx_file import inspect_onnx
 
 OPERATORS_SUFFIX = ".required_operators.config"
 # Kinds of processor that the converter knows, and what they call themselves.
@@ -57,8 +58,11 @@ def write_ort_format(
             remedy="name it with --target",
         )  # fmt: skip
     name = "model.int8" if precision == "int8" else "model"
-    if not (folder / f"{name}.onnx").is_file():
+    if f"{name}.onnx" not in info["files"]:
         raise ArtifactError(f"the bundle {folder} has no {precision} model", remedy="acula-edge export --int8")
+    if not inspect_onnx(folder / f"{name}.onnx").constants_small:
+        # The converter computes them, in memory that has no limit.
+        raise ArtifactError(f"{folder / name}.onnx makes values of any size from constants, and is not converted")
     with tempfile.TemporaryDirectory() as temporary:
         stage = Path(temporary)
         # It prints what it does, and looks at every file beside the model.

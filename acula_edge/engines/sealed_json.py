@@ -13,6 +13,7 @@ from typing import Any
 
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, write_text
+from acula_edge.limits import MAX_BUNDLE_JSON_BYTES
 
 SELF_CHECK = "sha256 is the hash of this file with its own 64 digits replaced by zeros"
 _BLANK = "0" * 64
@@ -42,7 +43,7 @@ def read_sealed_json(path: str | Path, schema: str, required: bool = True) -> di
         ArtifactError: no such file, not JSON, another schema, or altered since it was sealed; the file is named.
     """
     path = Path(path)
-    value = read_json(path, schema=schema)
+    value = read_json(path, schema=schema, max_bytes=MAX_BUNDLE_JSON_BYTES)
     assert isinstance(value, dict)
     if not required and not {"self_check", "sha256"} & value.keys():
         return value

@@ -14,6 +14,8 @@ from acula_edge.evidence.acceptance import ACCEPTANCE_FILE, ACCEPTANCE_SCHEMA
 from acula_edge.evidence.model_card import CARD_FILE
 from acula_edge.evidence.sbom import SBOM_FILE, SPEC_VERSION, model_hashes
 from acula_edge.files import read_json, sha256_json
+from acula_edge.limits import MAX_CARD_BYTES
+from acula_edge.texts import read_text
 from acula_edge.yaml_text import parse_yaml
 
 SCHEMA = "acula-edge/bundle-check/1"
@@ -132,7 +134,7 @@ def _criteria(folder: Path, info: Mapping[str, Any]) -> tuple[bool, str]:
 
 
 def _card(folder: Path, info: Mapping[str, Any]) -> tuple[bool, str]:
-    text = (folder / CARD_FILE).read_text(encoding="utf-8")
+    text = read_text(folder / CARD_FILE, MAX_CARD_BYTES)
     parts = text.split("---\n", 2)
     front = parse_yaml(parts[1]) if len(parts) == 3 and not parts[0] else None
     if not isinstance(front, dict) or not {"license", "library_name", "pipeline_tag", "tags"} <= front.keys():

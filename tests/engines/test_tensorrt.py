@@ -17,6 +17,8 @@ from acula_edge.files import read_json, sha256_file
 from tests.engines.tensorrt_doubles import FLAVORS, Package, Program
 
 GPU = Gpu("NVIDIA A10", "8.6")
+# ModelProto { graph { node { input: "x" output: "y" op_type: "Abs" } } }
+MODEL = b"\x3a\x0d\x0a\x0b\x0a\x01x\x12\x01y\x22\x03Abs"
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +35,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def model(tmp_path: Path) -> Path:
     folder = tmp_path / "bundle"
     folder.mkdir()
-    (folder / "m.onnx").write_bytes(b"onnx")
+    (folder / "m.onnx").write_bytes(MODEL)
     return folder / "m.onnx"
 
 
@@ -105,7 +107,7 @@ def test_the_python_backend_asks_for_what_the_version_wants(
     assert package.asked("network") == [network]
     assert package.asked("memory") == [("workspace", 512 << 20)]
     assert package.asked("level") == [4] and package.asked("verbosity") == ["detailed"]
-    assert package.asked("parse") == [b"onnx"]
+    assert package.asked("parse") == [MODEL]
     facts = read_json(plan.with_suffix(".json"), schema="acula-edge/engine/1")
     assert (facts["gpu"], facts["compute_capability"], facts["tensorrt"]) == ("NVIDIA A10", "8.6", version)
     assert (facts["typing"], facts["precision"], facts["backend"]) == (typing, precision, "python")

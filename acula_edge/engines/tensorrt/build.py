@@ -22,6 +22,7 @@ from acula_edge.engines.tensorrt.versions import Version, check_version, version
 from acula_edge.errors import ArtifactError
 from acula_edge.files import sha256_file, write_json
 from acula_edge.progress import notify
+from acula_edge.untrusted.onnx_file import inspect_onnx
 
 
 def build_engine(
@@ -40,11 +41,13 @@ def build_engine(
 
     Raises:
         MissingCapability: no GPU or no TensorRT of a known version here.
-        ArtifactError: TensorRT refused the model; its own words are given.
+        ArtifactError: the model is none that may be run (:func:`acula_edge.untrusted.onnx_file.inspect_onnx`), or
+            TensorRT refused it; its own words are given.
     """
     onnx, folder, policy = Path(onnx), Path(folder), policy or BuildPolicy()
     if not onnx.is_file():
         raise ArtifactError(f"there is no model {onnx}")
+    inspect_onnx(onnx)
     chosen = choose_backend(backend)
     gpu = find_gpu()
     version = chosen.version()
