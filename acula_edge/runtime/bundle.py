@@ -186,7 +186,7 @@ class Bundle:
     def score_pieces(self, pieces: Pieces, sample_rate_hz: int) -> dict[str, Any]:
         """:meth:`score` of a recording of hours that does not lie in memory; the same answers.
 
-        It keeps a window, a piece, and about one byte for each sample's figures of quality.
+        It keeps a window, a piece, and for the figures of quality half a byte a sample.
 
         Args:
             pieces: gives the recording from its beginning, in pieces of any length, each time that it is called
