@@ -91,6 +91,8 @@ class _Model:
         with memoryview(self.data) as view:
             self.wire = Wire(view)
             self._model(view.nbytes)
+        if self.runnable:
+            self._check_made_once()
         operators = frozenset((node.domain, node.operator) for node in self.nodes)
         if self.runnable:
             refused = sorted(f"{d}.{o}" if d else o for d, o in operators if not is_allowed(d, o))
@@ -121,9 +123,25 @@ class _Model:
                 self.nodes.append(self._node(*self.wire.span(value)))
             elif number == 5:
                 name, constant = self._tensor(*self.wire.span(value))
+                if name in self.initializers and self.runnable:
+                    raise ValueError(f"two tensors have the name {name[:80]}")
                 self.initializers[name] = constant
+            elif number in (11, 12, 13):
+                # Names that are no text come out of protobuf as bytes, and of ONNX Runtime as an error without a name.
+                for inner, _, place in self.wire.fields(*self.wire.span(value)):
+                    if inner == 1:
+                        self.wire.text(place)
             elif number == 15 and self.runnable:
                 raise ValueError("it has sparse tensors")
+
+    def _check_made_once(self) -> None:
+        """Refuse a value that comes from two places: which one counts is for each reader to choose."""
+        made = set(self.initializers)
+        for node in self.nodes:
+            for name in filter(None, node.outputs):
+                if name in made:
+                    raise ValueError(f"the value {name[:80]} is made twice")
+                made.add(name)
 
     def _node(self, start: int, stop: int) -> Node:
         node = Node()
@@ -132,6 +150,8 @@ class _Model:
                 node.inputs.append(self.wire.text(value))
             elif number == 2:
                 node.outputs.append(self.wire.text(value))
+            elif number == 3:
+                self.wire.text(value)
             elif number == 4:
                 node.operator = _once(node.operator, self.wire.text(value))
             elif number == 7:

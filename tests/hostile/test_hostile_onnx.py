@@ -160,6 +160,12 @@ def test_what_parsers_would_merge_is_refused(tmp_path):
     data = model([ADD], [ONES]).SerializeToString()
     refuse(write(tmp_path / "m.onnx", data + data), "holds 2 graphs")
     refuse(write(tmp_path / "e.onnx", b""), "holds 0 graphs")
+    refuse(write(tmp_path / "t.onnx", model([ADD], [ONES, ONES])), "two tensors have the name w")
+    twice = [helper.make_node("Constant", [], ["w"], value=ONES), ADD]
+    refuse(write(tmp_path / "n.onnx", model(twice, [ONES])), "the value w is made twice")
+    for name in (b"\x0a\x01x", b"\x0a\x01w", b"\x12\x01y"):  # of inputs and outputs, of nodes and of the graph
+        assert name in data
+        refuse(write(tmp_path / "u.onnx", data.replace(name, name[:-1] + b"\xff")), "utf-8")
 
 
 @pytest.mark.parametrize(
