@@ -39,6 +39,9 @@ def build_typed(kind: Any, value: Any, where: str, key: str = "") -> Any:
                     allowed=sorted(known),
                     remedy=did_you_mean(str(name), known),
                 )
+        for item in dataclasses.fields(kind):
+            if item.default is item.default_factory is dataclasses.MISSING and item.init and item.name not in value:
+                raise RecipeError(f"{where}: {key or 'the recipe'} lacks the key {item.name!r}")
         built = {n: build_typed(hints[n], v, where, f"{key}.{n}" if key else n) for n, v in value.items()}
         try:
             return kind(**built)

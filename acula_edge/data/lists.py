@@ -8,6 +8,7 @@ import pickle
 import pickletools
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
@@ -85,15 +86,18 @@ def load_names(path: Path) -> list[str]:
             raise ValueError("it is longer or shorter than its header says")
         else:
             array = np.load(io.BytesIO(data), allow_pickle=False)
+        texts = [str(text) for text in array.ravel()]
     except pickle.UnpicklingError as error:
         raise ManifestError(
             f"the list {path} holds pickled objects that are no texts; they are not loaded, since they could run code",
             given=str(error),
             allowed="an array of text",
-            remedy=f"if you trust its source, convert it once: python -c \"import numpy as np; f = '{path}'; "
-            'np.save(f, np.load(f, allow_pickle=True).astype(str))"',
+            remedy='if you trust its source, convert it once: python -c "import numpy as np, sys; f = sys.argv[1]; '
+            'np.save(f, np.load(f, allow_pickle=True).astype(str))" FILE',
         ) from error
-    except (OSError, ValueError, TypeError, EOFError, RecursionError, MemoryError) as error:
+    except (
+        OSError, ValueError, TypeError, EOFError, SyntaxError, RecursionError, MemoryError, SystemError, TokenError,
+    ) as error:  # fmt: skip
         raise ManifestError(
             f"the list {path} cannot be read",
             given=error,
@@ -106,7 +110,7 @@ def load_names(path: Path) -> list[str]:
         or array.shape not in {(array.size,), (array.size, 1)}
     ):
         raise ManifestError(f"{path} is no list of texts", allowed="an array of text, [N] or [N, 1]")
-    return [str(text) for text in array.ravel()]
+    return texts
 
 
 # What NumPy writes for an array of texts, at every protocol.

@@ -305,15 +305,16 @@ def test_pickles_of_anything_else_are_refused_and_run_nothing(copy: Path, tmp_pa
         load_names(file)
 
 
-def test_the_remedy_for_a_pickle_converts_it(copy: Path) -> None:
+def test_the_remedy_for_a_pickle_converts_it(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = published(copy)
     file = list_file(copy, "cough", "train")
     np.save(file, np.array([Path(str(name)) for name in np.load(file)], dtype=object), allow_pickle=True)
     with pytest.raises(ManifestError, match="no texts") as error:
         published(copy)
     assert error.value.remedy is not None
-    code = re.search(r'-c "(.*)"$', error.value.remedy)
-    assert code is not None
+    code = re.search(r'-c "(.*)" FILE$', error.value.remedy)
+    assert code is not None, "the name of a stranger's file must not become part of a command"
+    monkeypatch.setattr("sys.argv", ["-c", str(file)])
     exec(code[1])
     assert published(copy) == before
     file.write_text("no array")

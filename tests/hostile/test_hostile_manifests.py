@@ -367,6 +367,8 @@ BAD_NAMES: dict[str, Callable[[], bytes]] = {
     "a negative shape": lambda: names_file("(-1,)", "<U1", b"abcd"),
     "a shape of texts": lambda: names_file("('a',)", "<U1", b"abcd"),
     "a nested header": lambda: names_file("-" * 9000 + "1", "<U1", b"abcd"),
+    "a header of no Python": lambda: names_file("(1,", "<U1", b"abcd"),
+    "a text of no characters": lambda: names_file("(1,)", "<U1", b"\xff\xff\xff\xff"),
     "numbers": lambda: names_file("(1,)", "<f8", bytes(8)),
     "nothing": lambda: b"",
     "a cut pickle": lambda: names_file("(1,)", "|O", _SHELL),

@@ -314,3 +314,9 @@ def test_what_an_error_quotes_cannot_act_on_the_terminal() -> None:
 def test_plain_values_that_are_no_recipe(value: Any) -> None:
     with pytest.raises(RecipeError):
         recipe_from_dict(value)
+
+
+def test_a_mapping_that_lacks_a_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("dataset: x\nfacts: [{column: y}]\n")
+    with pytest.raises(RecipeError, match="lacks the key 'fact'"):
+        read_mapping(tmp_path / "a.yaml")
