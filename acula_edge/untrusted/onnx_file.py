@@ -131,8 +131,16 @@ class _Model:
                 for inner, _, place in self.wire.fields(*self.wire.span(value)):
                     if inner == 1:
                         self.wire.text(place)
+            elif number in (11, 12, 13):
+                self._name(*self.wire.span(value))
             elif number == 15 and self.runnable:
                 raise ValueError("it has sparse tensors")
+
+    def _name(self, start: int, stop: int) -> None:
+        """Inputs, outputs and values between are named by texts."""
+        for number, _, value in self.wire.fields(start, stop):
+            if number == 1:
+                self.wire.text(value)
 
     def _check_made_once(self) -> None:
         """Refuse a value that comes from two places: which one counts is for each reader to choose."""

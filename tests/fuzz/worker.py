@@ -57,7 +57,12 @@ def main() -> None:
     (given.folder / "loaded.json").write_text(json.dumps(loaded))
 
     def mutate(data: bytes, max_bytes: int, seed: int) -> bytes:
-        return harness.mutate(data, Random(seed), atheris.Mutate, min(max_bytes, harness.max_bytes))
+        most = min(max_bytes, harness.max_bytes)
+        try:
+            return harness.mutate(data, Random(seed), _mutate_blindly, most)
+        except Exception as error:  # a mistake of the mutator; libFuzzer would end, and atheris hang at its end
+            findings.keep(data, error)
+            return _mutate_blindly(data, most)
 
     arguments = [
         sys.argv[0],
@@ -82,6 +87,11 @@ def main() -> None:
     atheris.Fuzz()
 
 
+def _mutate_blindly(data: bytes, max_bytes: int) -> bytes:
+    changed: bytes = atheris.Mutate(data[:max_bytes], max_bytes)
+    return changed
+
+
 class Findings:
     """Inputs that broke the property, one per place in the code, in a folder."""
 
@@ -96,12 +106,14 @@ class Findings:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            place = _place(error)
-            if place not in self._places and len(self._places) < _MOST_FINDINGS:
-                self._places.add(place)
-                self._keep(data, place, error)
+            self.keep(data, error)
 
-    def _keep(self, data: bytes, place: str, error: BaseException) -> None:
+    def keep(self, data: bytes, error: BaseException) -> None:
+        """Write an input down, unless one that breaks at the same place is there."""
+        place = _place(error)
+        if place in self._places or len(self._places) >= _MOST_FINDINGS:
+            return
+        self._places.add(place)
         name = f"crash-{hashlib.sha256(data).hexdigest()[:16]}"
         (self._folder / name).write_bytes(data)
         finding = {"file": name, "error": f"{type(error).__name__}: {error}"[:300], "place": place}
