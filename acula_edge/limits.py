@@ -59,7 +59,7 @@ MAX_INTEGER = 1 << 64
 """Whole numbers in YAML and JSON stay below this, and above its negative."""
 
 MAX_JSON_BYTES = 1 << 26
-"""Longest JSON file, bytes, where nothing else is said: 64 MiB. Reading it takes up to 30 times as much memory."""
+"""Longest JSON file, bytes, where nothing else is said: 64 MiB. Reading it takes up to 40 times as much memory."""
 
 MAX_INDEX_BYTES = 1 << 30
 """Longest JSON file of a run's own cache, bytes; 40 per recording are usual."""
