@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from random import Random
@@ -65,7 +66,7 @@ def mutate_value(value: Any, random: Random, words: Sequence[str] = ()) -> Any:
     for _ in range(random.randint(1, 3)):
         places = list(_places(value))
         if not places:
-            return random.choice(VALUES)
+            return copy.deepcopy(random.choice(VALUES))
         holder, key = random.choice(places)
         choice = random.random()
         if choice < 0.6:
@@ -74,9 +75,9 @@ def mutate_value(value: Any, random: Random, words: Sequence[str] = ()) -> Any:
             del holder[key]
         elif isinstance(holder, dict):
             name = random.choice([*words, *map(str, VALUES[:6]), str(key) + "x", "__class__", "../x"])
-            holder[name] = holder[key] if choice < 0.9 else holder.pop(key)
+            holder[name] = copy.deepcopy(holder[key]) if choice < 0.9 else holder.pop(key)
         else:
-            holder.insert(random.randint(0, len(holder)), holder[key])
+            holder.insert(random.randint(0, len(holder)), copy.deepcopy(holder[key]))
     return value
 
 
@@ -96,13 +97,13 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 def _other(value: Any, random: Random, words: Sequence[str]) -> Any:
     choice = random.random()
     if choice < 0.4:
-        return random.choice(VALUES)
+        return copy.deepcopy(random.choice(VALUES))
     if choice < 0.6 and words:
         return random.choice(words)
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
-        return random.choice((value + 1, value - 1, -value, value * 2, value / 2, value * 1000, str(value), [value]))
+        return random.choice((value + 1, value - 1, -value, value * 2, value // 3, value * 1000, str(value), [value]))
     if isinstance(value, str) and value:
         at = random.randrange(len(value))
         return random.choice(
