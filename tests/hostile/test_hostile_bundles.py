@@ -18,6 +18,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from acula_edge.benchmark.bundle import benchmark_models
+from acula_edge.engines import bundle_files
 from acula_edge.engines.bundle_facts import is_plain_name
 from acula_edge.engines.bundle_files import (
     BUNDLE_FILE,
@@ -41,11 +42,12 @@ from acula_edge.engines.tensorrt.half import convert
 from acula_edge.engines.tensorrt.records import SCHEMA as ENGINE_SCHEMA
 from acula_edge.errors import AculaEdgeError, ArtifactError
 from acula_edge.evidence.checks import verify_bundle
-from acula_edge.limits import FREE_ARRAY_BYTES, MAX_ARRAY_EXPANSION, MAX_BUNDLE_FILES, MAX_WINDOW_SAMPLES
+from acula_edge.limits import MAX_ARRAY_EXPANSION, MAX_BUNDLE_FILES, MAX_WINDOW_SAMPLES
 from acula_edge.probe.embedding_cache import cached_embeddings
 from acula_edge.quantize.heads import load_heads
 from acula_edge.recipe import DataConfig
 from acula_edge.runtime import load_bundle, selftest
+from acula_edge.untrusted import npz
 from acula_edge.untrusted.npz import read_npz
 from tests.hostile.archives import Entry, write_zip
 from tests.tiny_bundle import DIM, RATE_HZ, make_sound, write_tiny_bundle
@@ -179,12 +181,13 @@ def test_an_engine_or_model_that_is_not_listed_is_not_run(bundle):
     assert "does not list engine-x.plan" in load_bundle(bundle).provider_because
 
 
-def test_folders_of_many_files_and_lists_of_many_names_end(bundle):
+def test_folders_of_many_files_and_lists_of_many_names_end(bundle, monkeypatch):
     info = json.loads((bundle / BUNDLE_FILE).read_text())
     tell(bundle, files={**info["files"], **{f"f{number}": "0" * 64 for number in range(MAX_BUNDLE_FILES)}})
     refuse(bundle, "says what no bundle can")
     write_bundle_file(bundle, info)
-    for number in range(4 * MAX_BUNDLE_FILES):
+    monkeypatch.setattr(bundle_files, "MAX_BUNDLE_FILES", 20)
+    for number in range(4 * 20):
         (bundle / f"f{number}").touch()
     with pytest.raises(ArtifactError, match="which no bundle does"):
         seal(bundle)
@@ -332,15 +335,24 @@ def test_every_size_in_an_npz_file_is_held_against_the_file(tmp_path, data, word
     assert str(file) in str(refusal.value)
 
 
+@pytest.fixture
+def little(monkeypatch) -> None:
+    """Bombs of two megabytes do, where one may be had for nothing."""
+    monkeypatch.setattr(npz, "FREE_ARRAY_BYTES", 1 << 20)
+
+
+@pytest.mark.usefixtures("little")
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
     file = tmp_path / "a.npz"
-    beyond = (FREE_ARRAY_BYTES >> 20) + 1
-    file.write_bytes(write_zip([bomb(beyond)]))
-    assert MAX_ARRAY_EXPANSION * file.stat().st_size < FREE_ARRAY_BYTES
+    file.write_bytes(write_zip([bomb(2)]))
+    assert MAX_ARRAY_EXPANSION * file.stat().st_size < 1 << 20
     with pytest.raises(ArtifactError, match="would unpack to"):
         read_npz(file)
     # Entries that share their bytes are counted each by itself.
-    many = [bomb(16), *(Entry(f"{n}.npy", bomb(16).data, deflate=True, at=0) for n in range(4))]
+    half = Entry("a.npy", npy(f"({1 << 19},)", "'|u1'", bytes(1 << 19)), deflate=True)
+    file.write_bytes(write_zip([half]))
+    assert read_npz(file)["a"].size == 1 << 19
+    many = [half, *(Entry(f"{n}.npy", half.data, deflate=True, at=0) for n in range(4))]
     file.write_bytes(write_zip(many))
     with pytest.raises(ArtifactError, match="would unpack to"):
         read_npz(file)
@@ -444,10 +456,11 @@ def test_prompts_that_contradict_themselves_are_refused(bundle):
             load_prompt_vectors(bundle, DIM)
 
 
+@pytest.mark.usefixtures("little")
 @pytest.mark.parametrize("name", [SELFTEST_FILE, PROMPTS_FILE, FRONTEND_SELFTEST_FILE])
 def test_bombs_and_pickles_in_a_bundle_reach_no_reader(bundle, name):
     native = [{"kind": "native", "file": "frontend.onnx", "sample_rate_hz": RATE_HZ, "samples": 2000}]
-    for data in (write_zip([bomb(65)]), write_zip([Entry("header.npy", pickled())]), b"PK"):
+    for data in (write_zip([bomb(2)]), write_zip([Entry("header.npy", pickled())]), b"PK"):
         (bundle / name).write_bytes(data)
         write_bundle_file(bundle, {**json.loads((bundle / BUNDLE_FILE).read_text()), "frontends": native})
         if name == FRONTEND_SELFTEST_FILE:
@@ -457,8 +470,9 @@ def test_bombs_and_pickles_in_a_bundle_reach_no_reader(bundle, name):
             selftest(bundle) if name == SELFTEST_FILE else load_bundle(bundle)
 
 
+@pytest.mark.usefixtures("little")
 def test_heads_and_kept_embeddings_are_read_by_the_same_reader(tmp_path):
-    for data in (write_zip([bomb(65)]), write_zip([Entry("header.npy", pickled())]), b""):
+    for data in (write_zip([bomb(2)]), write_zip([Entry("header.npy", pickled())]), b""):
         (tmp_path / "heads.npz").write_bytes(data)
         with pytest.raises(ArtifactError, match="cannot be read as task heads"):
             load_heads(tmp_path / "heads.npz")
