@@ -24,7 +24,7 @@ help:
 	@echo "make test      the tests; those of the page in a browser need Chromium and make onnxruntime-web"
 	@echo "make onnxruntime-web   have npm fetch it into the cache, once"
 	@echo "make faults    disturb the verbs that write 600 times: kills, signals, errors of the disk, no memory (two hours)"
-	@echo "make fuzz      100,000 mutated inputs for every boundary where files come in (an hour); FUZZ_SECONDS=6 for that long each"
+	@echo "make fuzz      100,000 mutated inputs for each boundary where files come in (20 minutes), or FUZZ_SECONDS=4 each"
 	@echo "make lint      ruff, mypy, and known vulnerabilities of what is installed, where they can be asked for"
 	@echo "make constraints  resolve constraints.txt anew from pyproject.toml"
 	@echo "make bench     latency of the demo's bundle on this machine, 5 loops of 10 s"
