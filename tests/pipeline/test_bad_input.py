@@ -176,7 +176,7 @@ def test_an_unknown_name_is_refused_before_anything_begins(
 @pytest.mark.parametrize(
     "override",
     [
-        "align.epochs=0", "align.epochs=-1", "align.batch_size=0", "align.crop_s=0", "align.learning_rate=.nan",
+        "align.epochs=0", "align.epochs=-1", "align.batch_size=0", "align.crop_s=0", "align.learning_rate=-1",
         "align.ema_decay=1", "distill.embedding_dim=0", "distill.learning_rate=0", "data.window_s=0", "data.hop_s=-1",
         "reports.variants=0", "language.max_length=0", "quantize.calibration_windows=0", "verify.bootstrap=0",
         "verify.alpha=0.5", "benchmark.threads=0",
@@ -188,6 +188,13 @@ def test_a_number_out_of_range_is_refused_before_anything_begins(typed: Typed, t
     section, _, key = override.partition("=")[0].partition(".")
     assert f"acula-edge.yaml: {section}: {key} is out of range" in message
     assert "allowed:" in message
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "nan", "1e999"])
+def test_a_number_that_is_none_is_refused_before_anything_begins(typed: Typed, tmp_path: Path, number: str) -> None:
+    write_recipe(tmp_path)
+    assert "learning_rate" in refused(typed("train", "--set", f"align.learning_rate={number}"))
     assert not (tmp_path / "runs").exists()
 
 
