@@ -173,7 +173,9 @@ def _check_text(text: str, column: str, where: str) -> None:
             allowed=f"{longest} characters",
         )
     found = acting_character(text.strip())
-    if found is not None and (column != "path" or found == r"\x00"):
+    if column == "path":  # may hold any but the one that no system takes
+        found = r"\x00" if "\0" in text else None
+    if found is not None:
         raise ManifestError(f"{where}: the column {column!r} holds a control character", given=found)
     if column == "dataset" and "/" in text:
         raise ManifestError(f"{where}: the name of a data set holds a slash", given=text)
