@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from acula_edge.plain_text import make_plain
+from acula_edge.untrusted.plain_text import make_plain
 
 _LONGEST = 2000
 

@@ -20,8 +20,8 @@ from typing import Any
 
 from acula_edge.errors import InputError, StorageError
 from acula_edge.interruption import shielded
-from acula_edge.json_file import read_json as read_json
-from acula_edge.texts import open_regular
+from acula_edge.untrusted.json_file import read_json as read_json
+from acula_edge.untrusted.texts import open_regular
 
 PARTIAL = ".partial-"
 """In the name of everything that is not whole yet; names that hold it begin with a dot."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from acula_edge.errors import ArtifactError, InputError
-from acula_edge.texts import parse_json
 from acula_edge.untrusted.safetensors import open_safetensors
+from acula_edge.untrusted.texts import parse_json
 
 SCHEMA = "acula-edge/text-space/1"
 FILE = "text_space.safetensors"

@@ -19,7 +19,7 @@ from acula_edge.limits import (
     MAX_SAMPLES_PER_BYTE,
     MIN_SAMPLE_RATE_HZ,
 )
-from acula_edge.texts import open_regular
+from acula_edge.untrusted.texts import open_regular
 
 FORMATS = "WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU, CAF, W64, RF64, NIST SPHERE"
 _CONVERT = "convert it with another program, for example ffmpeg, or copy it again if it is damaged"

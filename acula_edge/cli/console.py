@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from acula_edge.plain_text import make_plain
 from acula_edge.processes import is_main
+from acula_edge.untrusted.plain_text import make_plain
 
 # A pipe has no width; rows are not folded there.
 _PIPE_WIDTH = 1000

@@ -165,7 +165,7 @@ def _recipe_of_one_corpus(dataset: str, root: Path | None, recipe: str | None, o
 def _facts(run: Run, reader: str) -> dict[str, Any]:
     from acula_edge.data.catalogue import compare_with_release
     from acula_edge.data.reader import readers
-    from acula_edge.texts import parse_json, read_lines
+    from acula_edge.untrusted.texts import parse_json, read_lines
 
     counts = {key: value for key, value in run.manifest["stages"]["data"].items() if key not in ("finished", "waves")}
     corpus = readers[reader].corpus

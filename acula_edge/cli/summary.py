@@ -9,8 +9,8 @@ from typing import Any
 from acula_edge.cli.console import note, print_json, print_line, print_table
 from acula_edge.data.leaks import Leak
 from acula_edge.files import read_json
-from acula_edge.json_file import showing
 from acula_edge.run import Run
+from acula_edge.untrusted.json_file import showing
 
 _MODELS = (("teacher", "float_teacher"), ("float", "float_student"), ("INT8", "int8"))
 

@@ -19,7 +19,7 @@ from acula_edge.clinical_text.writer import Job
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import atomic_path, read_json, write_json, write_jsonl, writing
 from acula_edge.limits import MAX_LINE_CHARACTERS
-from acula_edge.texts import open_regular, parse_json, read_lines
+from acula_edge.untrusted.texts import open_regular, parse_json, read_lines
 
 SCHEMA = "acula-edge/reports/1"
 FLUSH_S = 1.0

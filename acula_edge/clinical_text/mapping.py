@@ -32,7 +32,7 @@ from acula_edge.clinical_text.vocabulary import Vocabulary, load_vocabulary
 from acula_edge.errors import InputError, RecipeError, did_you_mean
 from acula_edge.files import sha256_json
 from acula_edge.typed_values import build_typed
-from acula_edge.yaml_text import read_yaml
+from acula_edge.untrusted.yaml_text import read_yaml
 
 FOLDER = Path(__file__).parent / "mappings"
 

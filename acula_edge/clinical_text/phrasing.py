@@ -26,7 +26,7 @@ from acula_edge.clinical_text.facts import (
 from acula_edge.clinical_text.noun_phrases import Description, NounPhrase, agree, join
 from acula_edge.clinical_text.vocabulary import Vocabulary, load_vocabulary
 from acula_edge.files import sha256_text
-from acula_edge.yaml_text import read_yaml
+from acula_edge.untrusted.yaml_text import read_yaml
 
 FILE = Path(__file__).with_name("phrasing.yaml")
 Clause = Callable[[Draws], str]

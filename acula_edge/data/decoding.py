@@ -18,7 +18,7 @@ from acula_edge.data.manifest import Recording
 from acula_edge.errors import AudioError
 from acula_edge.files import NOT_THE_FILE
 from acula_edge.limits import MAX_KEPT_SAMPLES, MAX_SAMPLES_IN_FLIGHT
-from acula_edge.texts import open_regular
+from acula_edge.untrusted.texts import open_regular
 
 MIN_DURATION_S = 0.2
 FULL_SCALE = 32768

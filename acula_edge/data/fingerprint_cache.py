@@ -21,7 +21,7 @@ from acula_edge.data.fingerprint import KEYS_KEPT, LAG, LOUD_DB, SPEC, Keys, Wor
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import OutOfMemory
 from acula_edge.files import sha256_json, system_error
-from acula_edge.texts import parse_json
+from acula_edge.untrusted.texts import parse_json
 
 VERSION = sha256_json(["fingerprint/1", asdict(SPEC), LAG, LOUD_DB, KEYS_KEPT])[:12]
 

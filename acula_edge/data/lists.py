@@ -16,7 +16,7 @@ import numpy as np
 from acula_edge.data.reader import clean
 from acula_edge.errors import ManifestError
 from acula_edge.limits import MAX_PATH_CHARACTERS, MAX_WORKBOOK_BYTES
-from acula_edge.texts import open_regular
+from acula_edge.untrusted.texts import open_regular
 
 # What the pickle of an array names; see :class:`_TextUnpickler`.
 _SHELL = frozenset({("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")})

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from acula_edge.errors import ManifestError
 from acula_edge.files import write_jsonl
-from acula_edge.texts import parse_json, read_lines
+from acula_edge.untrusted.texts import parse_json, read_lines
 
 Split = Literal["train", "val", "test", "unused"]
 

@@ -22,7 +22,7 @@ from acula_edge.limits import (
     MAX_PARQUET_MEMORY_BYTES,
     MAX_ROWS,
 )
-from acula_edge.texts import TextError, open_regular, parse_json, read_lines
+from acula_edge.untrusted.texts import TextError, open_regular, parse_json, read_lines
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 REQUIRED = ("path", "subject")

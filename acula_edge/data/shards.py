@@ -16,7 +16,7 @@ from typing import Any
 from acula_edge.data.decoding import decode_all
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import AudioError
-from acula_edge.texts import parse_json
+from acula_edge.untrusted.texts import parse_json
 
 SAMPLE_BYTES = 2
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from acula_edge.limits import MAX_COLUMNS, MAX_LINE_CHARACTERS, MAX_ROWS
-from acula_edge.texts import TextError, read_lines
+from acula_edge.untrusted.texts import TextError, read_lines
 
 Row = dict[str, str]
 

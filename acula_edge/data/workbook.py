@@ -10,7 +10,7 @@ from typing import Any
 
 from acula_edge.errors import ManifestError
 from acula_edge.limits import MAX_WORKBOOK_BYTES, MAX_WORKBOOK_UNPACKED_BYTES
-from acula_edge.texts import open_regular
+from acula_edge.untrusted.texts import open_regular
 
 _MAX_ROWS, _MAX_COLUMNS = 10_000, 256
 _DECLARES = ("<!DOCTYPE", "<!ENTITY")

@@ -1,7 +1,7 @@
 """What ``bundle.json`` says, checked once: types and sizes of everything that a device computes with.
 
 Entries that are missing are not looked for: earlier versions wrote fewer, and whoever needs one gets an error that
-names it (:class:`acula_edge.json_file.Fields`).
+names it (:class:`acula_edge.untrusted.json_file.Fields`).
 """
 
 from __future__ import annotations

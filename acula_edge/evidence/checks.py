@@ -15,8 +15,8 @@ from acula_edge.evidence.model_card import CARD_FILE
 from acula_edge.evidence.sbom import SBOM_FILE, SPEC_VERSION, model_hashes
 from acula_edge.files import read_json, sha256_json
 from acula_edge.limits import MAX_CARD_BYTES
-from acula_edge.texts import read_text
-from acula_edge.yaml_text import parse_yaml
+from acula_edge.untrusted.texts import read_text
+from acula_edge.untrusted.yaml_text import parse_yaml
 
 SCHEMA = "acula-edge/bundle-check/1"
 

@@ -41,9 +41,9 @@ from acula_edge.quantize.qdq import ENCODER_INT8_FILE, MODEL_INT8_FILE, QUANTIZE
 from acula_edge.quantize.replacement import annotate, replace_int8
 from acula_edge.quantize.trainable import TrainableGraph
 from acula_edge.run import Run
-from acula_edge.texts import parse_json
 from acula_edge.training import forget
 from acula_edge.untrusted.safetensors import open_safetensors
+from acula_edge.untrusted.texts import parse_json
 
 # What fine-tuning can mend: too few tasks or persons it cannot.
 ACCURACY = ("max_mean_drop", "max_task_drop", "min_cosine", "refuse_inferior")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from acula_edge.errors import InputError, did_you_mean
 from acula_edge.shipped import calibration_folder
-from acula_edge.yaml_text import read_yaml
+from acula_edge.untrusted.yaml_text import read_yaml
 
 SCHEMA = "acula-edge/calibration/1"
 DEGRADATIONS = ("noise", "clip", "gain")

@@ -20,9 +20,9 @@ from acula_edge.recipe.proof import BenchmarkConfig, QuantizeConfig, VerifyConfi
 from acula_edge.recipe.reports import ReportsConfig
 from acula_edge.recipe.sources import DataConfig, LanguageConfig
 from acula_edge.shipped import find_recipe
-from acula_edge.texts import check_depth
 from acula_edge.typed_values import build_typed
-from acula_edge.yaml_text import parse_yaml, read_yaml
+from acula_edge.untrusted.texts import check_depth
+from acula_edge.untrusted.yaml_text import parse_yaml, read_yaml
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ def write_report(run_path: str | Path) -> Path:
         MissingCapability: jinja2 is not installed.
     """
     from acula_edge.files import write_text
-    from acula_edge.json_file import showing
     from acula_edge.report.assembly import assemble
     from acula_edge.report.evidence import read_evidence
     from acula_edge.report.rendering import render_html, render_markdown
+    from acula_edge.untrusted.json_file import showing
 
     page = Path(run_path) / "report.html"
     with showing(f"{run_path}: manifest.json or a JSON file of a bundle in export/"):

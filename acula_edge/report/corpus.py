@@ -11,7 +11,7 @@ from typing import Any
 
 from acula_edge.data.manifest import Recording, read_manifest
 from acula_edge.errors import ArtifactError
-from acula_edge.texts import parse_json, read_lines
+from acula_edge.untrusted.texts import parse_json, read_lines
 
 SPLITS = ("train", "val", "test")
 

@@ -1,4 +1,4 @@
-"""What files from outside must show before a library reads them: standard library and NumPy only, torch never.
+"""What texts and model files from outside must show before anything is made of them. The base install only, no torch.
 
 Nothing here trusts a number in a file: every size is held against what the file really has before anything is
 allocated. The limits are those of :mod:`acula_edge.limits`; what exceeds one is an

@@ -20,8 +20,8 @@ from acula_edge.limits import (
     MAX_ARRAY_EXPANSION,
     MAX_RANK,
 )
-from acula_edge.texts import parse_json
 from acula_edge.untrusted.regular_files import open_artifact
+from acula_edge.untrusted.texts import parse_json
 
 _SUFFIX = ".npy"
 _PIECE = 1 << 20

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from acula_edge.errors import ArtifactError
-from acula_edge.texts import open_regular
+from acula_edge.untrusted.texts import open_regular
 
 
 def open_artifact(path: str | os.PathLike[str], what: str, max_bytes: int) -> BinaryIO:

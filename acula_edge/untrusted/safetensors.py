@@ -16,8 +16,8 @@ from typing import Any
 
 from acula_edge.errors import ArtifactError
 from acula_edge.limits import MAX_CHECKPOINT_BYTES, MAX_SAFETENSORS_HEADER_BYTES
-from acula_edge.texts import parse_json
 from acula_edge.untrusted.regular_files import open_artifact
+from acula_edge.untrusted.texts import parse_json
 
 _WHAT = "safetensors"
 _METADATA = "__metadata__"

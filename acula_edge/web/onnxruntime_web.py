@@ -20,7 +20,7 @@ from pathlib import Path
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
 from acula_edge.files import atomic_folder, sha256_file
 from acula_edge.limits import MAX_JSON_BYTES
-from acula_edge.texts import parse_json, read_text
+from acula_edge.untrusted.texts import parse_json, read_text
 
 PACKAGE = "onnxruntime-web"
 VERSION = "1.30.0"

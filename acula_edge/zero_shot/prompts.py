@@ -11,7 +11,7 @@ from acula_edge.errors import RecipeError, did_you_mean
 from acula_edge.files import sha256_json
 from acula_edge.probe.tasks import Task, tasks
 from acula_edge.shipped import find_prompts
-from acula_edge.yaml_text import read_yaml
+from acula_edge.untrusted.yaml_text import read_yaml
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from acula_edge.cli.main import cli
 from acula_edge.clinical_text.mapping import read_mapping
 from acula_edge.errors import AculaEdgeError, ArtifactError, InputError, RecipeError
 from acula_edge.files import read_json, sha256_file
-from acula_edge.json_file import Fields, MissingField, showing
 from acula_edge.limits import MAX_DEPTH, MAX_JSON_BYTES, MAX_LINE_CHARACTERS, MAX_YAML_BYTES, MAX_YAML_NODES
 from acula_edge.quantize.calibration_sets import load_definition
 from acula_edge.recipe import Recipe, load_recipe, recipe_from_dict
 from acula_edge.run import Run
-from acula_edge.texts import TextError, parse_json, read_lines, read_text
-from acula_edge.yaml_text import parse_yaml
+from acula_edge.untrusted.json_file import Fields, MissingField, showing
+from acula_edge.untrusted.texts import TextError, parse_json, read_lines, read_text
+from acula_edge.untrusted.yaml_text import parse_yaml
 from acula_edge.zero_shot.prompts import load_prompts
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(

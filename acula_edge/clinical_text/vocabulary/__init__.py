@@ -11,7 +11,7 @@ from typing import Any
 from acula_edge.clinical_text.facts import ABSENT, PRESENT, UNKNOWN, FactKind, Wording
 from acula_edge.errors import InputError, did_you_mean
 from acula_edge.files import sha256_text
-from acula_edge.yaml_text import parse_yaml
+from acula_edge.untrusted.yaml_text import parse_yaml
 
 FOLDER = Path(__file__).parent
 FILES = ("findings.yaml", "person.yaml", "conditions.yaml")

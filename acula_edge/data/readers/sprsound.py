@@ -29,7 +29,7 @@ from acula_edge.data.reader import (
 from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
 from acula_edge.errors import ManifestError
 from acula_edge.limits import MAX_JSON_BYTES
-from acula_edge.texts import parse_json, read_text
+from acula_edge.untrusted.texts import parse_json, read_text
 
 DATASET = "sprsound"
 ANNOTATIONS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")

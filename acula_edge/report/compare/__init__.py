@@ -22,10 +22,10 @@ def write_comparison(paths: Sequence[str | Path], out: str | Path) -> Path:
         MissingCapability: jinja2 is not installed.
     """
     from acula_edge.files import write_text
-    from acula_edge.json_file import showing
     from acula_edge.report.compare.entries import read_entries
     from acula_edge.report.compare.page import assemble_comparison
     from acula_edge.report.rendering import render_html
+    from acula_edge.untrusted.json_file import showing
 
     page = Path(out)
     with showing(", ".join(map(str, paths))):
@@ -36,9 +36,9 @@ def write_comparison(paths: Sequence[str | Path], out: str | Path) -> Path:
 
 def comparison(paths: Sequence[str | Path]) -> dict[str, Any]:
     """The same facts as data, see :func:`acula_edge.report.compare.facts.comparison_facts`."""
-    from acula_edge.json_file import showing
     from acula_edge.report.compare.entries import read_entries
     from acula_edge.report.compare.facts import comparison_facts
+    from acula_edge.untrusted.json_file import showing
 
     with showing(", ".join(map(str, paths))):
         return comparison_facts(read_entries(paths))

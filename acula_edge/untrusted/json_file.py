@@ -10,7 +10,7 @@ from typing import Any
 
 from acula_edge.errors import AculaEdgeError, ArtifactError
 from acula_edge.limits import MAX_JSON_BYTES
-from acula_edge.texts import parse_json, read_text
+from acula_edge.untrusted.texts import parse_json, read_text
 
 _OF_WRONG_KIND = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
 
@@ -66,8 +66,8 @@ def read_json(path: str | os.PathLike[str], schema: str | None = None, max_bytes
     Objects come as :class:`Fields`, so that a file which lacks a key ends in an error that names it.
 
     Raises:
-        ArtifactError: no such file, no regular file, not JSON (:func:`acula_edge.texts.parse_json`), longer than
-            `max_bytes`, or another schema.
+        ArtifactError: no such file, no regular file, not JSON (:func:`acula_edge.untrusted.texts.parse_json`), longer
+            than `max_bytes`, or another schema.
     """
     path = Path(path)
 

@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from acula_edge.limits import MAX_DEPTH, MAX_INTEGER, MAX_YAML_BYTES, MAX_YAML_CHARACTERS, MAX_YAML_NODES
-from acula_edge.plain_text import acting_character
-from acula_edge.texts import TextError, check_depth, read_text
+from acula_edge.untrusted.plain_text import acting_character
+from acula_edge.untrusted.texts import TextError, check_depth, read_text
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = "<<"
