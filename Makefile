@@ -3,8 +3,9 @@ VENV ?= .venv
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
     "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$python" && break; done)
 
-# The exact versions that are installed; `make install CONSTRAINTS=` takes the newest that pyproject.toml allows.
-CONSTRAINTS ?= constraints.txt
+# The exact versions that are installed; `make install CONSTRAINTS=` takes the newest that pyproject.toml allows, and so do
+# other Pythons than the one for which they were resolved: not all of them have wheels there.
+CONSTRAINTS ?= $(shell "$(PYTHON)" -c 'import sys; print("constraints.txt" * (sys.version_info[:2] == (3, 11)))' 2>/dev/null)
 
 TEST_PROCESSES ?= 2
 

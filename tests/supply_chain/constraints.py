@@ -17,7 +17,7 @@ EXTRAS = "train,demo,dev,sign"
 
 _HEAD = """\
 # What `make install` installs, to the last package: resolved from pyproject.toml under Python {python} on {machine}.
-# For a device: pip install acula-edge --constraint constraints.txt
+# For a device with that Python: pip install acula-edge --constraint constraints.txt
 # Made by `make constraints`; `make test` after it, and commit both changes together.
 """
 
