@@ -127,17 +127,15 @@ class _Model:
                     raise ValueError(f"two tensors have the name {name[:80]}")
                 self.initializers[name] = constant
             elif number in (11, 12, 13):
-                # Names that are no text come out of protobuf as bytes, and of ONNX Runtime as an error without a name.
-                for inner, _, place in self.wire.fields(*self.wire.span(value)):
-                    if inner == 1:
-                        self.wire.text(place)
-            elif number in (11, 12, 13):
                 self._name(*self.wire.span(value))
             elif number == 15 and self.runnable:
                 raise ValueError("it has sparse tensors")
 
     def _name(self, start: int, stop: int) -> None:
-        """Inputs, outputs and values between are named by texts."""
+        """Inputs, outputs and values between are named by texts.
+
+        A name that is none comes out of protobuf as bytes, and of ONNX Runtime as an error that names nothing.
+        """
         for number, _, value in self.wire.fields(start, stop):
             if number == 1:
                 self.wire.text(value)
