@@ -83,11 +83,11 @@ def _texts(value: Any) -> bool:
 
 
 def _files(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and len(value) <= MAX_BUNDLE_FILES
-        and all(is_plain_name(name) and isinstance(sha, str) and _SHA256.fullmatch(sha) for name, sha in value.items())
-    )
+    return isinstance(value, dict) and len(value) <= MAX_BUNDLE_FILES and all(map(_file, value, value.values()))
+
+
+def _file(name: Any, sha256: Any) -> bool:
+    return is_plain_name(name) and isinstance(sha256, str) and bool(_SHA256.fullmatch(sha256))
 
 
 def _mapping(value: Any) -> bool:
@@ -132,10 +132,17 @@ def _object(value: Any, entries: Mapping[str, Any], place: str) -> str | None:
         elif isinstance(check, list):
             problem = _list(found, check[0], here)
         else:
-            problem = None if check(found) else f"{here}: {str(found)[:80]}"
+            problem = None if check(found) else f"{here}: {_culprit(found) if check is _files else str(found)[:80]}"
         if problem is not None:
             return problem
     return None
+
+
+def _culprit(files: Any) -> str:
+    """The entry of a list of files that is wrong, where the list itself is one."""
+    if isinstance(files, dict) and len(files) <= MAX_BUNDLE_FILES:
+        files = next(f"{name}: {sha256}" for name, sha256 in files.items() if not _file(name, sha256))
+    return str(files)[:80]
 
 
 def _list(value: Any, entries: Mapping[str, Any], place: str) -> str | None:

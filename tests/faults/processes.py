@@ -86,7 +86,8 @@ def run(words: Sequence[str], folder: Path, what: Disturbance | None = None) -> 
 def _be_the_child(words: Sequence[str], folder: Path, log: Path, counter: int, what: Disturbance | None) -> None:
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup and shells ignore some
+            signal.signal(number, signal.SIG_DFL)
         os.chdir(folder)
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(output, 1)

@@ -118,6 +118,15 @@ def test_a_terminal_gets_its_cursor_back(tmp_path: Path) -> None:
     assert b"go on where it stopped" in shown
 
 
+@pytest.fixture
+def hangup_is_taken():
+    """Also where the tests were started by nohup, which ignores it."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.usefixtures("hangup_is_taken")
 def test_a_signal_waits_for_what_is_shielded() -> None:
     done = []
     with stoppable(), pytest.raises(Stopped) as stopped, shielded():

@@ -23,6 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PCM = np.round(make_sound(5.9) * 32767).astype("<i2")
 
 
+def take_signals() -> None:
+    """As a shell starts a program: whoever started these tests may ignore signals, and would hand that on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextmanager
 def streaming(bundle: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "acula_edge", "run", str(bundle), "-", "--stream", "--rate", str(RATE_HZ)]
@@ -32,8 +38,7 @@ def streaming(bundle: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        # As a shell starts it; a parent that ignores Control-C would hand that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=take_signals,
     )
     try:
         yield process
