@@ -228,6 +228,13 @@ def clear_partial(folder: Path, of: str | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
+def clear_partial_of(final: Path) -> None:
+    """Delete what writers of this very file, who were killed, had begun; only where nobody else writes it."""
+    for path in final.parent.glob(f".{final.stem}{PARTIAL}*{final.suffix}"):
+        if _PARTIAL_NAME.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
 def system_error(what: str, cause: OSError, path: Path | None = None) -> StorageError:
     """What a user reads when the system refused to read or write.
 

@@ -86,6 +86,27 @@ def locked(folder: str | Path, purpose: str, name: str = LOCK_FILE) -> Iterator[
             lock.release()
 
 
+@contextlib.contextmanager
+def taking_turns(folder: Path) -> Iterator[bool]:
+    """One process at a time, and others wait: for what takes a moment. Apart from :func:`locked`, which it ignores.
+
+    Yields:
+        Whether this process is alone; on file systems without locks nobody knows.
+    """
+    import fcntl
+
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            alone = True
+        except OSError:
+            alone = False
+        yield alone
+    finally:
+        os.close(file)
+
+
 def release_all() -> None:
     """Let others into all that this process has locked. For its end only."""
     for lock in list(_held.values()):

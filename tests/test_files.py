@@ -12,7 +12,7 @@ import pytest
 
 from acula_edge import files
 from acula_edge.errors import InputError
-from acula_edge.files import atomic_folder, atomic_path, clear_partial, write_text
+from acula_edge.files import atomic_folder, atomic_path, clear_partial, clear_partial_of, write_text
 from tests.pipeline.conftest import snapshot
 
 
@@ -112,3 +112,11 @@ def test_a_file_is_not_replaced_by_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a file"):
         write_version(tmp_path / "x", "1")
     assert snapshot(tmp_path) == {"x": b"mine"}
+
+
+def test_what_was_begun_of_one_file_is_cleared_alone(tmp_path: Path) -> None:
+    others = [".reports.partial-abcd_123.jsonl", ".report.partial-abcd_123.md", ".report.partial-notes.html"]
+    for name in (*others, ".report.partial-abcd_123.html"):
+        (tmp_path / name).write_text("half")
+    clear_partial_of(tmp_path / "report.html")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from click.testing import CliRunner
 from acula_edge import folder_lock
 from acula_edge.cli.main import cli
 from acula_edge.errors import InputError
-from acula_edge.folder_lock import LOCK_FILE, locked, move_locked
+from acula_edge.folder_lock import LOCK_FILE, locked, move_locked, taking_turns
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,3 +115,29 @@ def test_other_processes_of_the_same_job_do_not_lock(tmp_path: Path, monkeypatch
     monkeypatch.setenv("WORLD_SIZE", "2")
     with locked(tmp_path, "train"):
         assert list(tmp_path.iterdir()) == []
+
+
+def test_who_takes_turns_waits_and_ignores_the_lock(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from acula_edge.folder_lock import taking_turns\n"
+        f"with taking_turns(Path({str(tmp_path)!r})) as alone:\n"
+        "    print(alone, flush=True)\n"
+        "    sys.stdin.readline()\n"
+        f"    Path({str(tmp_path / 'first')!r}).touch()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with (
+        holder(tmp_path),
+        subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        ) as other,
+    ):
+        assert other.stdin is not None and other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        release = threading.Timer(0.3, lambda: other.communicate("\n"))
+        release.start()
+        with taking_turns(tmp_path) as alone:
+            assert alone and (tmp_path / "first").exists()
+        release.join()

@@ -18,7 +18,8 @@ def write_report(run_path: str | Path) -> Path:
         ManifestError: the list of recordings is damaged.
         MissingCapability: jinja2 is not installed.
     """
-    from acula_edge.files import write_text
+    from acula_edge.files import clear_partial_of, write_text
+    from acula_edge.folder_lock import taking_turns
     from acula_edge.report.assembly import assemble
     from acula_edge.report.evidence import read_evidence
     from acula_edge.report.rendering import render_html, render_markdown
@@ -28,6 +29,10 @@ def write_report(run_path: str | Path) -> Path:
     with showing(f"{run_path}: manifest.json or a JSON file of a bundle in export/"):
         document = assemble(read_evidence(run_path))
         html, markdown = render_html(document), render_markdown(document)
-    write_text(page.with_suffix(".md"), markdown)
-    write_text(page, html)
+    # Not the run's lock: a training that runs may be looked at.
+    with taking_turns(page.parent) as alone:
+        for file, text in ((page.with_suffix(".md"), markdown), (page, html)):
+            if alone:
+                clear_partial_of(file)
+            write_text(file, text)
     return page
