@@ -37,6 +37,17 @@ _ARGUMENTS = "acula_edge.arguments"
 class Program(VerbGroup):
     """The group of verbs, which turns errors into messages and exit codes."""
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        line = shlex.join(["acula-edge", *args])
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except KeyboardInterrupt as stop:  # before anything has begun
+            if is_main():
+                _say("interrupted", f"  to do:   run it again: {line}")
+            raise SystemExit(exit_code(stop)) from stop
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_ARGUMENTS] = tuple(args)
         return super().parse_args(ctx, args)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.cli.main import Program, main
 from acula_edge.data import prepare
 from acula_edge.data.manifest import Recording
 from acula_edge.interruption import REPEAT_S, Stopped, received, shielded, stoppable
@@ -170,3 +171,17 @@ def test_an_interrupt_does_not_wait_for_the_rest_of_a_corpus(tmp_path: Path, mon
     with pytest.raises(KeyboardInterrupt):
         prepare.hash_recordings(recordings)
     assert len(hashed) < len(recordings)
+
+
+def test_a_signal_before_anything_has_begun_is_told_as_later(monkeypatch, capsys) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(Program, "parse_args", interrupt)
+    with pytest.raises(SystemExit) as end:
+        main(["report", "runs/demo"])
+    assert end.value.code == 143
+    assert capsys.readouterr().err.splitlines() == [
+        "interrupted",
+        "  to do:   run it again: acula-edge report runs/demo",
+    ]
