@@ -16,7 +16,11 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from acula_edge.library_defaults import set_library_defaults
+
 __version__ = "0.1.0"
+
+set_library_defaults()  # no library that reads them is loaded yet
 
 if TYPE_CHECKING:
     from acula_edge.encoders import load_encoder as load_encoder

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import os
 import platform
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
+
+os.environ["ORT_DISABLE_TELEMETRY"] = os.environ.get("ORT_DISABLE_TELEMETRY") or "1"  # read while it is imported
+import onnxruntime as ort  # noqa: E402
 
 BUNDLE = Path(__file__).resolve().parent
 
@@ -55,6 +58,6 @@ for precision, file in header["models"].items():
     results.append((file, *check_model(file, golden["pcm"].astype(np.float32) / 32768, *expected)))
 for name, passed, detail in results:
     print(f"{name}: {'passed' if passed else 'FAILED'}, {detail}")
-verdict = "passed" if all(passed for _, passed, _ in results) else "FAILED"
-print(f"{BUNDLE.name} on {platform.machine()}, onnxruntime {ort.__version__}: {verdict}")
-sys.exit(0 if verdict == "passed" else 2)
+well = all(passed for _, passed, _ in results)
+print(f"{BUNDLE.name} on {platform.machine()}, onnxruntime {ort.__version__}: {'passed' if well else 'FAILED'}")
+sys.exit(0 if well else 2)

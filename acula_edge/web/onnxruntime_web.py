@@ -119,7 +119,8 @@ def _fetch() -> OrtWeb:
             remedy=f"install Node.js (apt install npm), or {elsewhere}",
         )
     with tempfile.TemporaryDirectory(prefix="acula-edge-npm-") as folder:
-        command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent", "--pack-destination", folder]
+        command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--silent"]
+        command += ["--no-update-notifier", "--pack-destination", folder]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=NPM_TIMEOUT_S, cwd=folder)
             said = done.stderr.strip().splitlines()

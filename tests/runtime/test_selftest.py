@@ -21,7 +21,7 @@ from acula_edge.errors import ArtifactError
 from acula_edge.runtime import Bundle, golden_providers, selftest
 from tests.tiny_bundle import seal_tiny_bundle
 
-LINES = 60
+LINES = 63
 
 
 @pytest.fixture
