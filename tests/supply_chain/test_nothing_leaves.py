@@ -131,7 +131,7 @@ def test_a_verb_sends_nothing_and_writes_nothing_elsewhere(found, verb: str, hom
 
 def test_what_leaves_below_python_is_seen(namespaces: None, tmp_path: Path) -> None:
     """By a program that is no Python: a name, an address, and a file in the home folder."""
-    code = "getent hosts example.org; echo > /dev/udp/192.0.2.1/9; echo >/dev/tcp/192.0.2.2/80; touch ~/left; touch /var/left"
+    code = "getent hosts example.org; echo > /dev/udp/192.0.2.1/9; echo > /dev/tcp/192.0.2.2/80; touch ~/left /var/left"
     program = f"import subprocess; subprocess.run(['bash', '-c', {code!r}])"
     result = Place(tmp_path / "place", read_only=False).python("-c", program, linger_s=0)
     assert {line.rpartition(" ")[2] for line in result["sent"] if line.startswith("asked")} == {"example.org"}
