@@ -6,7 +6,7 @@
 ``acula-edge train phantom --max-steps N`` in turn (A B A B), alone and beside processes that only count: with threads
 of OpenMP that spin while they wait for each other (libgomp's own default), and with those that sleep, which is what
 ``acula_edge.library_defaults`` sets. Seconds per step are the median of the epochs that the training logs, the first
-left out; data are prepared once before, and not in them. Each way must be, against spinning threads alone on the machine:
+left out; data are prepared once before, and not in them. Limits, against spinning threads alone on the machine:
 
 * alone: at most 1.03 times as slow;
 * beside one: at most 1.25 times;
@@ -79,6 +79,7 @@ def train(prepared: Path, way: str, steps: int) -> list[float]:
     run = prepared.with_name("run")
     for name in ("cache", "text"):
         shutil.copytree(prepared / name, run / name)
+    shutil.copy(prepared / "recipe.yaml", run)  # without it the folder is taken for something else than a run
     run_training(run, steps, way)
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     shutil.rmtree(run)
