@@ -57,7 +57,7 @@ class Place:
         line = [*UNSHARE, sys.executable, HERE / "namespace.py", self.folder, home, sys.executable, *words]
         with stdin.open("rb") as file:
             done = subprocess.run(
-                [str(word) for word in line], stdin=file, capture_output=True, text=True, timeout=300,
+                [str(word) for word in line], stdin=file, capture_output=True, text=True, timeout=900,
                 cwd=self.folder / "work", env={**kept, **own, **settings},
             )  # fmt: skip
         assert done.returncode == 0, done.stderr
