@@ -1,6 +1,6 @@
 """Below Python: no verb looks up a name, sends a packet, or writes beside the folders it was given.
 
-Each verb runs in network and mount namespaces of its own (``namespace.py``) and lives for 15 s at least, so that native
+Each verb runs in network and mount namespaces of its own (``namespace.py``) and lives for 20 s at least, so that native
 threads that begin late are seen; with an ordinary home folder, which must stay empty, and with one that is read-only.
 """
 
@@ -26,7 +26,9 @@ from tests.pipeline.conftest import RECIPE, write_recipe
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 UNSHARE = ["unshare", "--map-root-user", "--net", "--mount"]
-LIVES_S = 15
+LIVES_S = 20
+
+pytestmark = pytest.mark.timeout(900)  # of the shared fixture: minutes on a busy machine
 
 # What would keep libraries quiet by itself: a stranger's machine has none of it. (ONNX Runtime is silent under CI.)
 QUIETING = {*DEFAULTS, "CI", "GITHUB_ACTIONS", "TF_BUILD", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HOME"}
