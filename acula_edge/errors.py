@@ -36,7 +36,8 @@ class AculaEdgeError(Exception):
         remedy: str | None = None,
     ) -> None:
         self.problem = problem
-        self.given = given
+        # As text: an error crosses processes, and what was given might not.
+        self.given = None if given is None else str(given)
         if allowed is None or isinstance(allowed, str):
             self.allowed = allowed
         else:
@@ -47,7 +48,7 @@ class AculaEdgeError(Exception):
     def __str__(self) -> str:
         lines = [make_plain(self.problem, _LONGEST)]
         if self.given is not None:
-            lines.append(f"  given:   {make_plain(str(self.given), _LONGEST)}")
+            lines.append(f"  given:   {make_plain(self.given, _LONGEST)}")
         if self.allowed is not None:
             lines.append(f"  allowed: {make_plain(self.allowed, _LONGEST)}")
         if self.remedy is not None:

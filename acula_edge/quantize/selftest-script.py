@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-BUNDLE = Path(__file__).resolve().parent
+BUNDLE = (at if (at := Path(__file__).absolute()).with_name("bundle.json").exists() else at.resolve()).parent
 
 
 def altered_files():

@@ -43,13 +43,13 @@ def ort_provider(name: str) -> str:
     """
     if name in _ORT_NAMES:
         return _ORT_NAMES[name]
-    if name.endswith(_SUFFIX):
+    if isinstance(name, str) and name.endswith(_SUFFIX):
         return name
     raise InputError(
         "there is no such provider",
-        given=name,
+        given=repr(name),
         allowed=[*PROVIDERS, f"ONNX Runtime's own names (...{_SUFFIX})"],
-        remedy=did_you_mean(name, PROVIDERS),
+        remedy=did_you_mean(str(name), PROVIDERS),
     )
 
 
