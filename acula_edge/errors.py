@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from acula_edge.untrusted.plain_text import make_plain
 
@@ -36,8 +37,7 @@ class AculaEdgeError(Exception):
         remedy: str | None = None,
     ) -> None:
         self.problem = problem
-        # As text: an error crosses processes, and what was given might not.
-        self.given = None if given is None else str(given)
+        self.given = given
         if allowed is None or isinstance(allowed, str):
             self.allowed = allowed
         else:
@@ -45,10 +45,14 @@ class AculaEdgeError(Exception):
         self.remedy = remedy
         super().__init__(str(self))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What was given may be anything, and then it is not what crosses to another process.
+        return type(self), (self.problem,), {**vars(self), "given": None if self.given is None else str(self.given)}
+
     def __str__(self) -> str:
         lines = [make_plain(self.problem, _LONGEST)]
         if self.given is not None:
-            lines.append(f"  given:   {make_plain(self.given, _LONGEST)}")
+            lines.append(f"  given:   {make_plain(str(self.given), _LONGEST)}")
         if self.allowed is not None:
             lines.append(f"  allowed: {make_plain(self.allowed, _LONGEST)}")
         if self.remedy is not None:

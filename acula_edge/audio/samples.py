@@ -111,7 +111,8 @@ def as_array(pcm: Any, what: str = "the sound") -> NDArray[Any]:
         ValueError,
         RuntimeError,
         OverflowError,
-    ) as error:  # ragged lists; tensors on a GPU or in training
+    ) as error:
+        # Ragged lists; tensors on a GPU or in training.
         raise AudioError(
             f"{what} cannot be taken as an array of samples",
             given=f"{type(pcm).__name__}: {error}",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 import sys
 import threading
 import traceback
@@ -18,6 +17,7 @@ from acula_edge import __version__
 from acula_edge.cli.command import VerbGroup, is_verbose
 from acula_edge.cli.display import DISPLAY
 from acula_edge.cli.known_errors import as_user_error
+from acula_edge.command_line import command_line
 from acula_edge.errors import GroupError, OutOfMemory, StorageError
 from acula_edge.interruption import Stopped, exit_code, received, shielded, stoppable
 from acula_edge.processes import is_main
@@ -40,7 +40,7 @@ class Program(VerbGroup):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        line = shlex.join(["acula-edge", *args])
+        line = command_line("acula-edge", *args)
         try:
             return super().make_context(info_name, args, parent, **extra)
         except KeyboardInterrupt as stop:  # before anything has begun
@@ -105,7 +105,7 @@ def _how_to_go_on(ctx: click.Context, label: str) -> str:
     resumes = any("--resume" in parameter.opts for parameter in (command.params if command else ()))
     if resumes and "--resume" not in line:
         line.append("--resume")
-    return f"  {f'{label}:':<9}{'go on where it stopped' if resumes else 'run it again'}: {shlex.join(line)}"
+    return f"  {f'{label}:':<9}{'go on where it stopped' if resumes else 'run it again'}: {command_line(*line)}"
 
 
 def _say(headline: str, rest: str) -> None:

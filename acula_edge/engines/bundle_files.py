@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.command_line import command_line
 from acula_edge.engines.bundle_facts import check_facts
 from acula_edge.engines.sealed_json import read_sealed_json, render_sealed_json, write_sealed_json
 from acula_edge.engines.signature import SIGNATURE_FILE, check_signature
@@ -139,9 +140,7 @@ def bundle_folder(path: str | Path) -> Path:
     elif folder.is_file():
         remedy = "give a folder; an archive has to be unpacked first"
     elif os.path.islink(folder / BUNDLE_FILE):
-        remedy = (
-            f"{BUNDLE_FILE} is a link that leads nowhere: get what it stands for (dvc pull, datalad get, a download)"
-        )
+        remedy = f"{BUNDLE_FILE} is a link that leads nowhere: download it again, dvc pull, datalad get"
     what = f"it has no {BUNDLE_FILE}" if folder.exists() else "there is no such folder"
     raise ArtifactError(f"{folder} is no bundle ({what})", remedy=remedy)
 
@@ -212,8 +211,8 @@ def write_bundle_file(folder: str | Path, facts: dict[str, Any]) -> dict[str, An
         if (folder / SIGNATURE_FILE).is_file():
             (folder / SIGNATURE_FILE).unlink()
             notify(
-                "%s changed, so its signature was removed; sign it again: acula-edge bundle sign %s --key KEY.pem",
-                *(folder, folder),
+                "%s changed, so its signature was removed; sign it again: %s",
+                *(folder, command_line("acula-edge", "bundle", "sign", folder, "--key", "KEY.pem")),
             )
     return read_sealed_json(path, BUNDLE_SCHEMA)
 
