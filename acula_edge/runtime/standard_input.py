@@ -30,7 +30,9 @@ def copy_recording(stream: BinaryIO, file: IO[bytes]) -> None:
     """
     left = MAX_STANDARD_INPUT_BYTES
     block = stream.read(_BEGINNING_BYTES)
-    if block and not begins_like_sound(block):
+    if not block:
+        raise AudioError("standard input ended before a single byte came")
+    if not begins_like_sound(block):
         raise AudioError(
             "standard input is no recording", allowed=FORMATS, remedy="for bare samples: --stream --rate HZ"
         )
