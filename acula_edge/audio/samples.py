@@ -93,7 +93,8 @@ def as_array(pcm: Any, what: str = "the sound") -> NDArray[Any]:
     little-endian. A list has no type of its own: whole numbers alone are 16-bit samples, any others are float samples.
 
     Raises:
-        AudioError: it is no array, bytes that end in half a sample, or a list of whole numbers beyond 16 bits.
+        AudioError: it is no array or has gaps, is bytes that end in half a sample, or a list of whole numbers beyond
+            16 bits.
     """
     data = as_bytes(pcm)
     if data is not None:
@@ -120,6 +121,8 @@ def as_array(pcm: Any, what: str = "the sound") -> NDArray[Any]:
         ) from error
     if samples.ndim == 0:
         raise _no_array(pcm, what)
+    if np.ma.is_masked(pcm):
+        raise AudioError(f"{what} is a masked array with gaps", remedy="fill them, for example with pcm.filled(0)")
     if isinstance(pcm, (list, tuple)) and samples.dtype.kind == "i" and samples.dtype.itemsize == 8:
         if samples.size and not _INT16.min <= samples.min() <= samples.max() <= _INT16.max:
             raise AudioError(

@@ -141,8 +141,14 @@ def bundle_folder(path: str | Path) -> Path:
         remedy = "give a folder; an archive has to be unpacked first"
     elif os.path.islink(folder / BUNDLE_FILE):
         remedy = f"{BUNDLE_FILE} is a link that leads nowhere: download it again, dvc pull, datalad get"
-    what = f"it has no {BUNDLE_FILE}" if folder.exists() else "there is no such folder"
-    raise ArtifactError(f"{folder} is no bundle ({what})", remedy=remedy)
+    why = (
+        f"it has no {BUNDLE_FILE}"
+        if folder.is_dir()
+        else "it is a file"
+        if folder.exists()
+        else "there is no such folder"
+    )
+    raise ArtifactError(f"{folder} is no bundle ({why})", remedy=remedy)
 
 
 def check_entries(folder: Path, names: Iterable[str]) -> None:

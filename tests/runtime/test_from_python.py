@@ -125,7 +125,7 @@ def test_lists_of_whole_numbers_are_16_bit_and_lists_of_others_are_float(bundle:
     np.testing.assert_array_equal(to_wave([0, 0.5, -1]), np.float32([0, 0.5, -1]))
     with pytest.raises(AudioError, match="beyond 16 bits"):
         to_wave([0, 40000])
-    for wrong in ([[1], [2, 3]], [None], ["1"], [True, False], [1j], [1 << 70]):
+    for wrong in ([[1], [2, 3]], [None], ["1"], [True, False], [1j], [1 << 70], np.ma.masked_equal(PCM, PCM[0])):
         with pytest.raises(AudioError):
             to_wave(wrong)
 
