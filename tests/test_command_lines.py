@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import acula_edge
+from acula_edge import pipeline
+from acula_edge.cli.main import SECTIONS, cli
 from acula_edge.command_line import command_line
+from acula_edge.distill.train import distill
+from acula_edge.errors import AculaEdgeError
+from acula_edge.report.compare import comparison
+from acula_edge.run import Run
+from acula_edge.runtime import load_bundle
+from tests.tiny_bundle import write_tiny_bundle
 
 SOURCES = sorted(Path(acula_edge.__file__).parent.rglob("*.py"))
 _VERB = r"[a-z][a-z-]+"
@@ -82,3 +92,51 @@ def test_a_shell_reads_what_was_written(name: str, tmp_path: Path) -> None:
         assert end == "" and len(words) == 2
         assert type(word)(words[0]) == word and Path(words[1]) == Path("b") / name
         assert not (isinstance(word, Path) and words[0].startswith("-"))  # it would be taken for an option
+
+
+VERBS = "|".join(verb for verbs in SECTIONS.values() for verb in verbs)
+
+
+def test_commands_in_texts_have_the_verbs_and_options_of_the_program() -> None:
+    """Beside examples, which are held elsewhere: remedies, docstrings, and the pages of this repository."""
+    root = Path(acula_edge.__file__).parents[1]
+    pages = [*root.glob("*.md"), *(root / "docs").rglob("*.md")]
+    found = 0
+    for path in [*SOURCES, *pages]:
+        for verb, rest in re.findall(rf"acula-edge ({VERBS})\b([^\n;,`|#\"]*)", path.read_text(encoding="utf-8")):
+            command = cli.get_command(click.Context(cli), verb)
+            words = rest.split()
+            if isinstance(command, click.Group) and words:
+                command = command.commands.get(words[0], command)
+            assert command is not None
+            options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+            for option in re.findall(r"(?<= )--[a-z0-9-]+", rest):
+                assert option in options, f"{path.name}: acula-edge {verb}{rest}"
+                found += 1
+    assert found > 30
+
+
+def remedy_of(raises: Callable[[], object]) -> str:
+    with pytest.raises(AculaEdgeError) as caught:
+        raises()
+    return str(caught.value.remedy)
+
+
+def test_remedies_name_the_folder_as_a_shell_takes_it(tmp_path: Path) -> None:
+    folder = tmp_path / "it's my run"
+    bundle = write_tiny_bundle(folder / "export" / "tiny")
+    (folder / "recipe.yaml").write_text("{}")
+    empty = tmp_path / "no $bundle"
+    empty.mkdir()
+    (empty / "recipe.yaml").write_text("{}")
+    remedies = {
+        remedy_of(lambda: pipeline._bundles(empty)): ["export", str(empty), "--int8"],
+        remedy_of(lambda: distill(Run(folder), "base")): ["train", "--out", str(folder), "--resume"],
+        remedy_of(lambda: load_bundle(bundle, provider="tensorrt")): ["build-engine", str(bundle)],
+        remedy_of(lambda: comparison([bundle])): ["benchmark", str(bundle)],
+    }
+    for remedy, words in remedies.items():
+        assert shlex.split(remedy) == ["acula-edge", *words]
+        command = cli.get_command(click.Context(cli), words[0])
+        assert command is not None
+        command.make_context(words[0], words[1:])  # parses, runs nothing

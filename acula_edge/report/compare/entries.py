@@ -145,7 +145,7 @@ def _read_benchmark(file: Path) -> Json:
     )
     if not sound:
         raise ArtifactError(
-            f"{file} lists no measurements that can be read", remedy="measure again: acula-edge benchmark"
+            f"{file} lists no measurements that can be read", remedy="measure again with acula-edge benchmark"
         )
     return benchmark
 
