@@ -39,6 +39,9 @@ def put_in_by_hand(tree: ast.AST) -> Iterator[int]:
                     begun = begun or COMMAND.search(str(part.value)) is not None
                 elif begun and not (isinstance(part, ast.FormattedValue) and _is_constant(part.value)):
                     yield node.lineno
+        elif isinstance(node, ast.BinOp) and isinstance(node.left, ast.Constant):
+            if COMMAND.search(str(node.left.value)) and not isinstance(node.right, ast.Constant):
+                yield node.lineno
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             command = COMMAND.search(node.value)
             if command and re.search(r"%s|\{\w*\}", node.value[command.end() :]):
@@ -65,6 +68,7 @@ def test_no_value_is_put_into_a_command_by_hand() -> None:
         'notify("sign it again: acula-edge bundle sign %s", folder)',
         '"openssl pkey -out {}".format(path)',
         'f"cp -rL {bundle} COPY"',
+        '"acula-edge export " + str(path)',
     ],
 )
 def test_the_search_finds_what_it_looks_for(text: str) -> None:
