@@ -39,8 +39,9 @@ def put_in_by_hand(tree: ast.AST) -> Iterator[int]:
                     begun = begun or COMMAND.search(str(part.value)) is not None
                 elif begun and not (isinstance(part, ast.FormattedValue) and _is_constant(part.value)):
                     yield node.lineno
-        elif isinstance(node, ast.BinOp) and isinstance(node.left, ast.Constant):
-            if COMMAND.search(str(node.left.value)) and not isinstance(node.right, ast.Constant):
+        elif isinstance(node, ast.BinOp) and isinstance(node.left, ast.Constant) and isinstance(node.left.value, str):
+            rendered = isinstance(node.right, ast.Call) and ast.unparse(node.right.func) == "command_line"
+            if COMMAND.search(node.left.value) and not rendered:
                 yield node.lineno
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             command = COMMAND.search(node.value)

@@ -59,8 +59,8 @@ def load_bundle(
     if precision not in (None, *MODEL_FILES):
         raise InputError("unknown precision", given=precision, allowed=MODEL_FILES)
     count = as_number(threads)
-    if count is None or count < 0 or count != int(count):
-        raise InputError("this is no number of threads", given=repr(threads), allowed="1, 2, ...; 0 for all cores")
+    if count is None or count < 1 or count != int(count):
+        raise InputError("this is no number of threads", given=repr(threads), allowed="1, 2, ...")
     folder = bundle_folder(path)
     info = read_bundle(folder, public_key=public_key)
     if precision is None:

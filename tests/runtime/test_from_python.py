@@ -361,7 +361,7 @@ def test_ways_to_name_a_bundle(bundle_dir: Path, tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize(
     "options",
-    [{"threads": "1"}, {"threads": 1.5}, {"threads": -1}, {"threads": True}, {"provider": None}, {"precision": 8}],
+    [{"threads": "1"}, {"threads": 1.5}, {"threads": 0}, {"threads": True}, {"provider": None}, {"precision": 8}],
 )
 def test_options_of_another_type_are_refused(bundle_dir: Path, options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
