@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from acula_edge.untrusted.plain_text import make_plain
 
@@ -43,6 +44,10 @@ class AculaEdgeError(Exception):
             self.allowed = ", ".join(str(item) for item in allowed)
         self.remedy = remedy
         super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What was given may be anything, and then it is not what crosses to another process.
+        return type(self), (self.problem,), {**vars(self), "given": None if self.given is None else str(self.given)}
 
     def __str__(self) -> str:
         lines = [make_plain(self.problem, _LONGEST)]

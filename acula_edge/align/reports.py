@@ -127,7 +127,7 @@ def _provide_corpus(run: Run, recordings: Sequence[Recording]) -> Path:
     path = run.text_dir / "reports.jsonl"
     with main_first():
         if is_main():
-            ensure_corpus(recordings, config, path)
+            ensure_corpus(recordings, config, path, run.recordings_path)
     return path
 
 

@@ -28,7 +28,8 @@ def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.
             :data:`acula_edge.limits.MAX_KEPT_SAMPLES` at the new rate.
     """
     wave = np.asarray(wave, dtype=np.float32)
-    if check_rate(from_hz) == check_rate(to_hz):
+    from_hz, to_hz = check_rate(from_hz), check_rate(to_hz)
+    if from_hz == to_hz:
         return wave
     return np.concatenate(list(resample_blocks([wave], from_hz, to_hz, MAX_KEPT_SAMPLES)))
 
@@ -46,7 +47,8 @@ def resample_blocks(
     Raises:
         AudioError: as :func:`resample`.
     """
-    if check_rate(from_hz) == check_rate(to_hz):
+    from_hz, to_hz = check_rate(from_hz), check_rate(to_hz)
+    if from_hz == to_hz:
         yield from waves
         return
     resampler = _Resampler(from_hz, to_hz, most)

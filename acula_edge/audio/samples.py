@@ -7,31 +7,44 @@ graph forms of the front end, the networks) computes and checks nothing.
 
 from __future__ import annotations
 
+import math
 from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.errors import AudioError
+from acula_edge.errors import AudioError, InputError
 from acula_edge.limits import MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 
 FLOAT_LIMIT = 8.0
 """Largest magnitude of a float sample. Decoders of lossy formats and resamplers overshoot full scale a little;
 integers that were only cast to float overshoot it a lot."""
 
+SAMPLE_BYTES = 2
+"""Of samples that come as bare bytes."""
+
+_HEADER_BYTES = 4
 _INTEGER_SCALE = {2: np.float32(2.0**-15), 4: np.float32(2.0**-31)}
 _TYPES = "int16, int32, float32, float64"
+_INT16 = np.iinfo(np.int16)
+_REMEDIES = {
+    "int64": "for 16-bit samples: pcm.astype('int16')",
+    "float16": "pcm.astype('float32')",
+    "uint8": "bytes of 16-bit samples: pcm.view('<i2'); 8-bit samples: (pcm - 128.0) / 128",
+    "int8": "bytes of 16-bit samples: pcm.view('<i2'); 8-bit samples: pcm / 128",
+}
 
 
 def to_wave(pcm: Any, what: str = "the sound") -> NDArray[np.float32]:
     """Mono PCM to float32 in [-1, 1].
 
     Args:
-        pcm: int16, int32 (full scale is the type's range), float32 or float64 (full scale is 1), of any byte order.
+        pcm: int16, int32 (full scale is the type's range), float32 or float64 (full scale is 1), of any byte order; or
+            what :func:`as_array` makes one of these of.
         what: of the error messages.
 
-    Shape: [T] -> [T].
+    Shape: [T], [T, 1] or [1, T] -> [T].
 
     Raises:
         AudioError: as :func:`check_samples`.
@@ -46,28 +59,155 @@ def to_wave(pcm: Any, what: str = "the sound") -> NDArray[np.float32]:
 def check_samples(pcm: Any, what: str = "the sound") -> NDArray[Any]:
     """Samples as they are, if they are sound.
 
-    Shape: [T] -> [T].
+    Shape: [T], [T, 1] or [1, T] -> [T].
 
     Raises:
         AudioError: several channels, no samples, another type than :func:`to_wave` takes, NaN or infinity, or float
             samples beyond :data:`FLOAT_LIMIT`.
     """
-    samples = np.asarray(pcm)
+    samples = as_array(pcm, what)
+    if samples.ndim == 2 and 1 in samples.shape:  # one channel, as soundfile, sounddevice and torchaudio give it
+        samples = samples.reshape(-1)
     if samples.ndim != 1:
-        raise AudioError(
-            f"{what} must be mono, one dimension",
-            given=f"shape {samples.shape}",
-            remedy="average the channels first, for example pcm.mean(axis=1)",
-        )
+        raise _not_mono(samples, what)
     if samples.size == 0:
         raise AudioError(f"{what} holds no samples")
     kind, width = samples.dtype.kind, samples.dtype.itemsize
     if kind == "i" and width in _INTEGER_SCALE:
         return samples
     if kind != "f" or width not in (4, 8):
-        raise AudioError(f"{what} has samples of a type that is not read", given=samples.dtype, allowed=_TYPES)
+        raise AudioError(
+            f"{what} has samples of a type that is not read",
+            given=samples.dtype,
+            allowed=_TYPES,
+            remedy=_REMEDIES.get(samples.dtype.name),
+        )
     check_peak(samples, what)
     return samples
+
+
+def as_array(pcm: Any, what: str = "the sound") -> NDArray[Any]:
+    """Sound as an array, unchanged where it is one.
+
+    Bytes, in whatever holds them (``bytes``, ``bytearray``, ``memoryview``, a buffer of PortAudio), are 16-bit samples,
+    little-endian. A list has no type of its own: whole numbers alone are 16-bit samples, any others are float samples.
+
+    Raises:
+        AudioError: it is no array or has gaps, is bytes that end in half a sample, or a list of whole numbers beyond
+            16 bits.
+    """
+    data = as_bytes(pcm)
+    if data is not None:
+        if len(data) % SAMPLE_BYTES:
+            raise AudioError(
+                f"{what} ends in the middle of a sample",
+                given=f"{len(data)} bytes",
+                allowed="bytes of 16-bit samples, little-endian",
+            )
+        return SampleBytes(what).take(data)
+    try:
+        samples = np.asarray(pcm)
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
+        # Ragged lists; tensors on a GPU or in training.
+        raise AudioError(
+            f"{what} cannot be taken as an array of samples",
+            given=f"{type(pcm).__name__}: {error}",
+            remedy="one number a sample; of a tensor: pcm.detach().cpu().numpy()",
+        ) from error
+    if samples.ndim == 0:
+        raise _no_array(pcm, what)
+    if np.ma.is_masked(pcm):
+        raise AudioError(f"{what} is a masked array with gaps", remedy="fill them, for example with pcm.filled(0)")
+    if isinstance(pcm, (list, tuple)) and samples.dtype.kind == "i" and samples.dtype.itemsize == 8:
+        if samples.size and not _INT16.min <= samples.min() <= samples.max() <= _INT16.max:
+            raise AudioError(
+                f"{what} is a list of whole numbers beyond 16 bits",
+                given=f"{samples.min()} to {samples.max()}",
+                allowed=f"{_INT16.min} to {_INT16.max}",
+                remedy="for 32-bit samples: np.array(pcm, 'int32')",
+            )
+        return samples.astype(np.int16)
+    return samples
+
+
+def as_bytes(pcm: Any) -> bytes | None:
+    """What a buffer of bare bytes holds; None where `pcm` is none, or says itself what its numbers are."""
+    if isinstance(pcm, (np.ndarray, np.generic)):
+        return None
+    try:
+        view = memoryview(pcm)
+    except TypeError:
+        return None
+    return bytes(view) if view.itemsize == 1 and view.format in ("B", "b", "c") else None
+
+
+class SampleBytes:
+    """Bytes of 16-bit samples, little-endian, that come in pieces of any length: half a sample waits for the next.
+
+    Args:
+        what: of the error messages.
+
+    Attributes:
+        rest: the half sample that waits; at the end it is no sample.
+    """
+
+    def __init__(self, what: str = "the sound") -> None:
+        self.rest = b""
+        self._what = what
+        self._beginning: bytes | None = b""
+
+    def take(self, data: bytes) -> NDArray[np.int16]:
+        """The samples that are whole by now. Shape: -> [T].
+
+        Raises:
+            AudioError: the first bytes are those of a file with a header, not of samples.
+        """
+        if self._beginning is not None:
+            self._beginning = self._beginning + data[:_HEADER_BYTES]
+            # A tag has three bytes or four, and no sound is so short that this matters.
+            if len(self._beginning) >= _HEADER_BYTES:
+                self._check_beginning(self._beginning)
+                self._beginning = None
+        data = self.rest + data
+        whole = len(data) // SAMPLE_BYTES
+        self.rest = data[whole * SAMPLE_BYTES :]
+        return np.frombuffer(data, dtype="<i2", count=whole)
+
+    def _check_beginning(self, beginning: bytes) -> None:
+        from acula_edge.audio.sound_file import begins_like_sound
+
+        # MP3 without a tag begins with bits that samples may have as well.
+        if begins_like_sound(beginning) and beginning[0] != 0xFF:
+            raise AudioError(
+                f"{self._what} is a whole file with a header, not samples",
+                given=beginning[:_HEADER_BYTES],
+                remedy="read it first, for example: pcm, rate_hz = soundfile.read(io.BytesIO(data), dtype='int16')",
+            )
+
+
+def _no_array(pcm: Any, what: str) -> AudioError:
+    arrives = any(hasattr(pcm, name) for name in ("__next__", "__aiter__", "__await__"))
+    return AudioError(
+        f"{what} is no array of samples, of one dimension",
+        given=f"the number {pcm}" if as_number(pcm) is not None else type(pcm).__name__,
+        remedy="pieces that arrive one after the other are for Bundle.stream"
+        if arrives
+        else "pass an array, a list of numbers, or bytes of 16-bit samples",
+    )
+
+
+def _not_mono(samples: NDArray[Any], what: str) -> AudioError:
+    remedy = "average the channels first"
+    if samples.ndim == 2:
+        remedy += f": pcm.mean(axis={int(np.argmin(samples.shape))})"
+        # The mean of integers is a float of their size.
+        remedy += f".astype('{samples.dtype.name}')" if samples.dtype.kind == "i" else ""
+    return AudioError(f"{what} must be mono, one dimension", given=f"shape {samples.shape}", remedy=remedy)
 
 
 def check_peak(samples: NDArray[np.floating[Any]], what: str) -> None:
@@ -88,17 +228,41 @@ def check_peak(samples: NDArray[np.floating[Any]], what: str) -> None:
         )
 
 
-def check_rate(sample_rate_hz: Any) -> Any:
-    """A sample rate that sound can have, as it is.
+def check_rate(sample_rate_hz: Any) -> int:
+    """A sample rate that sound can have. Whole numbers of any type are taken: 8000.0 as wfdb and JSON give it.
 
     Raises:
-        AudioError: no number from 100 Hz to 1 MHz (:mod:`acula_edge.limits`).
+        AudioError: no whole number from 100 Hz to 1 MHz (:mod:`acula_edge.limits`).
     """
-    number = isinstance(sample_rate_hz, Real) and not isinstance(sample_rate_hz, bool)
-    if not (number and MIN_SAMPLE_RATE_HZ <= sample_rate_hz <= MAX_SAMPLE_RATE_HZ):
+    rate_hz = as_number(sample_rate_hz)
+    if rate_hz is None or not MIN_SAMPLE_RATE_HZ <= rate_hz <= MAX_SAMPLE_RATE_HZ or rate_hz != int(rate_hz):
         raise AudioError(
             "this is no sample rate of sound",
             given=repr(sample_rate_hz),
-            allowed=f"{MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ} Hz",
+            allowed=f"a whole number of Hz from {MIN_SAMPLE_RATE_HZ} to {MAX_SAMPLE_RATE_HZ}",
         )
-    return sample_rate_hz
+    return int(rate_hz)
+
+
+def check_hop(hop_s: Any, sample_rate_hz: int) -> int:
+    """The step between the windows of a stream, in samples.
+
+    Raises:
+        InputError: no number of seconds, or less than one sample.
+    """
+    seconds = as_number(hop_s)
+    samples = None if seconds is None else seconds * sample_rate_hz
+    if samples is None or not math.isfinite(samples) or round(samples) < 1:
+        raise InputError(
+            "a stream needs a hop of at least one sample",
+            given=repr(hop_s),
+            allowed=f"seconds, at least {1 / sample_rate_hz:g}",
+        )
+    return round(samples)
+
+
+def as_number(value: Any) -> float | None:
+    """A number as Python's own, also out of NumPy, PyTorch or an array of one; None where it is none."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None

@@ -9,6 +9,7 @@ import click
 
 from acula_edge.cli.command import verb
 from acula_edge.cli.options import json_option
+from acula_edge.command_line import command_line
 
 
 @verb(
@@ -152,7 +153,9 @@ def _check(bundle: Path, backend: str, as_json: bool) -> None:
 
     plans = list_engines(bundle)
     if not plans:
-        raise ArtifactError(f"the bundle {bundle} holds no engine", remedy=f"acula-edge build-engine {bundle}")
+        raise ArtifactError(
+            f"the bundle {bundle} holds no engine", remedy=command_line("acula-edge", "build-engine", bundle)
+        )
     gpu, version = find_gpu(), choose_backend(backend).version()  # type: ignore[arg-type]
     rows = []
     for plan in plans:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from acula_edge.cli.display import tell
+from acula_edge.errors import StorageError
 from acula_edge.processes import is_main
 from acula_edge.untrusted.plain_text import make_plain
 
@@ -28,10 +31,13 @@ def _print(table: Table) -> None:
         _echo(line.rstrip())
 
 
-def _echo(text: str, err: bool = False) -> None:
+def _echo(text: str) -> None:
     """Of several processes only the main one speaks."""
-    if is_main():
-        click.echo(text, err=err)
+    if not is_main():
+        return
+    if sys.stdout is None:
+        raise StorageError("standard output is closed, so this result goes nowhere", remedy="redirect it: > FILE")
+    click.echo(text)
 
 
 def print_table(
@@ -68,7 +74,8 @@ def print_line(text: str = "") -> None:
 
 def note(text: str) -> None:
     """Say something that is not a result, on stderr."""
-    _echo(make_plain(text), err=True)
+    if is_main():
+        tell(make_plain(text))
 
 
 def _shown(value: object) -> str:

@@ -11,6 +11,7 @@ import click
 from acula_edge.cli.command import verb, verb_family
 from acula_edge.cli.data_list import list_tasks
 from acula_edge.cli.options import json_option, set_option
+from acula_edge.command_line import command_line
 
 if TYPE_CHECKING:
     from acula_edge.recipe import Recipe
@@ -135,13 +136,13 @@ def make_miniature(dataset: str, out: Path, subjects: int | None, duration_s: fl
     config = MiniatureConfig(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
     if dataset != "all":
         write_miniature(dataset, out, config)
-        print_line(
-            f"{out}: generated sound in the layout of {dataset}; see acula-edge data check {dataset} --root {out}"
-        )
+        see = command_line("acula-edge", "data", "check", dataset, "--root", out)
+        print_line(f"{out}: generated sound in the layout of {dataset}; see {see}")
         return
     for name in track(miniatures.names(), "making miniature releases"):
         write_miniature(name, out / name, config)
-    print_line(f"{out}: {', '.join(miniatures.names())}; see acula-edge data list --under {out}")
+    see = command_line("acula-edge", "data", "list", "--under", out)
+    print_line(f"{out}: {', '.join(miniatures.names())}; see {see}")
 
 
 for _verb in (list_tasks, check_corpus, prepare_corpus, make_miniature):

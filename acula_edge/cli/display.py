@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,12 @@ T = TypeVar("T")
 _WORTH_A_LINE_S = 5.0
 # How often bars are drawn where no thread may draw them.
 _STILL_REDRAW_S = 1.0
+
+
+def tell(text: str) -> None:
+    """Print on stderr. A log that cannot be written (a full disk, a reader that left) is no reason to end the work."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
 
 
 class Display:
@@ -55,7 +62,7 @@ class Display:
         """Print one line without tearing the bars."""
         message = make_plain(message)
         if self._progress is None:
-            click.echo(message, err=True)
+            tell(message)
         else:
             self._progress.console.print(message, markup=False, highlight=False, soft_wrap=True)
 
@@ -73,7 +80,7 @@ class Display:
             count += 1
         elapsed_s = time.monotonic() - started
         if elapsed_s >= _WORTH_A_LINE_S:
-            click.echo(f"{description}: {count} in {elapsed_s:.0f} s", err=True)
+            tell(f"{description}: {count} in {elapsed_s:.0f} s")
 
     def _draw(self, progress: Progress) -> None:
         """Draw bars that no thread draws, at most once a second."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shlex
 import sys
 import threading
 import traceback
@@ -16,8 +15,9 @@ import click
 
 from acula_edge import __version__
 from acula_edge.cli.command import VerbGroup, is_verbose
-from acula_edge.cli.display import DISPLAY
+from acula_edge.cli.display import DISPLAY, tell
 from acula_edge.cli.known_errors import as_user_error
+from acula_edge.command_line import command_line
 from acula_edge.errors import GroupError, OutOfMemory, StorageError
 from acula_edge.interruption import Stopped, exit_code, received, shielded, stoppable
 from acula_edge.processes import is_main
@@ -40,7 +40,7 @@ class Program(VerbGroup):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        line = shlex.join(["acula-edge", *args])
+        line = command_line("acula-edge", *args)
         try:
             return super().make_context(info_name, args, parent, **extra)
         except KeyboardInterrupt as stop:  # before anything has begun
@@ -105,14 +105,12 @@ def _how_to_go_on(ctx: click.Context, label: str) -> str:
     resumes = any("--resume" in parameter.opts for parameter in (command.params if command else ()))
     if resumes and "--resume" not in line:
         line.append("--resume")
-    return f"  {f'{label}:':<9}{'go on where it stopped' if resumes else 'run it again'}: {shlex.join(line)}"
+    return f"  {f'{label}:':<9}{'go on where it stopped' if resumes else 'run it again'}: {command_line(*line)}"
 
 
 def _say(headline: str, rest: str) -> None:
-    if headline == "error":
-        click.echo(click.style("error: ", fg="red", bold=True) + rest, err=True)
-    else:
-        click.echo(click.style(headline, fg="red", bold=True) + "\n" + rest, err=True)
+    separator = ": " if headline == "error" else "\n"
+    tell(click.style(f"{headline}{separator}", fg="red", bold=True) + rest)
 
 
 @click.group(
@@ -136,12 +134,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code; the only place where signals are taken."""
     line = list(sys.argv[1:] if arguments is None else arguments)
     code: Any = 0
+    _occupy_standard_streams()
     try:
         with stoppable():
             try:
                 cli.main(args=line, prog_name="acula-edge")
             except SystemExit as end:
                 code = end.code
+            except OSError as error:  # of --help and the like, before a verb has begun
+                known = as_user_error(error)
+                if known is None:
+                    raise
+                _say("error", str(known))
+                code = known.exit_code
             if received() is not None and code == EXIT_BUG:  # click's own "Aborted!"
                 code = 128 + (received() or 0)
             if received() is not None and code:
@@ -149,6 +154,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt as stop:
         code = exit_code(stop)
     sys.exit(code)
+
+
+def _occupy_standard_streams() -> None:
+    """Where a daemon, cron or ``<&-`` closed one, no file that is opened later may take its place.
+
+    What a library prints would go into that file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _leave(code: int) -> None:

@@ -27,6 +27,21 @@ def _named_corpora(ctx: click.Context, option: click.Parameter, texts: tuple[str
     return corpora
 
 
+def rate(text: str) -> int:
+    """A sample rate as an option has it: a whole number of Hz, 4000 or 4000.0.
+
+    Raises:
+        BadParameter: sound cannot have it.
+    """
+    from acula_edge.audio.samples import check_rate
+    from acula_edge.errors import AudioError
+
+    try:
+        return check_rate(float(text))
+    except (ValueError, AudioError):
+        raise click.BadParameter(f"{text!r} is no sample rate of sound: a whole number of Hz, as 4000") from None
+
+
 def run_argument(function: F) -> F:
     """The argument RUN, a folder that ``acula-edge train`` made."""
     return click.argument("run", type=click.Path(path_type=Path), default=DEFAULT_RUN, metavar="[RUN]")(function)

@@ -86,7 +86,7 @@ def _ask(recordings: list[Recording], config: ReportsConfig, done: int) -> None:
 
     for line in estimate(recordings, config, done).lines():
         note(line)
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise InputError("facts of the recordings are sent to another machine only with consent", remedy="add --yes")
     click.confirm("Send?", abort=True, err=True)
 

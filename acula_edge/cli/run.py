@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from acula_edge.cli.command import verb
-from acula_edge.cli.options import json_option
+from acula_edge.cli.options import json_option, rate
 
 if TYPE_CHECKING:
     from acula_edge.audio.decode import AudioFile
     from acula_edge.runtime import Bundle
 
 STDIN = "-"
+_PIPE = "pipe sound into it, or name a recording in place of -"
 CHUNK_S = 0.25
 
 
@@ -37,7 +39,7 @@ CHUNK_S = 0.25
 @click.option(
     "--rate",
     "rate_hz",
-    type=click.IntRange(min=1),
+    type=rate,
     metavar="HZ",
     help="With - and --stream: rate of the raw 16-bit little-endian mono samples; default the bundle's.",
 )
@@ -99,9 +101,11 @@ def command(
     from acula_edge.runtime import load_bundle
 
     live = stream and STDIN in audio
-    for option, given in (("--hop", hop_s is not None and not stream), ("--packets", packets and not live)):
-        if given:
-            raise click.UsageError(f"{option} is for --stream" + (" and -" if option == "--packets" else ""))
+    if hop_s is not None and not stream:
+        raise click.UsageError("--hop is for --stream")
+    for option, given in (("--rate", rate_hz is not None), ("--packets", packets)):
+        if given and not live:
+            raise click.UsageError(f"{option} is for - with --stream: a file says itself what it holds")
     loaded = load_bundle(bundle, threads=threads, precision=precision, provider=provider, public_key=public_key)
     note(loaded.disclaimer)
     failed: list[AudioError] = []
@@ -147,9 +151,25 @@ def _opened(name: str) -> Iterator[AudioFile]:
         return
     # libsndfile seeks, which a pipe cannot.
     with tempfile.NamedTemporaryFile(prefix="standard-input-") as file:
-        copy_recording(sys.stdin.buffer, file)
+        copy_recording(_standard_input(), file)
         file.flush()
         yield check_audio(file.name)
+
+
+def _standard_input() -> BinaryIO:
+    from acula_edge.errors import AudioError
+
+    if sys.stdin is None:
+        raise AudioError("standard input is closed", remedy=_PIPE)
+    if sys.stdin.isatty():
+        raise AudioError("standard input is a terminal, which is no sound", remedy=_PIPE)
+    try:
+        os.read(sys.stdin.fileno(), 0)
+    except io.UnsupportedOperation:  # no file of the system
+        pass
+    except OSError as error:
+        raise AudioError("standard input cannot be read", given=error.strerror, remedy=_PIPE) from error
+    return sys.stdin.buffer
 
 
 def _answers(
@@ -159,7 +179,8 @@ def _answers(
         from acula_edge.runtime.standard_input import read_packets, read_samples
 
         rate_hz = rate_hz or bundle.sample_rate_hz
-        chunks = read_packets(sys.stdin.buffer) if packets else read_samples(sys.stdin.buffer)
+        sound_bytes = _standard_input()
+        chunks = read_packets(sound_bytes) if packets else read_samples(sound_bytes)
         yield from (update.to_dict() for update in bundle.stream(chunks, sample_rate_hz=rate_hz, hop_s=hop_s))
         return
     with _opened(name) as sound:

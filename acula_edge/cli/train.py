@@ -8,6 +8,7 @@ import click
 
 from acula_edge.cli.command import verb
 from acula_edge.cli.options import DEFAULT_RUN, data_option, set_option
+from acula_edge.command_line import command_line
 
 
 @verb(
@@ -64,8 +65,5 @@ def command(
         overrides = (*overrides, "data.guard.include_evaluation_subjects=true")
     run = pipeline.train(recipe=recipe, data=data, overrides=overrides, out=out, resume=resume)
     print_line(str(run.path))
-    note(f"next: acula-edge export --int8{_argument(run.path)}")
-
-
-def _argument(run: Path) -> str:
-    return "" if run == DEFAULT_RUN else f" {run}"
+    named = () if run.path == DEFAULT_RUN else (run.path,)
+    note(f"next: {command_line('acula-edge', 'export', '--int8', *named)}")

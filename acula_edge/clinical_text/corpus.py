@@ -26,6 +26,7 @@ from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.clinical_text.writer import Job, Written, writers
 from acula_edge.clinical_text.writers.http import endpoint_of
 from acula_edge.clinical_text.writers.template import NOTHING, TemplateWriter
+from acula_edge.command_line import command_line
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError, RecipeError
 from acula_edge.files import clear_partial, sha256_json
@@ -89,8 +90,11 @@ def _write(recordings: Iterable[Recording], config: ReportsConfig, path: Path) -
     return summary.to_dict()
 
 
-def ensure_corpus(recordings: Sequence[Recording], config: ReportsConfig, path: Path) -> None:
+def ensure_corpus(recordings: Sequence[Recording], config: ReportsConfig, path: Path, manifest: Path) -> None:
     """Write a corpus for alignment, unless `path` holds the finished one.
+
+    Args:
+        manifest: that the recordings are listed in, for the error's sake.
 
     Raises:
         InputError: the writer sends data to another machine, which needs consent.
@@ -101,7 +105,8 @@ def ensure_corpus(recordings: Sequence[Recording], config: ReportsConfig, path: 
     if config.writer in REMOTE:
         raise InputError(
             "the reports are written by another machine, and are not written yet",
-            remedy="acula-edge reports write RUN/recordings.jsonl --recipe RUN/recipe.yaml, then train with --resume",
+            remedy="have them written, then train with --resume: "
+            + command_line("acula-edge", "reports", "write", manifest),
         )
     write_corpus(recordings, config, path)
 

@@ -6,6 +6,7 @@ import torch
 
 from acula_edge.align.pairs import Pairs
 from acula_edge.align.train import read_pairs, save_encoder
+from acula_edge.command_line import command_line
 from acula_edge.data.prepare import prepare_alignment
 from acula_edge.data.store import WaveStore
 from acula_edge.distill.task import DistillationTask
@@ -27,7 +28,8 @@ def distill(run: Run, student: str, *, resume: bool = False) -> None:
     """
     if not (run.encoder_dir / "model.safetensors").is_file():
         raise ArtifactError(
-            f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume"
+            f"{run.path} has no aligned encoder yet",
+            remedy=command_line("acula-edge", "train", "--out", run.path, "--resume"),
         )
     recipe = run.recipe
     config = recipe.distill

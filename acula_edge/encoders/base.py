@@ -14,7 +14,7 @@ import torch
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from acula_edge.audio.resample import resample
-from acula_edge.audio.samples import to_wave
+from acula_edge.audio.samples import as_array, to_wave
 from acula_edge.errors import AculaEdgeError, ArtifactError, InputError
 from acula_edge.files import read_json
 from acula_edge.frontend.spec import OPERA, FrontendSpec
@@ -125,7 +125,7 @@ class AudioEncoder(PreTrainedModel):
         """
         from acula_edge.frontend.forms import make_frontend
 
-        array = wave.detach().cpu().numpy() if isinstance(wave, torch.Tensor) else np.asarray(wave)
+        array = as_array(wave.detach().cpu() if isinstance(wave, torch.Tensor) else wave)
         rows = array if array.ndim == 2 and len(array) else [array]
         rate_hz = self.frontend.sample_rate_hz
         array = np.stack([resample(to_wave(row), sample_rate_hz, rate_hz) for row in rows])

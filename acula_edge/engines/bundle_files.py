@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.command_line import command_line
 from acula_edge.engines.bundle_facts import check_facts
 from acula_edge.engines.sealed_json import read_sealed_json, render_sealed_json, write_sealed_json
 from acula_edge.engines.signature import SIGNATURE_FILE, check_signature
@@ -95,60 +97,91 @@ def read_bundle(folder: str | Path, verify: bool = True, public_key: str | Path 
             must still be right, where the package ``cryptography`` is installed.
 
     Raises:
-        ArtifactError: the folder is no finished bundle, a file in it is missing or altered (named) or a link to
-            somewhere else, or ``bundle.json`` says what no bundle can.
+        ArtifactError: the folder is no finished bundle, a file in it is missing or altered (named), no regular file or
+            a link to other content than ``bundle.json`` lists, or ``bundle.json`` says what no bundle can.
         MissingCapability: a key was named and ``cryptography`` is not installed.
     """
-    path = Path(folder)
-    if not (path / BUNDLE_FILE).is_file():
-        raise ArtifactError(
-            f"{path} is no bundle (it has no {BUNDLE_FILE})",
-            remedy="give the folder that acula-edge export wrote; one without bundle.json was never finished",
-        )
-    check_links(path, (BUNDLE_FILE, SIGNATURE_FILE))
+    path = bundle_folder(folder)
+    check_entries(path, (BUNDLE_FILE, SIGNATURE_FILE))
     info = read_sealed_json(path / BUNDLE_FILE, BUNDLE_SCHEMA, required=False)
     files = info.get("files")
     if not isinstance(files, dict):
         raise ArtifactError(f"{path / BUNDLE_FILE} does not list the bundle's files")
     check_facts(info, path / BUNDLE_FILE)
-    check_links(path, files)
+    check_entries(path, files)
     if verify:
         check_signature(path, public_key)
-        damaged = damaged_files(path, files)
-        if damaged:
-            raise ArtifactError(
-                f"the bundle {path} is damaged",
-                given="; ".join(damaged),
-                remedy="copy it again from where it was made, or export it again",
-            )
+    # What a link leads to somewhere else is held to its hash in any case.
+    damaged = damaged_files(path, files if verify else {name: files[name] for name in links_out(path, files)})
+    if damaged:
+        raise ArtifactError(
+            f"the bundle {path} is damaged",
+            given="; ".join(damaged),
+            remedy="copy it again from where it was made, or export it again",
+        )
     return info
 
 
-def check_links(folder: Path, names: Iterable[str]) -> None:
-    """Refuse files of a bundle that are links out of its folder, and files that are too long to be one's.
+def bundle_folder(path: str | Path) -> Path:
+    """The folder of a bundle, which has a ``bundle.json``; ``~`` is the home folder.
+
+    Raises:
+        ArtifactError: there is no such folder, or it is no bundle's.
+    """
+    try:
+        folder = Path(path).expanduser()
+    except (TypeError, RuntimeError) as error:
+        raise ArtifactError("a bundle is named by the path of its folder", given=repr(path)) from error
+    if (folder / BUNDLE_FILE).is_file():
+        return folder
+    remedy = "give the folder that acula-edge export wrote; one without bundle.json was never finished"
+    if folder.name == BUNDLE_FILE and folder.is_file():
+        remedy = f"give its folder: {folder.parent}"
+    elif folder.is_file():
+        remedy = "give a folder; an archive has to be unpacked first"
+    elif os.path.islink(folder / BUNDLE_FILE):
+        remedy = f"{BUNDLE_FILE} is a link that leads nowhere: download it again, dvc pull, datalad get"
+    why = (
+        f"it has no {BUNDLE_FILE}"
+        if folder.is_dir()
+        else "it is a file"
+        if folder.exists()
+        else "there is no such folder"
+    )
+    raise ArtifactError(f"{folder} is no bundle ({why})", remedy=remedy)
+
+
+def check_entries(folder: Path, names: Iterable[str]) -> None:
+    """Refuse what is no regular file, whatever links lead to it, and files that are too long to be a bundle's.
 
     Raises:
         ArtifactError: names the first.
     """
-    inside = folder.resolve()
     for name in names:
         try:
-            entry = (folder / name).lstat()
-            leads_out = stat.S_ISLNK(entry.st_mode) and inside not in (folder / name).resolve().parents
-            size = (folder / name).stat().st_size
+            found = (folder / name).stat()
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, RuntimeError) as error:  # links in a circle
             raise ArtifactError(f"{folder / name} cannot be followed", given=error) from error
-        if leads_out:
+        if (folder / name).is_symlink() and not stat.S_ISREG(found.st_mode):
+            raise ArtifactError(f"{folder / name} is a link to something that is no file")
+        if found.st_size > MAX_BUNDLE_FILE_BYTES:
             raise ArtifactError(
-                f"{folder / name} is a link out of the bundle's folder",
-                remedy="copy the bundle with what its links lead to: cp -rL BUNDLE COPY",
+                f"{folder / name} is too long for a bundle",
+                given=found.st_size,
+                allowed=f"{MAX_BUNDLE_FILE_BYTES} bytes",
             )
-        if size > MAX_BUNDLE_FILE_BYTES:
-            raise ArtifactError(
-                f"{folder / name} is too long for a bundle", given=size, allowed=f"{MAX_BUNDLE_FILE_BYTES} bytes"
-            )
+
+
+def links_out(folder: Path, names: Iterable[str]) -> list[str]:
+    """Which of these files are links out of the folder.
+
+    Caches (of the Hugging Face hub, DVC, datalad, Nix) hold a bundle's files somewhere else; which they must be, their
+    hashes in ``bundle.json`` say.
+    """
+    inside = folder.resolve()
+    return [name for name in names if os.path.islink(folder / name) and inside not in (folder / name).resolve().parents]
 
 
 def listed(folder: Path, info: Mapping[str, Any], name: str) -> Path:
@@ -176,15 +209,16 @@ def write_bundle_file(folder: str | Path, facts: dict[str, Any]) -> dict[str, An
     """
     folder = Path(folder)
     path = folder / BUNDLE_FILE
-    info = {**facts, **list_files(folder)}
+    known = facts.get("files")
+    info = {**facts, **list_files(folder, known if isinstance(known, dict) else {})}
     text = render_sealed_json(info)
     if not path.is_file() or path.read_bytes() != text.encode():
         write_sealed_json(path, info)
         if (folder / SIGNATURE_FILE).is_file():
             (folder / SIGNATURE_FILE).unlink()
             notify(
-                "%s changed, so its signature was removed; sign it again: acula-edge bundle sign %s --key KEY.pem",
-                *(folder, folder),
+                "%s changed, so its signature was removed; sign it again: %s",
+                *(folder, command_line("acula-edge", "bundle", "sign", folder, "--key", "KEY.pem")),
             )
     return read_sealed_json(path, BUNDLE_SCHEMA)
 
@@ -213,7 +247,7 @@ def seal(folder: str | Path, **facts: Any) -> dict[str, Any]:
     """
     folder = Path(folder)
     info = read_bundle(folder, verify=False)
-    listing = list_files(folder)["files"]
+    listing = list_files(folder, info["files"])["files"]
     for name, sha256 in info["files"].items():
         # Everything else was measured on these, or built from them, and may be measured or built anew.
         fixed = name in FIXED_FILES or name.endswith(".onnx")
@@ -225,14 +259,25 @@ def seal(folder: str | Path, **facts: Any) -> dict[str, Any]:
     return write_bundle_file(folder, {**info, **facts})
 
 
-def list_files(folder: Path) -> dict[str, Any]:
-    """Sizes and hashes of a bundle's files, as ``bundle.json`` holds them."""
+def list_files(folder: Path, known: Mapping[str, str]) -> dict[str, Any]:
+    """Sizes and hashes of a bundle's files, as ``bundle.json`` holds them.
+
+    Args:
+        known: those that it lists already.
+
+    Raises:
+        ArtifactError: a link out of the folder, to other content than is known.
+    """
     names = file_names(folder)
-    check_links(folder, names)
-    return {
-        "sizes_bytes": {name: (folder / name).stat().st_size for name in names},
-        "files": {name: sha256_file(folder / name) for name in names},
-    }
+    check_entries(folder, names)
+    hashes = {name: sha256_file(folder / name) for name in names}
+    for name in links_out(folder, names):
+        if hashes[name] != known.get(name):
+            raise ArtifactError(
+                f"{folder / name} is a link out of the bundle's folder, to something that was never part of it",
+                remedy="delete it, or copy there what it leads to",
+            )
+    return {"sizes_bytes": {name: (folder / name).stat().st_size for name in names}, "files": hashes}
 
 
 def damaged_files(folder: Path, files: dict[str, str]) -> list[str]:
@@ -240,7 +285,8 @@ def damaged_files(folder: Path, files: dict[str, str]) -> list[str]:
     problems = []
     for name, sha256 in files.items():
         if not (folder / name).is_file():
-            problems.append(f"{name} is missing")
+            nowhere = (folder / name).is_symlink() and not (folder / name).exists()
+            problems.append(f"{name} is a link that leads nowhere" if nowhere else f"{name} is missing")
         elif sha256_file(folder / name) != sha256:
             problems.append(f"{name} was altered")
     return problems

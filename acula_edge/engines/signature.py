@@ -14,6 +14,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from acula_edge.command_line import command_line
 from acula_edge.engines.sealed_json import read_sealed_json, write_sealed_json
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
 
@@ -88,7 +89,8 @@ def check_signature(folder: str | Path, public_key: str | Path | None = None) ->
         raise ArtifactError(
             f"the bundle {folder} is not signed (it has no {SIGNATURE_FILE})",
             given=f"a signature by {public_key} was asked for",
-            remedy="get the signed bundle, or sign it where its key is: acula-edge bundle sign BUNDLE --key KEY.pem",
+            remedy="get the signed bundle, or sign it where its key is: "
+            + command_line("acula-edge", "bundle", "sign", folder, "--key", "KEY.pem"),
         )
     public, signature = _read(path)
     if can_check_signatures():
@@ -166,14 +168,15 @@ def _verify(path: Path, public: bytes, signature: bytes, signed: bytes) -> None:
         raise ArtifactError(
             f"{path} is not the signature of this bundle",
             given=f"{SIGNED_FILE} changed after it was signed, or the signature is of another bundle",
-            remedy="copy the bundle again; whoever holds the key can sign it anew: acula-edge bundle sign",
+            remedy="copy the bundle again; whoever holds the key can sign it anew: "
+            + command_line("acula-edge", "bundle", "sign", path.parent, "--key", "KEY.pem"),
         ) from error
 
 
 def _no_key(path: str | Path, kind: str, given: object) -> InputError:
-    public = f"openssl pkey -in KEY.pem -pubout -out {path}"
-    make = f"openssl genpkey -algorithm ed25519 -out {path}" if kind == "private" else public
-    return InputError(f"{path} is no Ed25519 {kind} key in PEM", given=given, remedy=make)
+    make = ("genpkey", "-algorithm", "ed25519") if kind == "private" else ("pkey", "-in", "KEY.pem", "-pubout")
+    remedy = command_line("openssl", *make, "-out", Path(path))
+    return InputError(f"{path} is no Ed25519 {kind} key in PEM", given=given, remedy=remedy)
 
 
 def _need_cryptography(what: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from acula_edge.command_line import command_line
 from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability
 from acula_edge.files import atomic_path, changed_folder, read_json
 from acula_edge.folder_lock import locked
@@ -111,7 +112,8 @@ def export(
         _check_student(name)
     if not (run.encoder_dir / "model.safetensors").is_file():
         raise ArtifactError(
-            f"{run.path} has no aligned encoder yet", remedy=f"acula-edge train --out {run.path} --resume"
+            f"{run.path} has no aligned encoder yet",
+            remedy=command_line("acula-edge", "train", "--out", run.path, "--resume"),
         )
     from acula_edge.pipeline.bundling import build_bundle
 
@@ -240,7 +242,7 @@ def _bundles(target: Run | str | Path) -> list[Path]:
         return [path]
     bundles = Run.open(path).bundles
     if not bundles:
-        raise ArtifactError(f"{path} has no bundle yet", remedy=f"acula-edge export {path} --int8")
+        raise ArtifactError(f"{path} has no bundle yet", remedy=command_line("acula-edge", "export", path, "--int8"))
     return bundles
 
 

@@ -13,7 +13,7 @@ import numpy as np
 os.environ["ORT_DISABLE_TELEMETRY"] = os.environ.get("ORT_DISABLE_TELEMETRY") or "1"  # read while it is imported
 import onnxruntime as ort  # noqa: E402
 
-BUNDLE = Path(__file__).resolve().parent
+BUNDLE = (at if (at := Path(__file__).absolute()).with_name("bundle.json").exists() else at.resolve()).parent
 
 
 def altered_files():

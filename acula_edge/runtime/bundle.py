@@ -11,21 +11,22 @@ from numpy.typing import NDArray
 
 from acula_edge.audio.quality import Pieces
 from acula_edge.audio.resample import resample
+from acula_edge.audio.samples import as_number, check_hop, check_rate, to_wave
 from acula_edge.audio.segment import recording_windows
-from acula_edge.engines.bundle_files import listed, read_bundle
+from acula_edge.engines.bundle_files import bundle_folder, listed, read_bundle
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.engines.prompt_vectors import FILE as PROMPTS_FILE
 from acula_edge.engines.prompt_vectors import load_prompt_vectors
 from acula_edge.errors import ArtifactError, InputError
+from acula_edge.files import sha256_json
 from acula_edge.runtime.decisions import read_smoothing
 from acula_edge.runtime.listeners import FrontEnds, Listener, answer, open_frontends
 from acula_edge.runtime.long_recording import windows_of_pieces
 from acula_edge.runtime.packets import Arrivals
-from acula_edge.runtime.pcm import check_rate, to_wave
 from acula_edge.runtime.providers import Engine, find_engine, ort_provider
 from acula_edge.runtime.quality import QualityGate
 from acula_edge.runtime.scores import TaskColumns, describe_scores, pool_windows
-from acula_edge.runtime.updates import ScoreWindow, StreamPlan, StreamUpdate, follow
+from acula_edge.runtime.updates import ScoreWindow, Stream, StreamPlan, follow
 
 MODEL_FILES = {"int8": "model.int8.onnx", "float": "model.onnx"}
 
@@ -55,18 +56,25 @@ def load_bundle(
             that belongs here.
         MissingCapability: this machine lacks the provider; the message names what is there.
     """
-    if precision is not None and precision not in MODEL_FILES:
+    if precision not in (None, *MODEL_FILES):
         raise InputError("unknown precision", given=precision, allowed=MODEL_FILES)
-    info = read_bundle(path, public_key=public_key)
+    count = as_number(threads)
+    if count is None or count < 1 or count != int(count):
+        raise InputError("this is no number of threads", given=repr(threads), allowed="1, 2, ...")
+    folder = bundle_folder(path)
+    info = read_bundle(folder, public_key=public_key)
     if precision is None:
         # Bundles of earlier versions recommend nothing.
         made = [name for name, file in MODEL_FILES.items() if file in info["files"]]
         precision = info["recommended"] if info.get("recommended") in made else next(iter(made), "int8")
-    return Bundle(Path(path), info, threads, precision, provider)
+    return Bundle(folder, info, int(count), precision, provider, public_key)
 
 
 class Bundle:
     """A loaded bundle. Several threads may use one at once: nothing in it changes after loading.
+
+    In another process (pickled: spawned pools, joblib, Ray, DataLoader) it is loaded again from its folder, with the
+    same options and the same checks; a copy in the same process is the bundle itself.
 
     Attributes:
         path: its folder.
@@ -85,7 +93,18 @@ class Bundle:
         prompts: zero-shot prompts; None where the bundle carries none.
     """
 
-    def __init__(self, path: Path, info: dict[str, Any], threads: int, precision: str, provider: str = "auto") -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: dict[str, Any],
+        threads: int,
+        precision: str,
+        provider: str = "auto",
+        public_key: str | Path | None = None,
+    ) -> None:
+        # The current folder may be another by then, and is another elsewhere.
+        key = None if public_key is None else Path(public_key).absolute()
+        self._loaded_by = (path.absolute(), threads, precision, provider, key)
         file = MODEL_FILES[precision]
         # What merely lies in the folder was not checked.
         if file not in info["files"]:
@@ -124,6 +143,15 @@ class Bundle:
         self._own = Listener([engine], self.sample_rate_hz, self.window_samples)
         self.sample_rates_hz = (self.sample_rate_hz, *self._frontends.natives)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_again, (*self._loaded_by, sha256_json(self.info))
+
+    def __copy__(self) -> Bundle:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Bundle:
+        return self
+
     def _check_model(self, engine: OrtEngine) -> None:
         """Refuse a model that takes or gives something else than ``bundle.json`` says."""
         columns = max((task.stop for task in self.tasks), default=0)
@@ -154,7 +182,8 @@ class Bundle:
         """Embedding of a recording: the mean over its windows.
 
         Args:
-            pcm: mono int16, int32 or float samples.
+            pcm: mono int16, int32 or float samples, bytes of 16-bit samples, or a list
+                (:func:`acula_edge.audio.samples.as_array`).
             sample_rate_hz: of `pcm`; other rates than the bundle's `sample_rates_hz` are resampled.
 
         Shape: pcm [T] -> [D].
@@ -163,7 +192,8 @@ class Bundle:
             AudioError: `pcm` is no sound (see :func:`acula_edge.audio.samples.to_wave`).
             ArtifactError: the model gives NaN or infinity.
         """
-        embeddings, _ = self._run(to_wave(pcm), check_rate(sample_rate_hz))
+        sample_rate_hz = check_rate(sample_rate_hz)
+        embeddings, _ = self._run(to_wave(pcm), sample_rate_hz)
         mean: NDArray[np.float32] = embeddings.mean(axis=0, dtype=np.float64).astype(np.float32)
         return mean
 
@@ -179,8 +209,8 @@ class Bundle:
         Raises:
             AudioError, ArtifactError: as for :meth:`embed`.
         """
-        wave = to_wave(pcm)
-        quality = self.quality.assess(wave, check_rate(sample_rate_hz))
+        wave, sample_rate_hz = to_wave(pcm), check_rate(sample_rate_hz)
+        quality = self.quality.assess(wave, sample_rate_hz)
         return self._answers(*self._run(wave, sample_rate_hz), quality)
 
     def score_pieces(self, pieces: Pieces, sample_rate_hz: int) -> dict[str, Any]:
@@ -196,7 +226,7 @@ class Bundle:
         Raises:
             AudioError, ArtifactError: as for :meth:`embed`.
         """
-        check_rate(sample_rate_hz)
+        sample_rate_hz = check_rate(sample_rate_hz)
 
         def waves() -> Iterator[NDArray[np.float32]]:
             return (to_wave(piece) for piece in pieces() if np.size(piece))
@@ -219,26 +249,29 @@ class Bundle:
             answers["zero_shot"] = self.prompts.answer(embeddings.mean(axis=0, dtype=np.float64), quality["measurable"])
         return answers
 
-    def stream(self, chunks: Iterable[Any], sample_rate_hz: int, hop_s: float | None = None) -> Iterator[StreamUpdate]:
+    def stream(self, chunks: Iterable[Any], sample_rate_hz: int, hop_s: float | None = None) -> Stream:
         """Answers while sound arrives: one update per hop, as soon as its window is full.
 
         Args:
             chunks: PCM pieces of any length, in order, or :class:`acula_edge.runtime.Packet` objects, some of which
-                may be missing, late or repeated; a generator that blocks on a microphone will do.
+                may be missing, late or repeated; a generator that blocks on a microphone will do. Pieces that are bytes
+                may be cut in the middle of a sample.
             sample_rate_hz: of the pieces.
             hop_s: step between windows; None for the bundle's.
+
+        Returns:
+            An iterator, for one thread at a time. What `chunks` raises comes through, and ends the stream.
 
         Shape: chunks of [T_i].
 
         Raises:
             AudioError: a piece is no sound, or the stream ends before a single sample came.
             ArtifactError: the model gives NaN or infinity.
-            InputError: a hop of less than one sample.
+            InputError: a hop of less than one sample, or none.
         """
-        listener = self._frontends.natives.get(check_rate(sample_rate_hz), self._own)
-        hop_samples = round((self.info["input"]["hop_s"] if hop_s is None else hop_s) * listener.sample_rate_hz)
-        if hop_samples < 1:
-            raise InputError("a stream needs a hop of at least one sample", given=f"{hop_s} s")
+        sample_rate_hz = check_rate(sample_rate_hz)
+        listener = self._frontends.natives.get(sample_rate_hz, self._own)
+        hop_samples = check_hop(self.info["input"]["hop_s"] if hop_s is None else hop_s, listener.sample_rate_hz)
         plan = StreamPlan(
             sample_rate_hz=listener.sample_rate_hz,
             window_samples=listener.window_samples,
@@ -250,7 +283,7 @@ class Bundle:
             prompts=self.prompts,
         )
         restart_gap_s = listener.window_samples / listener.sample_rate_hz
-        return follow(Arrivals(chunks, sample_rate_hz, restart_gap_s), sample_rate_hz, plan)
+        return Stream(follow(Arrivals(chunks, sample_rate_hz, restart_gap_s), sample_rate_hz, plan))
 
     def _scorer(self, listener: Listener, hop_samples: int) -> ScoreWindow:
         """How this stream scores a window; with shared frames where they pay."""
@@ -277,3 +310,22 @@ class Bundle:
             source["trim_top_db"],
         )
         return listener.run(windows)
+
+
+def _load_again(
+    path: Path, threads: int, precision: str, provider: str, public_key: Path | None, info_sha256: str
+) -> Bundle:
+    """The bundle that was pickled, in the process where it is unpickled."""
+    if not path.is_dir():
+        raise ArtifactError(
+            f"there is no bundle {path} here",
+            given="a pickled Bundle is the path of its folder, and is loaded again from there",
+            remedy="copy the bundle to that path, or call load_bundle in each process",
+        )
+    bundle = load_bundle(path, threads, precision, provider, public_key)
+    if sha256_json(bundle.info) != info_sha256:
+        raise ArtifactError(
+            f"the bundle {path} has changed since it was loaded in the process that pickled it",
+            remedy="load it again there, or call load_bundle in each process",
+        )
+    return bundle

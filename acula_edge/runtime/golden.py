@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.engines.bundle_files import SelfTest, damaged_files, read_bundle, read_selftest
+from acula_edge.engines.bundle_files import SelfTest, bundle_folder, damaged_files, read_bundle, read_selftest
 from acula_edge.engines.ort import CPU, OrtEngine
 from acula_edge.errors import AculaEdgeError
 from acula_edge.runtime.bundle import MODEL_FILES, Bundle
@@ -43,7 +43,7 @@ def selftest(bundle: str | Path | Bundle, threads: int = 1) -> dict[str, Any]:
     """
     import onnxruntime
 
-    path = bundle.path if isinstance(bundle, Bundle) else Path(bundle)
+    path = bundle.path if isinstance(bundle, Bundle) else bundle_folder(bundle)
     info = read_bundle(path, verify=False)
     damaged = damaged_files(path, info["files"])
     checks = [

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from acula_edge.audio.samples import SampleBytes, as_array, as_bytes, as_number, check_rate
 from acula_edge.errors import AudioError
 from acula_edge.limits import MAX_MISSING_PACKETS
-from acula_edge.runtime.pcm import check_rate
 
 SEQUENCE_MODULUS = 1 << 32
 _END: Any = object()
@@ -26,7 +27,8 @@ class Packet:
 
     Attributes:
         sequence: one more than that of the packet before, modulo 2**32.
-        pcm: [T], as :meth:`acula_edge.runtime.Bundle.score` takes it; may be empty.
+        pcm: [T], as :meth:`acula_edge.runtime.Bundle.score` takes it; may be empty. Bytes hold whole samples: half a
+            sample could not wait for a packet that may be lost.
     """
 
     sequence: int
@@ -61,7 +63,8 @@ class Arrivals:
     """The pieces of a stream in order, without holes, and what was observed on the way.
 
     Args:
-        items: PCM arrays, or all of them :class:`Packet`.
+        items: PCM arrays or bytes (of which half a sample waits for the next item, and is dropped at the end), or all
+            of them :class:`Packet`. One array of one dimension, or bytes, are one item.
         sample_rate_hz: of both.
         restart_gap_s: sound that is taken as missing where the sender started anew.
 
@@ -71,14 +74,16 @@ class Arrivals:
         counts: of packets; None for arrays.
 
     Raises:
-        AudioError: while iterating, where arrays and packets are mixed, or a sequence number is none.
+        AudioError: the items are nothing that can be iterated over here; while iterating, where arrays and packets are
+            mixed, or a sequence number is none.
     """
 
     def __init__(self, items: Iterable[Any], sample_rate_hz: int, restart_gap_s: float) -> None:
         self.arrived_s = time.perf_counter()
         self.waited_s = 0.0
         self.counts: PacketCounts | None = None
-        self._items = iter(items)
+        self._items = _iterate(items)
+        self._bytes = SampleBytes("the stream")
         self._rate_hz = check_rate(sample_rate_hz)
         self._restart_gap = round(restart_gap_s * sample_rate_hz)
         self._position = 0
@@ -102,7 +107,7 @@ class Arrivals:
                 self.counts = None if plain else PacketCounts()
             if plain == isinstance(item, Packet):
                 raise AudioError("a stream is either of arrays or of packets", given=type(item).__name__)
-            for pcm in [np.asarray(item)] if plain else self._unpack(item):
+            for pcm in [self._piece(item)] if plain else self._unpack(item):
                 self._position += np.size(pcm)
                 yield pcm
 
@@ -117,10 +122,21 @@ class Arrivals:
         clipped = [(max(a / self._rate_hz, start_s), min(b / self._rate_hz, stop_s)) for a, b in self._holes]
         return [(a, b) for a, b in clipped if a < b]
 
+    def _piece(self, item: Any) -> NDArray[Any]:
+        data = as_bytes(item)
+        if data is not None:
+            return self._bytes.take(data)
+        if self._bytes.rest:
+            raise AudioError("half a sample came in bytes, and then no bytes", given=type(item).__name__)
+        return as_array(item, "a piece of the stream")
+
     def _unpack(self, packet: Packet) -> Iterator[Any]:
-        sequence = int(packet.sequence)
-        if not 0 <= sequence < SEQUENCE_MODULUS:
-            raise AudioError("this is no sequence number", given=sequence, allowed=f"0 to {SEQUENCE_MODULUS - 1}")
+        number = as_number(packet.sequence)
+        if number is None or not 0 <= number < SEQUENCE_MODULUS or number != int(number):
+            raise AudioError(
+                "this is no sequence number", given=repr(packet.sequence), allowed=f"0 to {SEQUENCE_MODULUS - 1}"
+            )
+        sequence = int(number)
         ahead = 0 if self._next is None else _difference(sequence, self._next)
         if abs(ahead) * max(self._length, 1) > MAX_GAP_S * self._rate_hz:
             self._missing.clear()
@@ -140,7 +156,7 @@ class Arrivals:
         self._next = (sequence + 1) % SEQUENCE_MODULUS
         self._forget_missing()
         self._count("received")
-        pcm = np.asarray(packet.pcm)
+        pcm = as_array(packet.pcm, "a packet")
         if pcm.size:
             self._length = pcm.size
             yield pcm
@@ -162,6 +178,24 @@ class Arrivals:
     def _count(self, name: str, by: int = 1) -> None:
         counts = self.counts or PacketCounts()
         self.counts = PacketCounts(**{**counts.to_dict(), name: getattr(counts, name) + by})
+
+
+def _iterate(items: Any) -> Iterator[Any]:
+    if as_bytes(items) is not None or (isinstance(items, np.ndarray) and items.ndim == 1):
+        return iter([items])
+    if hasattr(items, "__aiter__"):
+        raise AudioError(
+            "a stream is not fed by an async generator",
+            given=type(items).__name__,
+            remedy="put its pieces into a queue.Queue, and run the stream in asyncio.to_thread, over a generator that "
+            "gets them from there",
+        )
+    try:
+        return iter(items)
+    except TypeError as error:
+        raise AudioError(
+            "a stream needs pieces to iterate over", given=type(items).__name__, allowed="arrays, bytes or packets"
+        ) from error
 
 
 def _difference(sequence: int, other: int) -> int:

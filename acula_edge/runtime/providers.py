@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from acula_edge.command_line import command_line
 from acula_edge.engines.bundle_files import listed
 from acula_edge.engines.ort import CPU, TensorSpec
 from acula_edge.errors import AculaEdgeError, ArtifactError, InputError, MissingCapability, did_you_mean
@@ -43,13 +44,13 @@ def ort_provider(name: str) -> str:
     """
     if name in _ORT_NAMES:
         return _ORT_NAMES[name]
-    if name.endswith(_SUFFIX):
+    if isinstance(name, str) and name.endswith(_SUFFIX):
         return name
     raise InputError(
         "there is no such provider",
-        given=name,
+        given=repr(name),
         allowed=[*PROVIDERS, f"ONNX Runtime's own names (...{_SUFFIX})"],
-        remedy=did_you_mean(name, PROVIDERS),
+        remedy=did_you_mean(str(name), PROVIDERS),
     )
 
 
@@ -73,7 +74,9 @@ def find_engine(path: Path, info: Mapping[str, Any], precision: str, *, required
     plans = sorted(path.glob("engine-*.plan"))
     if not plans:
         if required:
-            raise ArtifactError(f"the bundle {path} holds no engine", remedy=f"acula-edge build-engine {path}")
+            raise ArtifactError(
+                f"the bundle {path} holds no engine", remedy=command_line("acula-edge", "build-engine", path)
+            )
         return None, "the bundle holds no TensorRT engine"
     try:
         for plan in plans:

@@ -9,12 +9,12 @@ from typing import IO, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.samples import SAMPLE_BYTES, SampleBytes
 from acula_edge.audio.sound_file import FORMATS, begins_like_sound
 from acula_edge.errors import AudioError
 from acula_edge.limits import MAX_STANDARD_INPUT_BYTES
 from acula_edge.runtime.packets import Packet
 
-SAMPLE_BYTES = 2
 READ_BYTES = 1 << 16
 _BEGINNING_BYTES = 16
 PACKET_HEADER = struct.Struct("<IH")
@@ -30,7 +30,9 @@ def copy_recording(stream: BinaryIO, file: IO[bytes]) -> None:
     """
     left = MAX_STANDARD_INPUT_BYTES
     block = stream.read(_BEGINNING_BYTES)
-    if block and not begins_like_sound(block):
+    if not block:
+        raise AudioError("standard input ended before a single byte came")
+    if not begins_like_sound(block):
         raise AudioError(
             "standard input is no recording", allowed=FORMATS, remedy="for bare samples: --stream --rate HZ"
         )
@@ -48,12 +50,9 @@ def copy_recording(stream: BinaryIO, file: IO[bytes]) -> None:
 
 def read_samples(stream: BinaryIO) -> Iterator[NDArray[np.int16]]:
     """Whatever samples there are, as soon as they arrive; half a sample at the end is dropped."""
-    rest = b""
+    samples = SampleBytes("standard input")
     while data := _read_some(stream):
-        data = rest + data
-        whole = len(data) // SAMPLE_BYTES * SAMPLE_BYTES
-        rest = data[whole:]
-        yield np.frombuffer(data, dtype="<i2", count=whole // SAMPLE_BYTES)
+        yield samples.take(data)
 
 
 def read_packets(stream: BinaryIO) -> Iterator[Packet]:

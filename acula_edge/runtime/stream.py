@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.audio.resample import resample_blocks
+from acula_edge.audio.samples import to_wave
 from acula_edge.errors import AudioError
-from acula_edge.runtime.pcm import to_wave
 
 Wave = NDArray[np.float32]
 

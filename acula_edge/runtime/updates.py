@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.audio.segment import repeat_pad
 from acula_edge.engines.prompt_vectors import PromptVectors
+from acula_edge.errors import InputError
 from acula_edge.runtime.decisions import Decisions
 from acula_edge.runtime.packets import Arrivals
 from acula_edge.runtime.quality import QualityGate
@@ -69,6 +71,35 @@ class StreamUpdate:
         return {name: value for name, value in asdict(self).items() if value is not None or name not in optional}
 
 
+class Stream(Iterator[StreamUpdate]):
+    """The updates of one stream, in order, as they come."""
+
+    def __init__(self, updates: Generator[StreamUpdate, None, None]) -> None:
+        self._updates = updates
+        self._turn = threading.Lock()
+
+    def __next__(self) -> StreamUpdate:
+        if not self._turn.acquire(blocking=False):
+            raise InputError(
+                "another thread waits for this stream's next update",
+                remedy="give each stream to one thread; streams of one bundle may run side by side",
+            )
+        try:
+            return next(self._updates)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """End it before its time."""
+        self._updates.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise InputError(
+            "a stream cannot be pickled or copied midway",
+            remedy="send its updates, or send the sound and start a stream where it arrives",
+        )
+
+
 @dataclass(frozen=True)
 class StreamPlan:
     """What a stream is heard with.
@@ -90,7 +121,7 @@ class StreamPlan:
     prompts: PromptVectors | None
 
 
-def follow(arrivals: Arrivals, sample_rate_hz: int, plan: StreamPlan) -> Iterator[StreamUpdate]:
+def follow(arrivals: Arrivals, sample_rate_hz: int, plan: StreamPlan) -> Generator[StreamUpdate, None, None]:
     """One update per window, as soon as it is full.
 
     Args:

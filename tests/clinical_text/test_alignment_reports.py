@@ -40,7 +40,8 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def make(reports: ReportsConfig | None = None, **align: Any) -> Any:
         recipe = Recipe(reports=reports or ReportsConfig(variants=2), align=AlignConfig(device="cpu", **align))
-        run = types.SimpleNamespace(recipe=recipe, path=tmp_path, text_dir=tmp_path / "text")
+        paths = {"path": tmp_path, "text_dir": tmp_path / "text", "recordings_path": tmp_path / "recordings.jsonl"}
+        run = types.SimpleNamespace(recipe=recipe, **paths)
         store = types.SimpleNamespace(recordings=recordings)
         return run, store
 

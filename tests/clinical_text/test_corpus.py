@@ -95,10 +95,10 @@ def test_alignment_reads_what_lies_there(tmp_path: Path, monkeypatch: pytest.Mon
 def test_training_never_starts_what_sends_data_away(endpoint: Endpoint, tmp_path: Path) -> None:
     config = endpoint.config()
     with pytest.raises(InputError, match="written by another machine"):
-        ensure_corpus(breaths(3), config, tmp_path / "r.jsonl")
+        ensure_corpus(breaths(3), config, tmp_path / "r.jsonl", tmp_path / "recordings.jsonl")
     assert endpoint.requests == []
     write_corpus(breaths(3), config, tmp_path / "r.jsonl")
-    ensure_corpus(breaths(3), config, tmp_path / "r.jsonl")
+    ensure_corpus(breaths(3), config, tmp_path / "r.jsonl", tmp_path / "recordings.jsonl")
     assert len(endpoint.requests) == 3
 
 

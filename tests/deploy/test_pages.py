@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acula_edge.audio.samples import to_wave
 from acula_edge.cli.main import cli
-from acula_edge.runtime.pcm import to_wave
 from tests.deploy.pages import FOLDER, PAGES, ROOT, blocks_of
 from tests.tiny_bundle import make_sound, write_tiny_bundle
 

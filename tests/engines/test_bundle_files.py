@@ -16,7 +16,7 @@ def bundle(tmp_path: Path) -> Path:
     """A folder that is listed as a bundle is; the files hold no models."""
     for name in ("model.onnx", "selftest.npz", "benchmark.json", "benchmark_samples.npz"):
         (tmp_path / name).write_text(name)
-    write_json(tmp_path / BUNDLE_FILE, {"schema": BUNDLE_SCHEMA, "name": "b", **list_files(tmp_path)})
+    write_json(tmp_path / BUNDLE_FILE, {"schema": BUNDLE_SCHEMA, "name": "b", **list_files(tmp_path, {})})
     read_bundle(tmp_path)
     return tmp_path
 

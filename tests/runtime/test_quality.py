@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from acula_edge.audio.samples import check_rate, to_wave
 from acula_edge.errors import AudioError
-from acula_edge.runtime.pcm import check_rate, to_wave
 from acula_edge.runtime.quality import assess_quality
 
 RATE_HZ = 4000

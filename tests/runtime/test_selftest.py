@@ -200,6 +200,27 @@ def test_the_script_in_the_bundle_needs_numpy_and_onnxruntime_only(copy: Path, t
     assert lines[-1].startswith("copy on ") and lines[-1].endswith(": passed")
 
 
+def test_the_script_looks_where_it_was_called(copy: Path, tmp_path: Path) -> None:
+    """In a cache of the hub every file is a link; the script itself may also be linked to from elsewhere."""
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    for number, path in enumerate(sorted(copy.iterdir())):
+        path.rename(blobs / str(number))
+        path.symlink_to(blobs / str(number))
+    done = run_script(copy, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("copy on ")
+
+
+def test_the_script_is_found_through_a_link_from_elsewhere(copy: Path, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "selftest.py").symlink_to(copy / "selftest.py")
+    done = run_script(tools, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("copy on ")
+
+
 def test_the_script_fails_what_computes_something_else(copy: Path, tmp_path: Path) -> None:
     scale_weight(copy / "model.int8.onnx", 1.5)
     seal_tiny_bundle(copy)

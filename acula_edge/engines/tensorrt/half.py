@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from acula_edge.command_line import command_line
 from acula_edge.engines.tensorrt.policy import FRONTEND_PREFIX
 from acula_edge.errors import MissingCapability
 from acula_edge.files import sha256_file, write_bytes
@@ -44,14 +45,15 @@ def convert(source: Path) -> Path:
     target = half_path(source)
     if is_converted(source):
         return target
+    precision = "int8-fp16" if ".int8" in source.name else "fp16"
     try:
         import onnx
         from onnxruntime.transformers.float16 import convert_float_to_float16
     except ImportError as error:
         raise MissingCapability(
             f"{target.name} is missing, and making it needs the package onnx",
-            remedy="pip install onnx, or on another machine: acula-edge build-engine BUNDLE --precision "
-            f"{'int8-fp16' if '.int8' in source.name else 'fp16'} --only-convert, and copy the bundle again",
+            remedy="pip install onnx; or copy the bundle again after this on another machine: "
+            + command_line("acula-edge", "build-engine", "BUNDLE", "--precision", precision, "--only-convert"),
         ) from error
     inspect_onnx(source)
     model = onnx.load(str(source), load_external_data=False)

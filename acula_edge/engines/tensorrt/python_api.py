@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from acula_edge.command_line import command_line
 from acula_edge.engines.tensorrt.caches import read_cache, store_cache
 from acula_edge.engines.tensorrt.hardware import find_gpu
 from acula_edge.engines.tensorrt.policy import FRONTEND_PREFIX, BuildPolicy, typing_of
 from acula_edge.engines.tensorrt.records import check_engine
-from acula_edge.engines.tensorrt.versions import Version, parse_version, version_text
+from acula_edge.engines.tensorrt.versions import Version, audit_line, parse_version, version_text
 from acula_edge.errors import ArtifactError
 from acula_edge.files import write_bytes
 
@@ -50,7 +51,7 @@ def build(onnx: Path, plan: Path, timing_cache: Path, policy: BuildPolicy, versi
         raise ArtifactError(
             f"TensorRT {version_text(version)} cannot parse {onnx.name}",
             given="; ".join(_describe(parser.get_error(index)) for index in range(parser.num_errors)),
-            remedy=f"acula-edge audit {onnx} --profile tensorrt --tensorrt {version_text(version)}",
+            remedy=audit_line(onnx, version),
         )
     config = builder.create_builder_config()
     config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, policy.workspace_mb << 20)
@@ -106,7 +107,7 @@ def _deserialize(plan: Path) -> Any:
     if engine is None:
         raise ArtifactError(
             f"TensorRT cannot read the engine {plan.name}",
-            remedy=f"build it on this device: acula-edge build-engine {plan.parent}",
+            remedy=f"build it on this device: {command_line('acula-edge', 'build-engine', plan.parent)}",
         )
     return engine
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from acula_edge.command_line import command_line
 from acula_edge.engines.tensorrt.caches import slug
 from acula_edge.engines.tensorrt.hardware import Gpu
 from acula_edge.engines.tensorrt.policy import Precision
@@ -55,7 +56,7 @@ def check_mark(plan: Path, facts: Mapping[str, Any]) -> None:
         raise ArtifactError(
             f"{plan.name} does not show that it was built on this machine",
             given="an engine is a program, and is not run unasked",
-            remedy=f"{_rebuild(plan, dict(facts))}; or name it: acula-edge run --provider tensorrt",
+            remedy=f"name it (run --provider tensorrt), or {_rebuild(plan, dict(facts))}",
         )
 
 
@@ -119,8 +120,8 @@ def check_engine(plan: str | Path, gpu: Gpu, version: Version) -> dict[str, Any]
 
 def _rebuild(plan: Path, facts: dict[str, Any]) -> str:
     precision = facts.get("precision", "int8")
-    option = "" if precision == "int8" else f" --precision {precision}"
-    return f"build it on this device: acula-edge build-engine {plan.parent}{option}"
+    options = () if precision == "int8" else ("--precision", precision)
+    return f"build it on this device: {command_line('acula-edge', 'build-engine', plan.parent, *options)}"
 
 
 def _is_name(name: Any) -> bool:

@@ -8,9 +8,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from acula_edge.command_line import command_line
 from acula_edge.engines.tensorrt.caches import read_cache, store_cache
 from acula_edge.engines.tensorrt.policy import BuildPolicy, typing_of
-from acula_edge.engines.tensorrt.versions import Version, parse_version, version_text
+from acula_edge.engines.tensorrt.versions import Version, audit_line, parse_version
 from acula_edge.errors import ArtifactError
 from acula_edge.files import atomic_path
 
@@ -65,7 +66,7 @@ def build(program: str, onnx: Path, plan: Path, timing_cache: Path, policy: Buil
         _run(
             build_command(program, onnx, engine, cache, policy, version),
             f"trtexec could not build an engine from {onnx.name}",
-            f"acula-edge audit {onnx} --profile tensorrt --tensorrt {version_text(version)}",
+            audit_line(onnx, version),
         )
         if not engine.is_file() or engine.stat().st_size == 0:
             raise ArtifactError(f"trtexec says that it built an engine from {onnx.name}, but wrote none")
@@ -91,7 +92,11 @@ def inspect(program: str, plan: Path) -> str:
             "--duration=0",
             "--iterations=1",
         ]
-        _run(command, f"trtexec cannot load the engine {plan.name}", f"acula-edge build-engine {plan.parent}")
+        _run(
+            command,
+            f"trtexec cannot load the engine {plan.name}",
+            command_line("acula-edge", "build-engine", plan.parent),
+        )
         return layers.read_text(encoding="utf-8")
 
 
@@ -113,7 +118,11 @@ def profile(program: str, plan: Path) -> tuple[str, dict[str, float]]:
             "--dumpProfile",
             f"--exportProfile={times}",
         ]
-        said = _run(command, f"trtexec cannot load the engine {plan.name}", f"acula-edge build-engine {plan.parent}")
+        said = _run(
+            command,
+            f"trtexec cannot load the engine {plan.name}",
+            command_line("acula-edge", "build-engine", plan.parent),
+        )
         return times.read_text(encoding="utf-8"), parse_gpu_time(said)
 
 

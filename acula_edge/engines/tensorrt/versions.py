@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from acula_edge.command_line import command_line
 from acula_edge.errors import MissingCapability
 
 Version = tuple[int, int, int]
@@ -19,6 +21,12 @@ INSTALL = (
 def version_text(version: Version) -> str:
     """``10.3.0``"""
     return ".".join(str(part) for part in version)
+
+
+def audit_line(onnx: Path, version: Version) -> str:
+    """The command that says what in a model this TensorRT does not take."""
+    asked = ("--profile", "tensorrt", "--tensorrt", version_text(version))
+    return command_line("acula-edge", "audit", onnx, *asked)
 
 
 def parse_version(text: str) -> Version:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.benchmark.accuracy import accuracy_of_model
+from acula_edge.command_line import command_line
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, sha256_file
 from acula_edge.report.evidence import read_numbers
@@ -56,7 +57,7 @@ def verified_files(folder: Path) -> dict[str, Accuracy]:
     if files.get(path.name) != sha256_file(path):
         raise ArtifactError(
             f"{path} is not the file that bundle.json lists: it may be of other models",
-            remedy=f"verify the bundle again: acula-edge verify {folder}",
+            remedy=f"verify the bundle again: {command_line('acula-edge', 'verify', folder)}",
         )
     verification = read_numbers(path, "acula-edge/verify/1")
     known = {}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.command_line import command_line
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.report.compare.accuracy import Accuracy, accuracy_of_row, verified_files
 from acula_edge.report.evidence import read_numbers
@@ -131,7 +132,7 @@ def _result_file(path: Path) -> Path:
     if not path.is_dir():
         return path
     if not (path / _RESULT).is_file():
-        raise ArtifactError(f"{path} has no {_RESULT} yet", remedy=f"acula-edge benchmark {path}")
+        raise ArtifactError(f"{path} has no {_RESULT} yet", remedy=command_line("acula-edge", "benchmark", path))
     return path / _RESULT
 
 
@@ -144,7 +145,7 @@ def _read_benchmark(file: Path) -> Json:
     )
     if not sound:
         raise ArtifactError(
-            f"{file} lists no measurements that can be read", remedy="measure again: acula-edge benchmark"
+            f"{file} lists no measurements that can be read", remedy="measure again with acula-edge benchmark"
         )
     return benchmark
 

@@ -11,8 +11,8 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.samples import to_wave
 from acula_edge.runtime.packets import Arrivals, Packet
-from acula_edge.runtime.pcm import to_wave
 from acula_edge.runtime.quality import QualityGate
 from acula_edge.runtime.scores import TaskColumns
 from acula_edge.runtime.standard_input import PACKET_HEADER, pack, read_packets, read_samples
