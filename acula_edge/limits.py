@@ -17,7 +17,7 @@ MAX_KEPT_SAMPLES = 1 << 29
 stores it (37 hours at 4 kHz, 9 hours at 16 kHz)."""
 
 MAX_CHANNELS = 64
-"""Most channels of a recording; they are averaged."""
+"""Most channels of a recording; they are averaged, or the loudest is taken where they cancel each other."""
 
 MIN_SAMPLE_RATE_HZ = 100
 """Lowest sample rate, Hz: sound resampled from 1 Hz to 16 kHz would take 16,000 times the memory."""

@@ -30,6 +30,7 @@ from acula_edge.align.objectives import Batch, objectives
 from acula_edge.align.pairs import Pairs, Waves
 from acula_edge.align.self_supervised import self_supervised
 from acula_edge.align.text_space import Layer
+from acula_edge.audio.offset import without_offset
 from acula_edge.encoders.base import AudioEncoder
 from acula_edge.frontend.forms import make_frontend
 from acula_edge.recipe import AlignConfig
@@ -157,8 +158,8 @@ class AlignmentTask(nn.Module):
 
     def _crop(self, wave: np.ndarray | StoredWave, generator: np.random.Generator) -> np.ndarray:
         if self.config.crop == "first":
-            return first_crop(wave, self.crop_samples)
-        return random_crop(wave, self.crop_samples, generator)
+            return first_crop(without_offset(wave[: self.crop_samples]), self.crop_samples)
+        return without_offset(random_crop(wave, self.crop_samples, generator))
 
     @torch.no_grad()
     def _spectrograms(self, crops: Crops, device: torch.device) -> torch.Tensor:
@@ -270,4 +271,4 @@ def _middle(wave: np.ndarray | StoredWave, samples: int) -> np.ndarray:
     if len(wave) < samples:
         wave = np.tile(np.asarray(wave), -(-samples // max(1, len(wave))))
     start = (len(wave) - samples) // 2
-    return wave[start : start + samples]
+    return without_offset(wave[start : start + samples])

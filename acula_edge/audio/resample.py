@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.offset import offset_of
 from acula_edge.audio.samples import check_rate
 from acula_edge.errors import AudioError
 from acula_edge.limits import MAX_KEPT_SAMPLES
 
 # Samples that are made at a time.
 _PIECE_SAMPLES = 1 << 20
+# The beginning that tells whether there is an offset. It is put aside meanwhile: soxr hears zeros before and behind a
+# recording, and would make a click of the step from zero to the offset.
+_BEGINNING_S = 0.25
 
 
 def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
@@ -53,15 +58,30 @@ def resample_blocks(
         return
     resampler = _Resampler(from_hz, to_hz, most)
     piece = max(_PIECE_SAMPLES * from_hz // to_hz, 1)  # sound of 100 Hz grows a hundredfold
+    offset, waves = _beginning_offset(waves, round(_BEGINNING_S * from_hz))
     for wave in waves:
         for start in range(0, len(wave), piece):
-            yield resampler.take(wave[start : start + piece])
-    rest = resampler.take(np.zeros(0, dtype=np.float32), last=True)
+            yield resampler.take(wave[start : start + piece] - offset) + offset
+    rest = resampler.take(np.zeros(0, dtype=np.float32), last=True) + offset
     if not resampler.made:
         raise AudioError(
             f"the sound is too short: it holds no samples at {to_hz} Hz", given=f"{resampler.taken} at {from_hz} Hz"
         )
     yield rest
+
+
+def _beginning_offset(
+    waves: Iterable[NDArray[np.float32]], samples: int
+) -> tuple[np.float32, Iterator[NDArray[np.float32]]]:
+    """Offset of the first `samples` of a wave, and the wave from its beginning."""
+    source = iter(waves)
+    held: list[NDArray[np.float32]] = []
+    count = 0
+    while count < samples and (wave := next(source, None)) is not None:
+        held.append(wave)
+        count += len(wave)
+    offset = offset_of([np.concatenate(held)[:samples]]) if held else np.float32(0)
+    return offset, itertools.chain(held, source)
 
 
 class _Resampler:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.containers import BEGINNING_BYTES, container_of
 from acula_edge.errors import AudioError, InputError
 from acula_edge.limits import MAX_SAMPLE_RATE_HZ, MIN_SAMPLE_RATE_HZ
 
@@ -24,7 +25,6 @@ integers that were only cast to float overshoot it a lot."""
 SAMPLE_BYTES = 2
 """Of samples that come as bare bytes."""
 
-_HEADER_BYTES = 4
 _INTEGER_SCALE = {2: np.float32(2.0**-15), 4: np.float32(2.0**-31)}
 _TYPES = "int16, int32, float32, float64"
 _INT16 = np.iinfo(np.int16)
@@ -168,9 +168,8 @@ class SampleBytes:
             AudioError: the first bytes are those of a file with a header, not of samples.
         """
         if self._beginning is not None:
-            self._beginning = self._beginning + data[:_HEADER_BYTES]
-            # A tag has three bytes or four, and no sound is so short that this matters.
-            if len(self._beginning) >= _HEADER_BYTES:
+            self._beginning += data[: BEGINNING_BYTES - len(self._beginning)]
+            if len(self._beginning) == BEGINNING_BYTES:  # no sound is so short that this matters
                 self._check_beginning(self._beginning)
                 self._beginning = None
         data = self.rest + data
@@ -179,13 +178,11 @@ class SampleBytes:
         return np.frombuffer(data, dtype="<i2", count=whole)
 
     def _check_beginning(self, beginning: bytes) -> None:
-        from acula_edge.audio.sound_file import begins_like_sound
-
-        # MP3 without a tag begins with bits that samples may have as well.
-        if begins_like_sound(beginning) and beginning[0] != 0xFF:
+        container = container_of(beginning)
+        if container is not None:
             raise AudioError(
                 f"{self._what} is a whole file with a header, not samples",
-                given=beginning[:_HEADER_BYTES],
+                given=f"bytes that begin like {container}",
                 remedy="read it first, for example: pcm, rate_hz = soundfile.read(io.BytesIO(data), dtype='int16')",
             )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.offset import offset_of, without_offset
 from acula_edge.errors import AudioError, InputError
 
 Wave = NDArray[np.float32]
@@ -138,7 +139,9 @@ def cut_windows(wave: Wave, window: int, hop: int) -> Wave:
 def recording_windows(
     wave: Wave, sample_rate_hz: int, window_s: float, hop_s: float, trim_top_db: float | None
 ) -> Wave:
-    """The windows of a recording that every stage embeds: trimmed, then cut.
+    """The windows of a recording that every stage embeds: trimmed, then cut, each without its offset.
+
+    What is trimmed is judged without the recording's offset (:func:`offset_of`).
 
     Args:
         trim_top_db: as :func:`trim`; None keeps everything.
@@ -150,8 +153,12 @@ def recording_windows(
     """
     if trim_top_db is not None:
         frame, hop = round(TRIM_FRAME_S * sample_rate_hz), round(TRIM_HOP_S * sample_rate_hz)
-        wave = trim(wave, trim_top_db, frame, hop)
-    return cut_windows(wave, round(window_s * sample_rate_hz), round(hop_s * sample_rate_hz))
+        start, stop = trim_bounds(without_offset(wave), trim_top_db, frame, hop)
+        wave = wave[start:stop]
+    windows = cut_windows(wave, round(window_s * sample_rate_hz), round(hop_s * sample_rate_hz))
+    for window in windows:
+        window -= offset_of([window])
+    return windows
 
 
 def _check_wave(wave: Wave) -> None:

@@ -183,17 +183,26 @@ def _answers(
         chunks = read_packets(sound_bytes) if packets else read_samples(sound_bytes)
         yield from (update.to_dict() for update in bundle.stream(chunks, sample_rate_hz=rate_hz, hop_s=hop_s))
         return
-    with _opened(name) as sound:
-        rate_hz = sound.sample_rate_hz
-        if stream:
-            from acula_edge.audio.quality import cut_pieces
+    from acula_edge.cli.console import note
 
-            pieces = cut_pieces(sound.blocks(), max(1, round(CHUNK_S * rate_hz)))
-            yield from (update.to_dict() for update in bundle.stream(pieces, sample_rate_hz=rate_hz, hop_s=hop_s))
-        elif sound.wave is not None:
-            yield bundle.score(sound.wave, sample_rate_hz=rate_hz)
-        else:
-            yield bundle.score_pieces(sound.blocks, sample_rate_hz=rate_hz)
+    with _opened(name) as sound:
+        for warning in sound.warnings:
+            note(f"warning: {name}: {warning}")
+        for answer in _answers_of(bundle, sound, stream, hop_s):
+            yield {**answer, "warnings": list(sound.warnings)}
+
+
+def _answers_of(bundle: Bundle, sound: AudioFile, stream: bool, hop_s: float | None) -> Iterator[dict[str, Any]]:
+    rate_hz = sound.sample_rate_hz
+    if stream:
+        from acula_edge.audio.quality import cut_pieces
+
+        pieces = cut_pieces(sound.blocks(), max(1, round(CHUNK_S * rate_hz)))
+        yield from (update.to_dict() for update in bundle.stream(pieces, sample_rate_hz=rate_hz, hop_s=hop_s))
+    elif sound.wave is not None:
+        yield bundle.score(sound.wave, sample_rate_hz=rate_hz)
+    else:
+        yield bundle.score_pieces(sound.blocks, sample_rate_hz=rate_hz)
 
 
 def _show(answer: dict[str, Any], as_json: bool) -> None:

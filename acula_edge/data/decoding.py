@@ -6,12 +6,13 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.audio.decode import decoding
+from acula_edge.audio.decode import Decoding, hear
 from acula_edge.audio.resample import resample_blocks
 from acula_edge.audio.sound_file import check_length
 from acula_edge.data.manifest import Recording
@@ -24,11 +25,25 @@ MIN_DURATION_S = 0.2
 FULL_SCALE = 32768
 
 Wave = NDArray[np.float32]
-Decoded = tuple[NDArray[np.int16], int]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A recording at the rate asked for.
+
+    Attributes:
+        samples: [T] 16-bit integers.
+        clipped: how many of them were beyond full scale.
+        warnings: as of :class:`acula_edge.audio.decode.Audio`.
+    """
+
+    samples: NDArray[np.int16]
+    clipped: int
+    warnings: tuple[str, ...]
 
 
 def decode(recording: Recording, sample_rate_hz: int) -> Decoded:
-    """Samples [T] as 16-bit integers at the rate asked for, and how many were beyond full scale.
+    """A recording's samples at the rate asked for.
 
     Decoded and resampled a block at a time: the peak is 4 bytes a sample at that rate.
 
@@ -36,16 +51,21 @@ def decode(recording: Recording, sample_rate_hz: int) -> Decoded:
         AudioError: not decodable, not finite, shorter than 0.2 s, or longer than
             :data:`acula_edge.limits.MAX_KEPT_SAMPLES` at that rate.
     """
-    parts: list[NDArray[np.int16]] = []
-    stored = clipped = 0
-    with decoding(Path(recording.path)) as (file_rate_hz, blocks):
-        for wave in resample_blocks(_long_enough(blocks, file_rate_hz), file_rate_hz, sample_rate_hz):
+
+    def take(decoded: Decoding) -> tuple[NDArray[np.int16], int]:
+        parts: list[NDArray[np.int16]] = []
+        stored = clipped = 0
+        file_rate_hz = decoded.sample_rate_hz
+        for wave in resample_blocks(_long_enough(decoded.blocks(), file_rate_hz), file_rate_hz, sample_rate_hz):
             stored += len(wave)
             check_length(Path(recording.path), stored, MAX_KEPT_SAMPLES)
             clipped += int(np.count_nonzero(np.abs(wave) > 1))
             scaled = np.round(wave * np.float32(FULL_SCALE))
             parts.append(np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype("<i2"))
-    return np.concatenate(parts), clipped
+        return np.concatenate(parts), clipped
+
+    heard = hear(Path(recording.path), take)
+    return Decoded(*heard.result, heard.warnings)
 
 
 def _long_enough(blocks: Iterable[Wave], sample_rate_hz: int) -> Iterator[Wave]:

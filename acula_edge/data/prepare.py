@@ -130,6 +130,7 @@ def _record(run: Run, store: WaveStore, set_aside: Sequence[SetAside], listed: d
         "clipped": len(store.clipped),
         "waves": store.key,
         **listed,
+        "warnings": [*listed.get("warnings", ()), *(f"{key}: {text}" for key, text in store.warnings.items())],
     }
     before = {key: value for key, value in run.manifest["stages"].get("data", {}).items() if key != "finished"}
     if facts != before:
@@ -138,6 +139,9 @@ def _record(run: Run, store: WaveStore, set_aside: Sequence[SetAside], listed: d
     if guarded is not None and (facts != before or guarded["policy"]["include_evaluation_subjects"]):
         for sentence in describe_guard(guarded):
             notify("%s", sentence)
+    if facts != before and store.warnings:
+        first = next(iter(store.warnings.items()))
+        notify("warning: %d recordings are odd and were kept; the first, %s: %s", len(store.warnings), *first)
     if facts != before and set_aside:
         notify("%d recordings are set aside; reasons are in %s", len(set_aside), run.set_aside_path)
 

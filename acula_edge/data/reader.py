@@ -225,7 +225,7 @@ def read_header(path: Path) -> tuple[int, float]:
         AudioError: see :func:`acula_edge.audio.sound_file.open_sound`.
     """
     with open_sound(path) as sound:
-        return int(sound.samplerate), sound.frames / sound.samplerate
+        return int(sound.file.samplerate), sound.file.frames / sound.file.samplerate
 
 
 class Groups:

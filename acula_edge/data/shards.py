@@ -30,6 +30,7 @@ class Place:
         start, samples: position and length in it.
         clipped: samples beyond full scale, which were limited to it.
         reason: why the recording is set aside; "" for those that are stored.
+        warning: what is odd about the recording's file; "" where nothing is.
     """
 
     shard: int = 0
@@ -37,6 +38,7 @@ class Place:
     samples: int = 0
     clipped: int = 0
     reason: str = ""
+    warning: str = ""
 
     def row(self) -> list[Any]:
         """Plain values, for JSON."""
@@ -111,8 +113,8 @@ def write_waves(
             if isinstance(outcome, AudioError):
                 last = Place(*last.next_start(0, limit), reason=outcome.problem)
             else:
-                samples, clipped = outcome
-                last = Place(*last.next_start(len(samples), limit), len(samples), clipped)
+                samples, warning = outcome.samples, "; ".join(outcome.warnings)
+                last = Place(*last.next_start(len(samples), limit), len(samples), outcome.clipped, warning=warning)
                 # Samples first: a journal that is behind costs one recording, one that is ahead would be wrong.
                 with open(files.part(last.shard), "ab") as part:
                     part.write(samples.tobytes())

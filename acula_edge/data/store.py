@@ -25,7 +25,7 @@ from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, sha256_json, system_error, write_json
 from acula_edge.limits import MAX_INDEX_BYTES
 
-SCHEMA = "acula-edge/waves/2"
+SCHEMA = "acula-edge/waves/3"
 SHARD_BYTES = 2 << 30
 BLOCK_SAMPLES = 1 << 20
 
@@ -42,6 +42,7 @@ class WaveStore:
         recordings: those that could be decoded, in the order given; ``store[i]`` is the wave of ``recordings[i]``.
         set_aside: those that could not, with the reason.
         clipped: ids of recordings that had samples beyond full scale, which were limited to it.
+        warnings: by id, what is odd about a recording's file and changes what is heard.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class WaveStore:
             SetAside(r.key, r.path, place.reason) for r, place in zip(recordings, places, strict=True) if place.reason
         ]
         self.clipped: list[str] = [recording.key for recording, place in stored if place.clipped]
+        self.warnings: dict[str, str] = {recording.key: place.warning for recording, place in stored if place.warning}
         self._shard = np.array([place.shard for _, place in stored], dtype=np.int64)
         self._starts = np.array([place.start for _, place in stored], dtype=np.int64)
         self._samples = np.array([place.samples for _, place in stored], dtype=np.int64)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.offset import without_offset
 from acula_edge.audio.quality import Pieces
 from acula_edge.audio.resample import resample
 from acula_edge.audio.samples import as_number, check_hop, check_rate, to_wave
@@ -292,8 +293,10 @@ class Bundle:
             frames = self._frontends.share_frames(listener.window_samples, hop_samples)
 
         def score(wave: NDArray[np.float32], start: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            if frames is None or encoder is None or not frames.fits(start):
-                return listener.run(wave[None])
+            centered = without_offset(wave)
+            # Frames are shared between windows, whose offsets differ.
+            if frames is None or encoder is None or not frames.fits(start) or centered is not wave:
+                return listener.run(centered[None])
             return answer(encoder.run({"mel": frames.mel(wave, start)}))
 
         return score

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.offset import offset_of, without_offset
 from acula_edge.audio.quality import Pieces
 from acula_edge.audio.resample import resample_blocks
 from acula_edge.audio.segment import TRIM_FRAME_S, TRIM_HOP_S, repeat_pad, trim_bounds_of
@@ -21,7 +22,7 @@ def windows_of_pieces(
     """The windows of :func:`acula_edge.audio.segment.recording_windows`, one after the other.
 
     Args:
-        pieces: the recording; asked for twice where it is trimmed.
+        pieces: the recording; asked for three times where it is trimmed.
         from_hz, to_hz: its rate, and that of the windows.
         window, hop: in samples at `to_hz`.
         trim_top_db: as :func:`acula_edge.audio.segment.trim`; None keeps everything.
@@ -34,10 +35,12 @@ def windows_of_pieces(
     start, stop = 0, None
     if trim_top_db is not None:
         frame, step = round(TRIM_FRAME_S * to_hz), round(TRIM_HOP_S * to_hz)
-        start, stop = trim_bounds_of(resample_blocks(pieces(), from_hz, to_hz), trim_top_db, frame, step)
+        offset = offset_of(resample_blocks(pieces(), from_hz, to_hz))
+        centered = (wave - offset for wave in resample_blocks(pieces(), from_hz, to_hz))
+        start, stop = trim_bounds_of(centered, trim_top_db, frame, step)
     waves = _between(resample_blocks(pieces(), from_hz, to_hz), start, stop)
     for found in stream_windows(waves, window, hop):
-        yield repeat_pad(found.wave, window)
+        yield without_offset(repeat_pad(found.wave, window))
 
 
 def _between(waves: Iterable[Wave], start: int, stop: int | None) -> Iterator[Wave]:

@@ -101,7 +101,18 @@ def test_packets_of_bytes(bundle: Bundle) -> None:
             list(bundle.stream([Packet(number, PCM)], RATE_HZ))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("beginning", [b"RIFF", b"RF64", b"fLaC", b"OggS", b"ID3\x04", b"FORM", b"caff"])
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"RIFF\xff\xff\xff\xffWAVE",
+        b"RF64\xff\xff\xff\xffWAVE",
+        b"fLaC\x00\x00\x00\x22",
+        b"OggS\x00\x02",
+        b"ID3\x04\x00\x00\x00\x00\x00\x00",
+        b"FORM\x00\x00\x00\x00AIFF",
+        b"caff\x00\x01\x00\x00",
+    ],
+)
 def test_the_bytes_of_a_whole_file_are_no_samples(bundle: Bundle, beginning: bytes) -> None:
     data = beginning + RAW
     for hear in (

@@ -62,7 +62,7 @@ const tasks = {
   readWav: async ({ file }) => {
     let sound = null;
     const refused = await refusal(() => (sound = wav.readWav(buffer(file), file)));
-    return { refused, isWav: wav.isWav(buffer(file)), rate: sound?.rateHz ?? null, wave: sound ? [...sound.wave] : null };
+    return { refused, isWav: wav.isWav(buffer(file)), rate: sound?.rateHz ?? null, wave: sound ? [...sound.wave] : null, warnings: sound?.warnings };
   },
   restoreSteps: ({ file }) => [...decode.restoreSteps(wave(file))],
   describe: ({ rows, tasks: columns, measurable }) => {

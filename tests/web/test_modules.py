@@ -13,15 +13,18 @@ import numpy as np
 import pytest
 import soundfile
 
+from acula_edge.audio.decode import read_audio
+from acula_edge.audio.offset import without_offset
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
 from acula_edge.audio.resample import resample
-from acula_edge.audio.segment import recording_windows
+from acula_edge.audio.segment import recording_windows, repeat_pad
 from acula_edge.engines.bundle_files import SelfTest
 from acula_edge.engines.prompt_vectors import load_prompt_vectors
 from acula_edge.frontend.filterbank import hz_to_mel
 from acula_edge.runtime.quality import QualityGate
 from acula_edge.runtime.scores import RunningMean, TaskColumns, describe_scores, pool_windows
 from acula_edge.runtime.stream import stream_windows
+from tests.hostile.sounds import wav
 from tests.tiny_bundle import DIM, TASKS, make_sound
 from tests.web.conftest import NodeModules
 
@@ -117,6 +120,7 @@ def test_windows_are_cut_alike(modules: NodeModules) -> None:
         (sound[:300], 1000, 1.0, 0.5, 60.0),
         (sound[:1], 1000, 0.5, 0.5, 60.0),
         (np.zeros(500, np.float32), 1000, 1.0, 1.0, 60.0),
+        (quiet_ends + np.float32(0.5), 1000, 1.0, 0.5, 60.0),
         (quiet_ends, 1025, 0.7, 0.3, 20.0),
     ]
     answers = modules.run(
@@ -131,7 +135,8 @@ def test_windows_are_cut_alike(modules: NodeModules) -> None:
         assert np.array_equal(found, expected)
         for window in answer:
             kept = window["stop"] - window["start"]
-            assert np.array_equal(case[0][window["start"] : window["stop"]], np.float32(window["wave"])[-kept:])
+            raw = repeat_pad(case[0][window["start"] : window["stop"]], len(window["wave"]))
+            assert np.array_equal(without_offset(raw)[-kept:], np.float32(window["wave"])[-kept:])
 
 
 @pytest.mark.parametrize("window, hop", [(400, 100), (400, 400), (100, 300)])
@@ -210,6 +215,37 @@ def test_wav_files_that_cannot_be_used_are_refused(modules: NodeModules) -> None
     assert "far beyond [-1, 1]" in integers["refused"] and "NaN" in nan["refused"]
     assert ulaw["wave"] is None and ulaw["refused"] is None  # left to the browser
     assert not text["isWav"]
+
+
+def test_lengths_that_a_pipe_cannot_know_are_read_alike(modules: NodeModules) -> None:
+    pcm = np.round(make_sound(1.0, 4000) * 32768).astype("<i2").tobytes()
+    files = {
+        "sox": wav(pcm, rate=4000, promised=0x7FFFF000),
+        "arecord": wav(pcm, rate=4000, promised=0x7FFFFFDB),
+        "zero": wav(pcm, rate=4000, promised=0),
+        "flushed": wav(pcm, rate=4000, promised=2000),
+        "empty": wav(b"", rate=4000) + b"LIST\x04\0\0\0INFO",
+    }
+    for name, data in files.items():
+        (modules.folder / f"{name}.wav").write_bytes(data)
+    answers = dict(zip(files, modules.run(*({"task": "readWav", "file": f"{n}.wav"} for n in files)), strict=True))
+    for name in ("sox", "arecord", "zero"):
+        assert np.float32(answers[name]["wave"]).tobytes() == (np.frombuffer(pcm, "<i2") / np.float32(32768)).tobytes()
+        assert answers[name]["warnings"] == []
+    assert len(answers["flushed"]["wave"]) == 1000 and "6000 bytes lie behind" in answers["flushed"]["warnings"][0]
+    assert "holds no samples" in answers["empty"]["refused"]
+
+
+def test_channels_are_mixed_alike(modules: NodeModules) -> None:
+    sound, other = make_sound(1.0, 4000) * 0.9, make_sound(1.0, 4000, seed=3)
+    pairs = [(sound, -sound), (0.9 * sound, -0.7 * sound), (sound, other), (sound, 0 * sound), (-0.5 * sound, sound)]
+    for number, pair in enumerate(pairs):
+        soundfile.write(modules.folder / f"{number}.wav", np.stack(pair, 1), 4000, subtype="FLOAT")
+    answers = modules.run(*({"task": "readWav", "file": f"{number}.wav"} for number in range(len(pairs))))
+    for number, answer in enumerate(answers):
+        audio = read_audio(modules.folder / f"{number}.wav")
+        np.testing.assert_allclose(np.float32(answer["wave"]), audio.wave, atol=1e-7)
+        assert answer["warnings"] == list(audio.warnings)
 
 
 def test_a_decoder_that_scales_positive_samples_by_32767_is_mended(modules: NodeModules) -> None:

@@ -358,9 +358,10 @@ def _entry(
 
 def _hash_middle(path: Path) -> str:
     with open_sound(path) as sound:
-        length = min(sound.frames, round(_COMPARED_S * sound.samplerate))
-        sound.seek((sound.frames - length) // 2)
-        samples = sound.read(length, dtype="int16")
+        file = sound.file
+        length = min(file.frames, round(_COMPARED_S * file.samplerate))
+        file.seek((file.frames - length) // 2)
+        samples = file.read(length, dtype="int16")
     return hashlib.sha256(np.ascontiguousarray(samples).tobytes()).hexdigest()
 
 

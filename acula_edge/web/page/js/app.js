@@ -143,7 +143,7 @@ async function scoreSound({ name, decoder, sound, decodeMs }) {
   const { tasks, quality, zero_shot, windows, resampledTo } = result;
   page.view.show({
     name,
-    facts: describeSound(sound, decoder, resampledTo),
+    facts: [describeSound(sound, decoder, resampledTo), ...(sound.warnings ?? []).map((text) => `Warning: ${text}.`)].join(" "),
     sound: { ...sound, startS: 0 },
     windows,
     chosen: 0,
@@ -167,6 +167,7 @@ function toJson(name, sound, { tasks, quality, zero_shot, windows }, stages) {
     precision: page.model.precision,
     tasks,
     quality: figures,
+    warnings: sound.warnings ?? [],
     windows: windows.length,
     ...(zero_shot ? { zero_shot } : {}),
     window_scores: windows.map((window) => Array.from(window.scores)),

@@ -1,5 +1,6 @@
 /** A file that was dropped here, made into a mono wave at its own rate. */
 
+import { mixChannels } from "./channels.js";
 import { PageError } from "./errors.js";
 import { checkWave, isWav, readWav } from "./wav.js";
 
@@ -8,7 +9,7 @@ const OTHER_RATE_HZ = 48000;
 /**
  * WAV is read by this page; every other format by the browser, which resamples to 48 kHz what tells no rate of its own.
  *
- * @returns {Promise<{wave: Float32Array, rateHz: number, decoder: string}>}
+ * @returns {Promise<{wave: Float32Array, rateHz: number, warnings: string[], decoder: string}>}
  */
 export async function decodeRecording(buffer, name) {
   if (buffer.byteLength === 0) throw new PageError(`${name} is an empty file`, "Copy it again from its source.");
@@ -23,13 +24,10 @@ export async function decodeRecording(buffer, name) {
   } catch (error) {
     throw new PageError(`${name} cannot be decoded: ${error.message}`, "Convert it to WAV, or copy it again if it is damaged.");
   }
-  const wave = new Float32Array(decoded.length);
-  for (let channel = 0; channel < decoded.numberOfChannels; channel++) {
-    const samples = restoreSteps(decoded.getChannelData(channel));
-    for (let i = 0; i < wave.length; i++) wave[i] += samples[i] / decoded.numberOfChannels;
-  }
+  const channels = Array.from({ length: decoded.numberOfChannels }, (_, i) => restoreSteps(decoded.getChannelData(i)));
+  const { wave, warnings } = mixChannels(channels);
   checkWave(wave, decoded.sampleRate, name);
-  return { wave, rateHz: decoded.sampleRate, decoder: "the browser" };
+  return { wave, rateHz: decoded.sampleRate, warnings, decoder: "the browser" };
 }
 
 /**

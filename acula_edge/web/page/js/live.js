@@ -1,5 +1,6 @@
 /** Sound that arrives in pieces: one answer per hop, as Bundle.stream in acula_edge/runtime/bundle.py gives them. */
 
+import { withoutOffset } from "./offset.js";
 import { assessQuality } from "./quality.js";
 import { concatenate, Resampler } from "./resample.js";
 import { describeScores, fromLinear, RunningMean, toLinear } from "./scores.js";
@@ -93,7 +94,7 @@ export class LiveScorer {
     const { rateHz, windowSamples } = this.listener;
     const started = performance.now();
     const quality = stages.measure("signal quality", () => assessQuality(piece.wave, rateHz, limits));
-    const output = await this.listener.run(repeatPad(piece.wave, windowSamples));
+    const output = await this.listener.run(withoutOffset(repeatPad(piece.wave, windowSamples)));
     stages.add("front end, a window", output.frontendMs);
     stages.add("encoder, a window", output.encoderMs);
     const linear = toLinear(output.scores, tasks);

@@ -7,11 +7,17 @@
  * that matters: spectrograms are scaled by their quietest band. tests/web holds the two to one another.
  */
 
+import { roundHalfEven } from "./numbers.js";
+import { offsetOf } from "./offset.js";
+
 const PASSBAND = 0.9136;
 /** By whole octaves from the higher rate down to the lower; without and with an interpolating stage. */
 const BETAS = { whole: [13.35, 13.35, 14.0, 14.5, 14.8], fraction: [14.0, 14.0, 14.7, 15.1, 15.4] };
 const BETA_PER_OCTAVE = -0.25;
 const WINDOW_STEPS = 1 << 14;
+// The beginning that tells whether there is an offset, which is put aside meanwhile: zeros lie before the sound and
+// behind it, and the step would be heard as a click.
+const BEGINNING_S = 0.25;
 
 /** Resample a whole wave. Shape: [T] -> [floor(T * toHz / fromHz + 0.5)]; equal rates return the wave itself. */
 export function resample(wave, fromHz, toHz) {
@@ -53,12 +59,28 @@ export class Resampler {
     this.heldStart = -this.reach;
     this.received = 0;
     this.produced = 0;
+    this.early = new Float32Array(0);
+    this.offset = null;
   }
 
   /** Take a piece in, give what can be computed so far. Shape: [T_i] -> [T'_i]. */
   push(wave) {
     if (this.fromHz === this.toHz) return wave;
-    this.held = concatenate([this.held, wave]);
+    if (this.offset !== null) return this.#take(wave);
+    this.early = concatenate([this.early, wave]);
+    const beginning = roundHalfEven(BEGINNING_S * this.fromHz);
+    return this.early.length < beginning ? new Float32Array(0) : this.#begin(beginning);
+  }
+
+  #begin(samples) {
+    this.offset = offsetOf(this.early.subarray(0, samples));
+    const early = this.early;
+    this.early = new Float32Array(0);
+    return this.#take(early);
+  }
+
+  #take(wave) {
+    this.held = concatenate([this.held, this.offset === 0 ? wave : wave.map((value) => value - this.offset)]);
     this.received += wave.length;
     const last = this.heldStart + this.held.length - 1 - this.reach;
     return this.#produce(Math.max(this.produced, Math.floor(((last + 1) * this.up - 1) / this.down) + 1));
@@ -67,8 +89,9 @@ export class Resampler {
   /** What is left once the last piece was taken in. */
   flush() {
     if (this.fromHz === this.toHz) return new Float32Array(0);
+    const begun = this.offset === null ? this.#begin(this.early.length) : new Float32Array(0);
     this.held = concatenate([this.held, new Float32Array(2 * this.reach + 1)]);
-    return this.#produce(Math.floor((this.received * this.up) / this.down + 0.5));
+    return concatenate([begun, this.#produce(Math.floor((this.received * this.up) / this.down + 0.5))]);
   }
 
   #produce(until) {
@@ -80,7 +103,7 @@ export class Resampler {
       const first = base - this.reach - this.heldStart;
       let sum = 0;
       for (let tap = 0; tap < taps.length; tap++) sum += taps[tap] * this.held[first + tap];
-      out[index] = sum;
+      out[index] = sum + this.offset;
     }
     this.produced += out.length;
     const needed = Math.floor((this.produced * this.down) / this.up) - this.reach;

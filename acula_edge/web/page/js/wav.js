@@ -1,13 +1,15 @@
 /** WAV files, at the rate at which they were made. */
 
+import { mixChannels } from "./channels.js";
 import { PageError } from "./errors.js";
 import { peakOf } from "./numbers.js";
 
 const PCM = 1;
 const FLOAT = 3;
 const EXTENSIBLE = 0xfffe;
-// Programs that write to a pipe cannot go back to fill in the length, and leave the largest number there is, or none.
-const UNKNOWN_LENGTH = 0x7fffffff;
+// What programs that write to a pipe leave for a length that they do not know, give or take the header's length.
+const PLACEHOLDERS = [0x7f000000, 0x80000000, 0x100000000];
+const NEAR_PLACEHOLDER = 1 << 16;
 // Some recorders count the header into the length of the data: a few bytes missing are not a broken file.
 const TOLERATED_LOSS = 0.01;
 // Lossy formats overshoot full scale a little; integers that were only cast to float overshoot it a lot.
@@ -28,7 +30,7 @@ export function isWav(buffer) {
 }
 
 /**
- * @returns {{wave: Float32Array, rateHz: number}|null} the mean of the channels in [-1, 1]; null where the samples are
+ * @returns {{wave: Float32Array, rateHz: number, warnings: string[]}|null} the mean of the channels in [-1, 1]; null where the samples are
  *   coded in a way that is not read here (A-law, ADPCM, ...).
  */
 export function readWav(buffer, name = "this file") {
@@ -62,22 +64,39 @@ function readData(view, start, declared, { code, channels, rateHz, bits }, name)
   if (read === undefined || (code !== PCM && code !== FLOAT)) return null;
   const width = bits / 8;
   const present = view.byteLength - start;
-  const known = declared > 0 && declared < UNKNOWN_LENGTH;
+  const behind = declared < present ? bytesBehind(view, start + declared) : 0;
+  const placeholder = PLACEHOLDERS.some((length) => Math.abs(declared - length) <= NEAR_PLACEHOLDER);
+  const known = !(declared === 0 && behind > 0) && !(placeholder && (behind > 0 || declared > present));
   if (known && present < declared * (1 - TOLERATED_LOSS)) {
     const kept = Math.round((100 * present) / declared);
     throw new PageError(`${name} is broken off: ${kept} % of the samples that its header promises`, "Copy it again.");
   }
   const frames = Math.floor((known ? Math.min(declared, present) : present) / (width * channels));
-  const wave = new Float32Array(frames || 0);
-  for (let frame = 0; frame < wave.length; frame++) {
-    let sum = 0;
-    for (let channel = 0; channel < channels; channel++) {
-      sum += read(view, start + (frame * channels + channel) * width);
-    }
-    wave[frame] = sum / channels;
-  }
+  const waves = Array.from({ length: channels }, (_, channel) =>
+    Float32Array.from({ length: frames || 0 }, (_, frame) => read(view, start + (frame * channels + channel) * width)));
+  waves.forEach((wave) => checkWave(wave, rateHz, name));
+  const { wave, warnings } = mixChannels(waves);
   checkWave(wave, rateHz, name);
-  return { wave, rateHz };
+  if (known && behind > TOLERATED_LOSS * declared) {
+    const heardS = (frames / rateHz).toPrecision(3);
+    warnings.push(`${behind} bytes lie behind the ${heardS} s that its header tells of and are not heard`);
+  }
+  return { wave, rateHz, warnings };
+}
+
+/** Bytes from `at` on that belong to no chunk and are not all zero. */
+function bytesBehind(view, at) {
+  const isChunk = (place) =>
+    place + 8 <= view.byteLength &&
+    [0, 1, 2, 3].every((i) => view.getUint8(place + i) >= 0x20 && view.getUint8(place + i) < 0x7f) &&
+    place + 8 + view.getUint32(place + 4, true) <= view.byteLength;
+  if (at % 2 && !isChunk(at)) at += 1;
+  while (isChunk(at)) {
+    at += 8 + view.getUint32(at + 4, true);
+    if (at % 2 && !isChunk(at)) at += 1;
+  }
+  for (let i = at; i < view.byteLength; i++) if (view.getUint8(i) !== 0) return view.byteLength - at;
+  return 0;
 }
 
 /** Refuse what is no sound. */

@@ -2,6 +2,7 @@
 
 import { PageError } from "./errors.js";
 import { roundHalfEven } from "./numbers.js";
+import { withoutOffset } from "./offset.js";
 
 const TRIM_FRAME_S = 0.1;
 const TRIM_HOP_S = 0.05;
@@ -51,7 +52,7 @@ export function windowStarts(length, window, hop) {
 }
 
 /**
- * The windows of a recording, as every stage embeds them.
+ * The windows of a recording, as every stage embeds them, each without its offset.
  *
  * @returns {{start: number, stop: number, wave: Float32Array}[]} `start` and `stop` count samples of the untrimmed
  *   wave; a recording shorter than a window gives one, repeat-padded.
@@ -59,7 +60,7 @@ export function windowStarts(length, window, hop) {
 export function recordingWindows(wave, rateHz, windowS, hopS, trimTopDb) {
   let [first, end] = [0, wave.length];
   if (trimTopDb !== null && trimTopDb !== undefined) {
-    [first, end] = trimBounds(wave, trimTopDb, roundHalfEven(TRIM_FRAME_S * rateHz), roundHalfEven(TRIM_HOP_S * rateHz));
+    [first, end] = trimBounds(withoutOffset(wave), trimTopDb, roundHalfEven(TRIM_FRAME_S * rateHz), roundHalfEven(TRIM_HOP_S * rateHz));
   }
   const kept = wave.subarray(first, end);
   const window = roundHalfEven(windowS * rateHz);
@@ -67,6 +68,6 @@ export function recordingWindows(wave, rateHz, windowS, hopS, trimTopDb) {
   return windowStarts(kept.length, window, roundHalfEven(hopS * rateHz)).map((start) => ({
     start: first + start,
     stop: Math.min(end, first + start + window),
-    wave: padded.slice(start, start + window),
+    wave: withoutOffset(padded.slice(start, start + window)),
   }));
 }
