@@ -202,6 +202,8 @@ def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
         print_line(f"published partition of {name}: {partition['source']} ({kind})")
     for leak in facts.get("leaks", ()):
         print_line(f"leak: {Leak(**{**leak, 'sides': tuple(leak['sides'])})}")
+    if facts["persons"]["normalized"]:
+        print_line(f"ids in more than one Unicode form, each one person: {facts['persons']['normalized']}")
     for sentence in describe_guard(facts.get("guard")):
         print_line(sentence)
     for warning in facts.get("warnings", ()):

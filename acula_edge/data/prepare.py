@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.data.guard import alignment_view, describe_guard, guard, mark
+from acula_edge.data.identity import identify_persons
 from acula_edge.data.leaks import count_leaks, find_leaks
 from acula_edge.data.manifest import Recording, read_manifest, write_manifest
 from acula_edge.data.miniature import is_miniature
@@ -170,7 +171,7 @@ def list_recordings(data: DataConfig, run: Run) -> Listing:
     Raises:
         ManifestError: see :func:`prepare`.
     """
-    key = sha256_json([SCHEMA, asdict(data)["sources"], data.root, asdict(data.split)])
+    key = sha256_json([SCHEMA, asdict(data)["sources"], data.root, asdict(data.split), data.similar_ids])
     listing = run.store_dir / f"listing-{key[:16]}.jsonl"
     aside = listing.with_suffix(".set_aside.json")
     if listing.is_file() and aside.is_file():
@@ -178,8 +179,9 @@ def list_recordings(data: DataConfig, run: Run) -> Listing:
         entries = [SetAside(**entry) for entry in kept["set_aside"]]
         return Listing([_found_in(run, recording) for recording in read_manifest(listing)], entries, kept["facts"])
     found = read_sources(data, run)
-    check_recordings(found.recordings)
-    hashed = hash_recordings(found.recordings)
+    persons = identify_persons(found.recordings, data.similar_ids)
+    check_recordings(persons.recordings)
+    hashed = hash_recordings(persons.recordings)
     recordings = [
         r.with_split("train") if r.split == "test" and r.dataset in found.untested else r
         for r in assign_splits(hashed.recordings, data.split, found.published)
@@ -189,9 +191,10 @@ def list_recordings(data: DataConfig, run: Run) -> Listing:
             name: {"source": split.source, "exact": split.exact} for name, split in sorted(found.published.items())
         },
         "leaks": _judge_leaks(recordings, set(found.published) if data.split.rule == "published" else set()),
-        "warnings": found.warnings,
+        "warnings": [*found.warnings, *persons.warnings],
+        "persons": {"normalized": persons.normalized, "joined": persons.joined},
     }
-    for warning in found.warnings:
+    for warning in facts["warnings"]:
         notify("warning: %s", warning)
     set_aside = [*found.set_aside, *hashed.set_aside]
     rows = [entry.to_dict() for entry in set_aside]
@@ -209,7 +212,7 @@ def _judge_leaks(recordings: Sequence[Recording], tolerated: set[str]) -> list[d
         raise ManifestError(
             "the same person is on two sides of the split",
             given="; ".join(refused[:_SHOWN]) + more,
-            remedy="give each subject one split",
+            remedy="give each person one split; ids that only look alike: --set data.similar_ids=distinct",
         )
     leaks = count_leaks([recording for recording in recordings if recording.dataset in tolerated])
     for leak in leaks:

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.identity import normalize_id
+from acula_edge.data.listed_files import ListedFiles
 from acula_edge.data.manifest import Recording
 from acula_edge.data.manifest_rows import OWN, SUFFIXES, Row, read_rows
 from acula_edge.data.reader import Reader, ReadResult, SetAside, check_options, clean, column_name, read_header, readers
@@ -47,13 +49,14 @@ class ManifestReader(Reader):
         first_of_subject: dict[str, tuple[str, str]] = {}
         shared: list[str] = []
         missing = 0
+        files = ListedFiles()
         for where, row in read_rows(file):
             path, subject = _text(row, "path", where), _text(row, "subject", where)
             dataset = _text(row, "dataset", where, default)
-            known, first = first_of_subject.setdefault(subject, (dataset, where))
+            known, first = first_of_subject.setdefault(normalize_id(subject), (dataset, where))
             if known != dataset:
                 shared.append(f"{where} and {first}")
-            audio = Path(os.path.normpath(file.absolute().parent / path))
+            audio = files.find(file.absolute().parent, path)
             if within is not None:
                 audio = _inside(audio, within, where)
             name = _text(row, "recording", where, re.sub(r"[^\w.-]+", "_", os.path.splitext(Path(path))[0]).strip("_"))

@@ -139,7 +139,7 @@ def _warnings(evidence: Evidence) -> list[Block]:
         text = "Published partitions leak, so figures of their tasks are too good and only serve comparison: "
         blocks.append(Notice(f"{text}{'; '.join(leaks)}.", "bad"))
     if facts.get("warnings"):
-        blocks.append(Heading("Differences from the complete releases"))
+        blocks.append(Heading("Warnings: ids, and differences from the complete releases"))
         blocks.append(Bullets([str(warning) for warning in facts["warnings"]]))
     return blocks
 

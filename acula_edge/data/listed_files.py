@@ -1,0 +1,57 @@
+"""The file on the disk that a table's path means, where the two are spelled differently.
+
+Folders copied from a Mac hold decomposed names (``Herzto\u0308n.wav``) for composed ones in the table, cameras and
+recorders write ``.WAV``, and tables made on Windows have backslashes. What means one file only is found; nothing is
+guessed between two.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+
+class ListedFiles:
+    """Finds listed paths; remembers the folders it looked into, for as long as one table is read."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, list[str]]] = {}
+
+    def find(self, folder: Path, listed: str) -> Path:
+        """The existing file that `listed` means, relative to `folder` (or absolute); as it is listed where none is.
+
+        An exact name wins, then one that differs by its Unicode form, then the only one that differs by case.
+        """
+        exact = Path(os.path.normpath(folder / listed))
+        if os.path.lexists(exact):
+            return exact
+        slashes = Path(os.path.normpath(folder / listed.replace("\\", "/")))
+        found = Path(slashes.anchor)
+        for part in slashes.parts[len(found.parts) :]:
+            name = part if os.path.lexists(found / part) else self._alike(found, part)
+            if name is None:
+                return exact
+            found /= name
+        return found
+
+    def _alike(self, folder: Path, name: str) -> str | None:
+        if folder not in self._names:
+            self._names[folder] = {}
+            for other in _names_in(folder):
+                self._names[folder].setdefault(_caseless(other), []).append(other)
+        alike = self._names[folder].get(_caseless(name), [])
+        composed = unicodedata.normalize("NFC", name)
+        same = [other for other in alike if unicodedata.normalize("NFC", other) == composed] or alike
+        return same[0] if len(same) == 1 else None
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # the path is told as it is listed
+        return []
+
+
+def _caseless(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

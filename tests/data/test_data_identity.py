@@ -1,0 +1,146 @@
+"""One person under one id: no spelling of it reaches the other side of a split."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acula_edge.data.identity import identify_persons, normalize_id, similar_id
+from acula_edge.data.leaks import find_leaks
+from acula_edge.data.manifest import Recording
+from acula_edge.data.splits import assign_splits
+from acula_edge.errors import ManifestError
+from acula_edge.recipe import SplitConfig
+
+
+def listed(*subjects: str, dataset: str = "clinic") -> list[Recording]:
+    return [
+        Recording(f"r{number:03}", f"/r{number}.wav", f"{dataset}/{subject}", dataset, 4000, 1.0)
+        for number, subject in enumerate(subjects)
+    ]
+
+
+def persons_of(*subjects: str) -> list[str]:
+    return [recording.subject for recording in identify_persons(listed(*subjects)).recordings]
+
+
+SAME = {  # one person without a question
+    "decomposed": lambda text: unicodedata.normalize("NFD", text),
+    "full width": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
+    "no-break blanks": lambda text: f"\u00a0{text}\u2009",
+    "invisible": lambda text: f"\ufeff{text[:1]}\u200b\u00ad{text[1:]}",
+}
+GUESSED = {
+    "upper": str.upper,
+    "lower": str.lower,
+    "zeros": lambda text: f"00{text}" if text[0].isdigit() else text,
+    "float": lambda text: f"{text}.0" if text.isascii() and text.isdigit() else text,
+    "exponent": lambda text: f"{int(text):.17e}" if text.isascii() and text.isdigit() else text,
+    "thousands": lambda text: f"{int(text):,}" if text.isascii() and text.isdigit() else text,
+    "text cell": lambda text: f"'{text}",
+    "underscore": lambda text: text.replace(" ", "_"),
+}
+# Ids as people give them: letters, accents included, and a number, or a number alone.
+ids = st.one_of(
+    st.integers(0, 10**8).map(str),
+    st.builds(
+        "{}{}{}".format,
+        st.text("abÄéñøz", min_size=1, max_size=4),
+        st.sampled_from(["", " ", "-"]),
+        st.integers(0, 999),
+    ),
+)
+people = st.lists(ids, min_size=5, max_size=8, unique_by=similar_id)
+
+
+@given(people, st.data())
+def test_no_spelling_of_a_person_is_on_another_side(originals: list[str], data: st.DataObject) -> None:
+    spelled = []
+    for own in originals:
+        forms = data.draw(st.lists(st.sampled_from(sorted({**SAME, **GUESSED})), max_size=3))
+        spelled += [own, *({**SAME, **GUESSED}[form](own) for form in forms)]
+    found = identify_persons(listed(*spelled))
+    split = assign_splits(found.recordings, SplitConfig(folds=5))
+    assert find_leaks(split) == []
+    assert len({recording.subject for recording in split}) == len(originals)
+    sides: dict[str, set[str]] = {}
+    for recording, text in zip(split, spelled, strict=True):
+        sides.setdefault(similar_id(text), set()).add(recording.split)
+    assert all(len(side) == 1 for side in sides.values())
+
+
+@given(ids, st.sampled_from(sorted(SAME)))
+def test_unicode_forms_are_one_person_in_silence(own: str, form: str) -> None:
+    found = identify_persons(listed(own, SAME[form](own)), similar="refuse")
+    assert len({recording.subject for recording in found.recordings}) == 1
+    assert found.warnings == [] and found.joined == []
+    assert found.normalized == (SAME[form](own) != own)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("p1", "P1"), ("007", "7"), ("101", "101.0"), ("1000", "1e3"), ("20240501", "2.0240501e+07"), ("1234", "1,234"),
+     ("p 1", "p_1"), ("p01", "p1"), ("'7", "7"), ("Straße 1", "STRASSE 1")],
+)  # fmt: skip
+def test_guesses_are_joined_named_or_refused_as_the_recipe_says(one: str, other: str) -> None:
+    recordings = listed(one, other, "someone else")
+    joined = identify_persons(recordings)
+    assert joined.recordings[0].subject == joined.recordings[1].subject != joined.recordings[2].subject
+    assert len(joined.joined) == 1 and sorted(joined.joined[0]) == sorted([f"clinic/{one}", f"clinic/{other}"])
+    assert "clinic/r000" in joined.warnings[0] and "clinic/r001" in joined.warnings[0]
+    apart = identify_persons(recordings, similar="distinct")
+    assert [r.subject for r in apart.recordings] == [r.subject for r in recordings]
+    assert "clinic/r000" in apart.warnings[0] and apart.joined == []
+    with pytest.raises(ManifestError, match="more than one spelling") as refused:
+        identify_persons(recordings, similar="refuse")
+    assert "clinic/r001" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1.1", "1.10"), ("1.05", "1.5"), ("P01", "P10"), ("1-11", "11-1"), ("p1", "q1"), ("1.2.0", "1.2"), ("0", "10"),
+     ("P-01", "P01"), ("1e3x", "1000x"), ("12,34", "1234"), ("a1", "a1b")],
+)  # fmt: skip
+def test_different_ids_stay_different_persons(one: str, other: str) -> None:
+    first, second = persons_of(one, other)
+    assert first != second
+
+
+def test_ids_of_one_spelling_stay_as_they_are_so_that_folds_do_not_move() -> None:
+    assert persons_of("P007", "Zoé", "1e3") == ["clinic/P007", "clinic/Zoé", "clinic/1e3"]
+
+
+def test_the_order_of_rows_does_not_choose_the_id() -> None:
+    assert set(persons_of("p1", "P1", "P001")) == set(persons_of("P001", "p1", "P1"))
+
+
+def test_equal_ids_of_two_data_sets_are_two_persons() -> None:
+    both = [*listed("7", dataset="one"), *listed("7.0", dataset="two")]
+    assert [r.subject for r in identify_persons(both).recordings] == ["one/7", "two/7.0"]
+
+
+def test_a_data_set_has_one_spelling() -> None:
+    composed, decomposed = "Köln", unicodedata.normalize("NFD", "Köln")
+    found = identify_persons([*listed("1", dataset=composed), *listed("1", dataset=decomposed)])
+    assert {(r.dataset, r.subject) for r in found.recordings} == {("Köln", "Köln/1")}
+    typed = [*listed("1", dataset="Clinic"), *listed("1", dataset="clinic")]
+    with pytest.raises(ManifestError, match="spelled in more than one way"):
+        identify_persons(typed)
+    assert len({r.subject for r in identify_persons(typed, similar="distinct").recordings}) == 2
+
+
+def test_a_given_split_on_two_sides_is_found_whatever_the_spelling(tmp_path: Path) -> None:
+    one, other = listed("p1", "P1")
+    split = identify_persons([replace(one, split="train"), replace(other, split="test")]).recordings
+    assert find_leaks(split) == ["the person clinic/P1 is in test and train"]
+
+
+def test_an_id_needs_a_visible_character() -> None:
+    with pytest.raises(ManifestError, match="without a visible character"):
+        identify_persons(listed("\u200b"))
+    assert normalize_id(" \ufeff") == ""

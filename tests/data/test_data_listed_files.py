@@ -1,0 +1,46 @@
+"""Paths as tables list them, files as they lie on the disk."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from acula_edge.data.listed_files import ListedFiles
+
+
+def lay(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("lies", "listed"),
+    [
+        (unicodedata.normalize("NFD", "Börse/Herztön.wav"), "Börse/Herztön.wav"),
+        ("Börse/Herztön.wav", unicodedata.normalize("NFD", "Börse/Herztön.wav")),
+        ("audio/a.WAV", "audio/a.wav"),
+        ("Audio/a.wav", "audio/A.wav"),
+        ("audio/day 1/a.wav", "audio\\day 1\\a.wav"),
+        ("audio/a.wav", ".\\audio\\a.wav"),
+        ("a\\b.wav", "a\\b.wav"),
+        ("audio/a.wav", "x/../audio/a.wav"),
+    ],
+)
+def test_what_means_one_file_is_found(tmp_path: Path, lies: str, listed: str) -> None:
+    lay(tmp_path, lies, "other/another.wav")
+    assert ListedFiles().find(tmp_path, listed) == tmp_path / lies
+    if "\\" not in lies:
+        assert ListedFiles().find(Path("/nowhere"), str(tmp_path / listed)) == tmp_path / lies
+
+
+def test_an_exact_name_wins_and_nothing_is_guessed_between_two(tmp_path: Path) -> None:
+    lay(tmp_path, "A.wav", "a.wav")
+    assert ListedFiles().find(tmp_path, "a.wav") == tmp_path / "a.wav"
+    assert ListedFiles().find(tmp_path, "a.WAV") == tmp_path / "a.WAV"
+
+
+def test_a_file_that_is_not_there_keeps_its_listed_path(tmp_path: Path) -> None:
+    assert ListedFiles().find(tmp_path, "none/x.wav") == tmp_path / "none/x.wav"
