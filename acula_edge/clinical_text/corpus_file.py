@@ -186,23 +186,22 @@ def read_corpus(path: Path) -> dict[str, tuple[Facts, list[str]]]:
     """
     found: dict[str, tuple[Facts, list[str]]] = {}
     facts_of: dict[str, Facts] = {}
-    number = 0
     try:
-        for line in read_lines(path):
-            number += 1
-            row = parse_json(line)
-            facts = load_facts(row["facts"])
-            facts = facts_of.setdefault(dump_facts(facts), facts)  # type: ignore[assignment]
-            recording, report = row["recording"], row["report"]
-            if not isinstance(recording, str) or not isinstance(report, str):
-                raise TypeError("a report or its recording is no text")
+        for number, line in enumerate(read_lines(path), start=1):
+            try:
+                row = parse_json(line)
+                facts = load_facts(row["facts"])
+                facts = facts_of.setdefault(dump_facts(facts), facts)  # type: ignore[assignment]
+                recording, report = row["recording"], row["report"]
+                if not isinstance(recording, str) or not isinstance(report, str):
+                    raise TypeError("a report or its recording is no text")
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ArtifactError(
+                    f"{path}, line {number}: not a report with its facts", given=type(error).__name__
+                ) from error
             found.setdefault(recording, (facts, []))[1].append(report)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"the reports {path} cannot be read", given=error) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(
-            f"{path}, line {number}: not a report with its facts", given=type(error).__name__
-        ) from error
     return found
 
 

@@ -11,6 +11,8 @@ from acula_edge.clinical_text.facts import Facts, Value, format_quantity
 from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.clinical_text.writer import Job
 from acula_edge.errors import InputError
+from acula_edge.limits import MAX_YAML_BYTES
+from acula_edge.untrusted.texts import read_text
 
 FILE = Path(__file__).with_name("prompt.txt")
 _OPENING = re.compile(r"^(?:(?:clinical )?report|sure[^:]*|here (?:is|are)[^:]*):\s*", re.IGNORECASE)
@@ -25,8 +27,8 @@ def load_prompt(given: str | None = None) -> str:
     """
     path = FILE if given is None else Path(given).expanduser()
     try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, MAX_YAML_BYTES).strip()
+    except (OSError, ValueError) as error:
         raise InputError(f"reports.prompt: {path} cannot be read", given=error) from error
     if not text:
         raise InputError(f"reports.prompt: {path} is empty")

@@ -23,7 +23,10 @@ class ParquetError(ValueError):
 
 
 def read_parquet(path: Path, max_bytes: int, max_cpu_s: int, max_line: int) -> Iterator[str]:
-    """Rows as JSON objects, one a line; cells that are neither text nor a number nor a mapping come as a list.
+    """The columns that are left out, with their types, as a JSON object, then rows as JSON objects, one a line.
+
+    Dates and times are ISO texts, durations seconds, decimals numbers. Columns of anything else (lists, mappings,
+    bytes) are left out, but for a mapping called ``metadata``.
 
     Args:
         max_bytes: address space of the child, bytes.
@@ -66,17 +69,64 @@ def rows_of(path: Path, max_line: int) -> Iterator[str]:
 
     pyarrow.set_cpu_count(1)
     try:
-        for batch in parquet.ParquetFile(path, memory_map=False).iter_batches(_BATCH_ROWS, use_threads=False):
-            names = batch.schema.names
-            if len(set(names)) < len(names):
-                raise ParquetError("two columns have one name")
-            for row in batch.to_pylist():
-                line = json.dumps(row, default=lambda value: [type(value).__name__])
+        file = parquet.ParquetFile(path, memory_map=False)
+        fields = list(file.schema_arrow)
+        if len({field.name for field in fields}) < len(fields):
+            raise ParquetError("two columns have one name")
+        kept = [field for field in fields if _plain(field.type) or _is_metadata(field)]
+        yield json.dumps({field.name: str(field.type)[:80] for field in fields if field not in kept}) + "\n"
+        names = [field.name for field in kept]
+        for batch in file.iter_batches(_BATCH_ROWS, columns=names, use_threads=False):
+            columns = [_whole_microseconds(batch.column(name)).to_pylist() for name in names]
+            for values in zip(*columns, strict=True):
+                line = json.dumps(dict(zip(names, values, strict=True)), default=_simple)
                 if len(line) >= max_line:
                     raise ParquetError(f"a row is longer than {max_line} characters")
                 yield line + "\n"
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
         raise ParquetError(" ".join(str(error).split())[:500] or type(error).__name__) from error
+
+
+def _plain(kind: Any) -> bool:
+    """Whether cells of a type are texts or numbers, or become some."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    texts = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    numbers = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
+    return bool(texts or numbers or types.is_null(kind) or (types.is_temporal(kind) and not types.is_interval(kind)))
+
+
+def _is_metadata(field: Any) -> bool:
+    from pyarrow import types
+
+    return bool(field.name == "metadata" and types.is_struct(field.type))
+
+
+def _whole_microseconds(column: Any) -> Any:
+    """The column; times in nanoseconds, which Python does not have, are cut."""
+    import pyarrow
+    from pyarrow import types
+
+    kind = column.type
+    if types.is_timestamp(kind) and kind.unit == "ns":
+        return column.cast(pyarrow.timestamp("us", kind.tz), safe=False)
+    if types.is_duration(kind) and kind.unit == "ns":
+        return column.cast(pyarrow.duration("us"), safe=False)
+    return column.cast(pyarrow.time64("us"), safe=False) if kind == pyarrow.time64("ns") else column
+
+
+def _simple(value: Any) -> Any:
+    """A cell that JSON does not have: ISO text of a date or time, seconds of a duration, number of a decimal."""
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "total_seconds"):
+        return value.total_seconds()
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return [type(value).__name__]
 
 
 def _conclude(outcome: dict[str, Any]) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 
 from acula_edge.audio.sound_file import open_sound
 from acula_edge.data.manifest import Recording
-from acula_edge.data.table import read_cells
+from acula_edge.data.table import fold_column, name_cells, split_rows
 from acula_edge.errors import ManifestError, RecipeError, did_you_mean
+from acula_edge.limits import MAX_JSON_BYTES
 from acula_edge.registry import Registry
+from acula_edge.untrusted.texts import read_text
 
 
 @dataclass(frozen=True)
@@ -167,33 +169,72 @@ def require_folder(root: Path, corpus: str) -> None:
         )
 
 
-def read_table(path: Path, needed: Iterable[str], delimiter: str = ",") -> list[dict[str, str]]:
-    """Rows of a corpus's table; columns are matched without regard to case and outer blanks.
-
-    Row n of the file (the header is row 1) is item n - 2.
+def read_table(path: Path, needed: Iterable[str], delimiter: str = ",") -> list[tuple[int, dict[str, str]]]:
+    """Rows of a corpus's table with their numbers; the header's is 1, and empty rows are passed by.
 
     Args:
-        needed: columns that must be there; returned rows have them spelled so.
+        needed: columns that must be there, matched without regard to case and blanks; rows have them spelled so.
+        delimiter: what separates cells in the release; a copy may have another.
 
     Raises:
         ManifestError: it cannot be read, lacks columns, or a row breaks off.
     """
+    spelling = {fold_column(name): name for name in needed}
+
+    def spell(columns: list[str]) -> list[str]:
+        names = [spelling.get(fold_column(column), column) for column in columns]
+        if missing := set(needed) - set(names):
+            raise ManifestError(f"{path} lacks columns", given=columns, allowed=f"needed as well: {', '.join(missing)}")
+        for name in needed:
+            if names.count(name) > 1:
+                raise ManifestError(f"{path} has the column {name!r} twice", remedy="remove one of them")
+        return names
+
+    def fits(columns: list[str]) -> bool:
+        return {fold_column(column) for column in columns} >= spelling.keys() and len(columns) > 1
+
     try:
-        rows = [cells for _, cells in read_cells(path, delimiter)]
+        rows = list(name_cells(path, split_rows(path, fits, delimiter)[1], spell))
     except (OSError, ValueError, csv.Error) as error:
         raise ManifestError(f"the table {path} cannot be read", given=str(error)) from error
-    columns = rows.pop(0) if rows else []
-    spelling = {name.strip().casefold(): name for name in needed}
-    renamed = [spelling.get(column.strip().casefold(), column) for column in columns]
-    if missing := set(needed) - set(renamed):
-        raise ManifestError(f"{path} lacks columns", given=columns, allowed=f"needed as well: {', '.join(missing)}")
-    for name in needed:
-        if renamed.count(name) > 1:
-            raise ManifestError(f"{path} has the column {name!r} twice", remedy="remove one of them")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(columns):
-            raise ManifestError(f"{path}, row {number}: has another number of cells than the header")
-    return [dict(zip(renamed, row, strict=True)) for row in rows]
+    if not rows:
+        spell([])
+    return rows[1:]
+
+
+def read_cells(path: Path, columns: int, delimiter: str = ",") -> list[tuple[int, list[str]]]:
+    """Number, from 1, and cells of each row of a corpus's table without a header; empty rows are passed by.
+
+    Args:
+        columns: how many cells every row must have; there may be more.
+
+    Raises:
+        ManifestError: it cannot be read, or a row has fewer cells.
+    """
+    try:
+        _, rows = split_rows(path, lambda cells: len(cells) >= columns, delimiter)
+        found = [(number, [cell.strip() for cell in cells]) for number, cells in rows]
+    except (OSError, ValueError, csv.Error) as error:
+        raise ManifestError(f"the table {path} cannot be read", given=str(error)) from error
+    for number, cells in found:
+        if len(cells) < columns:
+            raise ManifestError(f"{path}, row {number}: has {len(cells)} cells, fewer than {columns} cells")
+    return found
+
+
+def read_note(path: Path, what: str = "labels") -> str:
+    """The text of a small file beside a recording.
+
+    Args:
+        what: it holds, for the error.
+
+    Raises:
+        ManifestError: it cannot be read, or is no text.
+    """
+    try:
+        return read_text(path, MAX_JSON_BYTES)
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"the {what} {path} cannot be read", given=str(error)) from error
 
 
 def require_label(value: str | None, allowed: Mapping[str, Any], file: Path, row: int, column: str) -> Any:

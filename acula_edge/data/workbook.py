@@ -1,18 +1,19 @@
-"""Spreadsheets from outside: a few cells of the first sheet, within limits."""
+"""Spreadsheets from outside: cells of the first sheet, within limits."""
 
 from __future__ import annotations
 
+import datetime
 import io
 import zipfile
-from itertools import islice
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.table import Cells, is_empty
 from acula_edge.errors import ManifestError
-from acula_edge.limits import MAX_WORKBOOK_BYTES, MAX_WORKBOOK_UNPACKED_BYTES
+from acula_edge.limits import MAX_COLUMNS, MAX_ROWS, MAX_WORKBOOK_BYTES, MAX_WORKBOOK_UNPACKED_BYTES
 from acula_edge.untrusted.texts import open_regular
 
-_MAX_ROWS, _MAX_COLUMNS = 10_000, 256
 _DECLARES = ("<!DOCTYPE", "<!ENTITY")
 
 
@@ -24,7 +25,7 @@ def read_xls_column(path: Path, column: int, last_row: int) -> list[Any]:
     """
     import xlrd
 
-    data = _read(path, "sheet")
+    data = _read(path)
     try:
         # Ragged: a lone cell in the last row does not make a million empty ones. Its remarks would land among ours.
         book = xlrd.open_workbook(file_contents=data, on_demand=True, ragged_rows=True, logfile=io.StringIO())
@@ -37,25 +38,49 @@ def read_xls_column(path: Path, column: int, last_row: int) -> list[Any]:
         raise ManifestError(f"the sheet {path} cannot be read", given=type(error).__name__) from error
 
 
-def read_xlsx(path: Path) -> list[tuple[Any, ...]]:
-    """Rows of the first sheet of an .xlsx file, as far as a list of persons goes.
+def read_xlsx(path: Path, warnings: list[str] | None = None) -> list[tuple[int, Cells]]:
+    """Number, from 1, and cells of each row of an .xlsx file's first sheet that is not empty.
+
+    Dates and times become ISO texts; a cell that holds an error (``#N/A``) counts as empty.
+
+    Args:
+        warnings: that there are further sheets is added to them.
 
     Raises:
         ManifestError: it cannot be read, is longer than :data:`acula_edge.limits.MAX_WORKBOOK_BYTES`, unpacks to more
-            than :data:`acula_edge.limits.MAX_WORKBOOK_UNPACKED_BYTES`, or declares XML entities.
+            than :data:`acula_edge.limits.MAX_WORKBOOK_UNPACKED_BYTES`, declares XML entities, or holds a formula
+            whose value it does not hold.
     """
     import openpyxl
 
-    data = _read(path, "index file")
+    data = _read(path)
     try:
         _check_archive(data)
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        rows = book.worksheets[0].iter_rows(max_row=_MAX_ROWS, max_col=_MAX_COLUMNS, values_only=True)
-        found = list(islice(rows, _MAX_ROWS))
-        book.close()
+        # Once for the values, once for the formulas that they came from.
+        books = [openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=only) for only in (True, False)]
+        sheets = [book.worksheets[0] for book in books]
+        for sheet in sheets:
+            sheet.reset_dimensions()  # which a file may overstate
+        found: list[tuple[int, Cells]] = []
+        for number, (values, formulas) in enumerate(zip_longest(*(s.iter_rows() for s in sheets)), start=1):
+            width = len(found[0][1]) if found else MAX_COLUMNS
+            if number > MAX_ROWS + 1:
+                # A lone cell far below and right of everything loses nothing.
+                if any(cell.value is not None for cell in values[:width]):
+                    raise _Trap(f"it has more than {MAX_ROWS} rows")
+                continue
+            if len(values) > MAX_COLUMNS:
+                raise _Trap(f"row {number} has more than {MAX_COLUMNS} columns")
+            cells = [_value(value, formula) for value, formula in zip(values, formulas, strict=True)]
+            if not all(map(is_empty, cells)):
+                found.append((number, cells))
+        if warnings is not None and len(books[0].sheetnames) > 1:
+            warnings.append(f"{path}: only the first of its sheets is read, {books[0].sheetnames[0]!r}")
+        for book in books:
+            book.close()
     except Exception as error:  # so does openpyxl
         raise ManifestError(
-            f"the index file {path} cannot be read",
+            f"the workbook {path} cannot be read",
             given=str(error) if isinstance(error, _Trap) else type(error).__name__,
         ) from error
     return found
@@ -65,14 +90,29 @@ class _Trap(ValueError):
     pass
 
 
-def _read(path: Path, what: str) -> bytes:
+def _value(cell: Any, formula: Any) -> Any:
+    if cell.value is None and cell.data_type == "n" and formula.data_type == "f":
+        raise _Trap(
+            f"the cell {formula.coordinate} is a formula without its value: open the file in a spreadsheet program and "
+            "save it there"
+        )
+    if cell.data_type == "e":
+        return None
+    if isinstance(cell.value, datetime.datetime) and cell.value.time() == datetime.time():
+        return cell.value.date().isoformat()  # a workbook has no dates without a time
+    if isinstance(cell.value, (datetime.datetime, datetime.date, datetime.time)):
+        return cell.value.isoformat()
+    return cell.value.total_seconds() if isinstance(cell.value, datetime.timedelta) else cell.value
+
+
+def _read(path: Path) -> bytes:
     try:
         with open_regular(path) as file:
             data = file.read(MAX_WORKBOOK_BYTES + 1)
     except OSError as error:
-        raise ManifestError(f"the {what} {path} cannot be read", given=error.strerror or error) from error
+        raise ManifestError(f"the workbook {path} cannot be read", given=error.strerror or error) from error
     if len(data) > MAX_WORKBOOK_BYTES:
-        raise ManifestError(f"the {what} {path} is too long", allowed=f"{MAX_WORKBOOK_BYTES} bytes")
+        raise ManifestError(f"the workbook {path} is too long", allowed=f"{MAX_WORKBOOK_BYTES} bytes")
     return data
 
 

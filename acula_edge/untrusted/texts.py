@@ -1,10 +1,13 @@
 """Texts from outside, read within limits: regular files only, so long and no longer, JSON without surprises.
 
-What is wrong is an :class:`OSError` or a :class:`ValueError`; whoever reads makes it an error that names the file.
+A text is UTF-8, or UTF-16 where its byte-order mark says so; no other encoding is guessed, since what it would make of
+a name cannot be checked. What is wrong is an :class:`OSError` or a :class:`ValueError`; whoever reads makes it an error
+that names the file.
 """
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import json
@@ -41,42 +44,79 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
         raise
 
 
-def read_text(path: str | os.PathLike[str], max_bytes: int, encoding: str = "utf-8") -> str:
-    """A file's text.
+def read_text(path: str | os.PathLike[str], max_bytes: int) -> str:
+    """A file's text, without the byte-order mark.
 
     Raises:
         OSError: see :func:`open_regular`.
-        TextError: it is longer than `max_bytes`.
-        UnicodeDecodeError: it is no such text.
+        TextError: it is longer than `max_bytes`, or no text in UTF-8 or marked UTF-16.
     """
     with open_regular(path) as file:
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise TextError(f"it is longer than {max_bytes} bytes")
-    return data.decode(encoding)
+    try:
+        return data.decode(_encoding_of(data)).removeprefix(_MARK)
+    except UnicodeDecodeError as error:
+        raise _undecodable(error, 1) from error
 
 
-def read_lines(path: str | os.PathLike[str], encoding: str = "utf-8", newline: str | None = None) -> Iterator[str]:
-    """A file's lines with their ends, one at a time.
+def read_lines(path: str | os.PathLike[str], newline: str | None = None) -> Iterator[str]:
+    """A file's lines with their ends, one at a time and without byte-order marks.
 
     Raises:
         OSError: see :func:`open_regular`.
-        TextError: a line or the file is longer than the limits allow.
-        UnicodeDecodeError: it is no such text.
+        TextError: a line or the file is longer than the limits allow; it is no text in UTF-8 or marked UTF-16.
     """
-    read = 0
-    with open_regular(path) as file, io.TextIOWrapper(file, encoding=encoding, newline=newline) as lines:
-        number = 0
-        while line := lines.readline(MAX_LINE_CHARACTERS + 1):
-            number += 1
-            read += len(line)
-            if "\0" in line:
-                raise TextError(f"line {number} holds a NUL byte")
-            if len(line) > MAX_LINE_CHARACTERS:
-                raise TextError(f"line {number} is longer than {MAX_LINE_CHARACTERS} characters")
-            if read > MAX_TABLE_BYTES:
-                raise TextError(f"it is longer than {MAX_TABLE_BYTES} bytes")
-            yield line
+    read = number = 0
+    with open_regular(path) as file:
+        encoding = _encoding_of(file.peek(_LONGEST_SIGNATURE))  # type: ignore[attr-defined]
+        with io.TextIOWrapper(file, encoding=encoding, newline=newline) as lines:
+            try:
+                while line := lines.readline(MAX_LINE_CHARACTERS + 1):
+                    number += 1
+                    read += len(line)
+                    if "\0" in line:
+                        raise TextError(f"line {number} holds a NUL byte: {_NOT_PLAIN}")
+                    if len(line) > MAX_LINE_CHARACTERS:
+                        raise TextError(f"line {number} is longer than {MAX_LINE_CHARACTERS} characters")
+                    if read > MAX_TABLE_BYTES:
+                        raise TextError(f"it is longer than {MAX_TABLE_BYTES} bytes")
+                    # Files that were put one behind the other have a mark in the middle, too.
+                    yield line.removeprefix(_MARK)
+            except UnicodeDecodeError as error:
+                raise _undecodable(error, number + 1) from error
+
+
+_MARK = "\ufeff"
+_NOT_PLAIN = "it is no text, or in UTF-16 without a byte-order mark; save it as UTF-8"
+# What is often called a text and is none; the first bytes tell.
+_SIGNATURES = {
+    b"\x1f\x8b": "it is compressed with gzip: unpack it first",
+    b"PK\x03\x04": "it is a zip archive or an Excel workbook: save the sheet as 'CSV UTF-8'",
+    b"\xd0\xcf\x11\xe0": "it is an old Excel workbook: save the sheet as 'CSV UTF-8'",
+    b"PAR1": "it is a Parquet file: let its name end in .parquet",
+}
+_LONGEST_SIGNATURE = max(map(len, _SIGNATURES))
+
+
+def _encoding_of(head: bytes) -> str:
+    """Encoding of a text that begins so; raises TextError where it is a known kind of other file."""
+    for signature, what in _SIGNATURES.items():
+        if head.startswith(signature):
+            raise TextError(what)
+    return "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+
+
+def _undecodable(error: UnicodeDecodeError, line: int) -> TextError:
+    """Says where a text stops being one; `line` is the number of the line in which the decoder's bytes begin."""
+    if error.encoding.startswith("utf-16"):
+        return TextError("its byte-order mark says UTF-16, but it breaks off or is none; save it as UTF-8")
+    line += error.object[: error.start].count(b"\n")
+    return TextError(
+        f"line {line} is not UTF-8 (byte 0x{error.object[error.start]:02x}); the file is in another encoding, such as "
+        "Windows-1252: save it as UTF-8 (in Excel as 'CSV UTF-8')"
+    )
 
 
 def parse_json(

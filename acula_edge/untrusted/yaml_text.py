@@ -30,7 +30,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
         OSError: there is none, or it is no regular file.
         ValueError: see :func:`parse_yaml`.
     """
-    return parse_yaml(read_text(path, MAX_YAML_BYTES, "utf-8-sig"))
+    return parse_yaml(read_text(path, MAX_YAML_BYTES))
 
 
 def parse_yaml(text: str) -> Any:

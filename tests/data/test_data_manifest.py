@@ -193,8 +193,8 @@ def test_no_rows_are_an_error(folder: Path) -> None:
         ("manifest.jsonl", b'{"path": "a.wav", "subject": "1", "metadata": 3}\n', "metadata is no mapping"),
         ("manifest.jsonl", b'{"path": "a.wav", "subject": ["1"]}\n', "'subject' is no text"),
         ("manifest.jsonl", b'{"path": "\xff"}\n', "cannot be read"),
-        ("manifest.csv", b"path,subject\na.wav,1,2\n", "line 2: has another number of cells"),
-        ("manifest.csv", b"path,subject,age\na.wav,1\n", "line 2: has another number of cells"),
+        ("manifest.csv", b"path,subject\na.wav,1,2\n", "row 2: has another number of cells"),
+        ("manifest.csv", b"path,subject,age\na.wav,1\n", "row 2: has another number of cells"),
         ("manifest.csv", b"", "no column 'path'"),
         ("manifest.csv", b"path,subject\n\xff,1\n", "cannot be read"),
         ("manifest.parquet", b"path,subject\na.wav,1\n", "cannot be read as Parquet"),
@@ -257,7 +257,7 @@ def test_a_damaged_internal_manifest_is_named(tmp_path: Path, line: str) -> None
 
 
 def test_an_internal_manifest_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "bytes").write_bytes(b"\xff\xff")
     for name in ("gone", "bytes", "."):
         with pytest.raises(ManifestError, match="cannot be read"):
             read_manifest(tmp_path / name)
@@ -269,7 +269,7 @@ def test_a_subject_id_in_two_data_sets_is_named_with_its_rows(folder: Path) -> N
     rows[1]["dataset"] = rows[2]["dataset"] = "ward"
     found = read(write_rows(folder / "manifest.csv", rows))
     (warning,) = found.warnings
-    assert "manifest.csv, line 3 and" in warning and "manifest.csv, line 2" in warning and warning.startswith("1 rows")
+    assert "manifest.csv, row 3 and" in warning and "manifest.csv, row 2" in warning and warning.startswith("1 rows")
     assert {recording.subject for recording in found.recordings} == {"clinic/1", "ward/1", "ward/2"}
     rows[0]["dataset"] = "ward"
     assert read(write_rows(folder / "manifest.csv", rows)).warnings == []

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -89,7 +90,7 @@ def test_no_path_leaves_the_root_that_was_given(corpus: Path, suffix: str, kind:
     rows = [{"path": "b.wav", "subject": "1"}, {"path": path, "subject": "2"}]
     file = write_rows(corpus / f"manifest.{suffix}", rows)
     for root in (".", str(corpus), "../corpus/in/..") if suffix == "jsonl" else (".",):
-        with pytest.raises(ManifestError, match="(row 2|line 3|line 2).*outside the folder") as caught:
+        with pytest.raises(ManifestError, match="(row 2|row 3|line 2).*outside the folder") as caught:
             read(file, root=root)
         assert str(outside / "secret.wav") in str(caught.value)
     assert len(read(file).recordings) == 2, "without a root the manifest is trusted"
@@ -110,7 +111,7 @@ def test_the_root_may_be_given_on_the_command_line(corpus: Path) -> None:
     file = write_rows(corpus / "manifest.csv", [{"path": "../outside/secret.wav", "subject": "1"}])
     words = ["data", "prepare", "manifest", "--root", str(file), "--out", str(corpus.parent / "run")]
     result = CliRunner().invoke(cli, [*words, "--set", f"data.sources.manifest.options.root={corpus}"])
-    assert result.exit_code == 2 and "outside the folder" in result.output and "line 2" in result.output
+    assert result.exit_code == 2 and "outside the folder" in result.output and "row 2" in result.output
 
 
 @pytest.mark.parametrize("root", ["gone", "b.wav", "", 3, ["."], "a\0b"])
@@ -254,10 +255,19 @@ class TestParquet:
         file = write_rows(corpus / "manifest.parquet", [{"path": "b.wav", "subject": "1"}])
         assert len(read(file).recordings) == 1 and not (corpus / "RAN").exists()
 
-    def test_cells_of_other_kinds_are_named(self, corpus: Path) -> None:
-        file = write_rows(corpus / "manifest.parquet", [{"path": "b.wav", "subject": "1", "seen": b"\x00"}])
-        with pytest.raises(ManifestError, match="'seen' holds neither text nor a number"):
-            read(file)
+    def test_columns_of_other_kinds_are_left_out_by_name(self, corpus: Path) -> None:
+        row = {"path": "b.wav", "subject": "1", "age": 3, "seen": b"\x00", "visits": ["a"], "x.y": {"z": 1}}
+        found = read(write_rows(corpus / "manifest.parquet", [row]))
+        assert found.recordings[0].metadata == {"age": 3}
+        for words in ("'seen' is left out: its type is binary", "'visits'.*list<", "'x.y'.*struct<z: int64>"):
+            assert any(re.search(words, warning) for warning in found.warnings)
+        for name in ("path", "Subject"):
+            rows = [{"path": "b.wav", "subject": "1", **{name: ["b.wav"]}}]
+            if name == "Subject":
+                del rows[0]["subject"]
+            with pytest.raises(ManifestError, match=f"'{name}' holds neither texts nor numbers") as caught:
+                read(write_rows(corpus / "manifest.parquet", rows))
+            assert "list<" in str(caught.value)
 
     @pytest.mark.parametrize("seed", range(12))
     def test_damage_is_named(self, tmp_path: Path, seed: int) -> None:

@@ -232,7 +232,7 @@ def test_long_json_is_refused_before_it_is_read(tmp_path: Path) -> None:
         (b"a" * (MAX_LINE_CHARACTERS + 1), "line 1 is longer"),
         (b"a\n" + b"b" * MAX_LINE_CHARACTERS + b"\n", "line 2 is longer"),
         (b"a\nb\0\n", "line 2 holds a NUL"),
-        (b"\xff", "can't decode"),
+        (b"\xff", "line 1 is not UTF-8 .byte 0xff"),
     ],
 )
 def test_lines_are_bounded(tmp_path: Path, data: bytes, words: str) -> None:

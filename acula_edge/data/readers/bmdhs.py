@@ -137,7 +137,7 @@ def spell_diagnoses(dx: str, flags: Mapping[str, int | None]) -> str | None:
 def read_patients(table: Path) -> dict[str, _Patient]:
     """The patient of each recording, in the table's order."""
     found: dict[str, _Patient] = {}
-    for number, row in enumerate(read_table(table, ("patient_id", *DISEASES, "N")), start=2):
+    for number, row in read_table(table, ("patient_id", *DISEASES, "N")):
         where = f"{table}, row {number}"
         person = row["patient_id"].strip()
         if not person:
@@ -185,7 +185,7 @@ def _read_persons(table: Path | None) -> dict[str, dict[str, Any]]:
             "age": clean(row.get("Age")),
             "sex": {"M": "Male", "F": "Female"}.get((row.get("Gender") or "").strip().upper()),
         }
-        for row in read_table(table, ("patient_id", "Age", "Gender"))
+        for _, row in read_table(table, ("patient_id", "Age", "Gender"))
     }
 
 

@@ -14,7 +14,6 @@ on two sides of a split: test no model on them.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +27,7 @@ from acula_edge.data.reader import (
     SetAside,
     check_options,
     clean,
+    read_cells,
     read_table,
     readers,
     require_folder,
@@ -82,7 +82,8 @@ class CinC2016Reader(Reader):
             folder = find_entry(root, f"training-{letter}")
             if folder is None:
                 continue
-            poor = {row[0] for row in _read_rows(folder / "REFERENCE-SQI.csv", 3) if row[2].strip() == "0"}
+            quality = folder / "REFERENCE-SQI.csv"
+            poor = {row[0] for _, row in (read_cells(quality, 3) if quality.is_file() else ()) if row[2] == "0"}
             audio = name_audio(folder)
             for name, label in _read_classes(folder / "REFERENCE.csv").items():
                 path, key = audio.pop(name.casefold(), folder / f"{name}.wav"), f"{DATASET}/{name}"
@@ -147,8 +148,8 @@ def _read_classes(table: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     if not table.is_file():
         raise ManifestError(f"there is no {table}", remedy="put the release's REFERENCE.csv there")
-    for number, row in enumerate(_read_rows(table, 2), start=1):
-        name, label = row[0].strip(), CLASSES.get(row[1].strip())
+    for number, (name, text, *_) in read_cells(table, 2):
+        label = CLASSES.get(text)
         if label is None:
             raise ManifestError(f"{table}, row {number}: no known class", allowed=list(CLASSES))
         if not re.fullmatch(r"[a-f]\d+", name):
@@ -157,21 +158,6 @@ def _read_classes(table: Path) -> dict[str, str]:
             raise ManifestError(f"{table}, row {number}: the record {name} is listed twice")
         found[name] = label
     return found
-
-
-def _read_rows(table: Path, cells: int) -> list[list[str]]:
-    """Rows of a table without header; none where the file is not there."""
-    if not table.is_file():
-        return []
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ManifestError(f"the table {table} cannot be read", given=type(error).__name__) from error
-    for number, row in enumerate(rows, start=1):
-        if len(row) < cells:
-            raise ManifestError(f"{table}, row {number}: has fewer than {cells} cells")
-    return rows
 
 
 def _read_appendix(root: Path) -> dict[str, dict[str, str]]:
@@ -183,7 +169,7 @@ def _read_appendix(root: Path) -> dict[str, dict[str, str]]:
     if table is None:
         return {}
     rows = read_table(table, NAMED)
-    return {row[NAMED[0]].strip(): {" ".join(k.casefold().split()): v for k, v in row.items()} for row in rows}
+    return {row[NAMED[0]].strip(): {" ".join(k.casefold().split()): v for k, v in row.items()} for _, row in rows}
 
 
 def _first_match(text: str | None, words: Mapping[str, str]) -> str | None:

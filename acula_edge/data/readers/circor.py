@@ -22,6 +22,7 @@ from acula_edge.data.reader import (
     clean,
     column_name,
     read_header,
+    read_note,
     read_table,
     readers,
     require_folder,
@@ -139,7 +140,7 @@ def read_patients(root: Path) -> dict[str, Patient]:
     patients: dict[str, Patient] = {}
     table = root / "training_data.csv"
     if table.is_file():
-        for row in read_table(table, ("Patient ID", "Murmur", "Additional ID")):
+        for _, row in read_table(table, ("Patient ID", "Murmur", "Additional ID")):
             patient = {column_name(key): clean(value) for key, value in row.items()}
             if patient_id := patient["patient_id"]:
                 patients[patient_id] = patient
@@ -179,7 +180,7 @@ def _murmur_of_persons(patients: Mapping[str, Patient], person_of: Groups) -> di
 
 def _read_header_lines(path: Path) -> Patient:
     patient: Patient = {"patient_id": path.stem}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_note(path, "header").splitlines():
         if line.startswith("#"):
             key, _, value = line[1:].partition(":")
             patient[column_name(key)] = clean(value)
@@ -191,7 +192,7 @@ def _list_audio(root: Path) -> Iterator[tuple[str, Path]]:
     manifest = root / "manifest.csv"
     if manifest.is_file():
         rows = read_table(manifest, ("file", "recording"))
-        yield from sorted((row["recording"], root / row["file"]) for row in rows)
+        yield from sorted((row["recording"], root / row["file"]) for _, row in rows)
         return
     folder = root / "training_data" if (root / "training_data").is_dir() else root
     for path in list_audio(folder):

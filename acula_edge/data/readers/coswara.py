@@ -22,6 +22,7 @@ from acula_edge.data.reader import (
     SetAside,
     check_options,
     clean,
+    read_cells,
     read_table,
     readers,
     require_folder,
@@ -188,7 +189,7 @@ def read_users(root: Path) -> list[_User]:
         )
     qualities = {modality: read_qualities(root, modality) for modality in MODALITIES}
     users: dict[str, _User] = {}
-    for number, row in enumerate(read_table(table, ("id", "g", "smoker")), start=2):
+    for number, row in read_table(table, ("id", "g", "smoker")):
         user = row["id"].strip()
         if not user:
             raise ManifestError(f"{table}, row {number}: there is no id")
@@ -220,11 +221,7 @@ def read_qualities(root: Path, modality: str) -> dict[str, str]:
     if file is None:
         raise ManifestError(f"{root} has no annotations/{modality}_labels.csv", remedy="copy it from the release")
     found: dict[str, str] = {}
-    for number, row in enumerate(read_table(file, ()), start=2):
-        cells = [value.strip() for value in row.values()]
-        if len(cells) < 2:
-            raise ManifestError(f"{file} lacks columns", allowed="the recording's name and its quality")
-        name, quality = cells[:2]
+    for number, (name, quality, *_) in read_cells(file, 2)[1:]:
         user = name.removesuffix(f"_{modality}")
         if user in ("", name):
             raise ManifestError(f"{file}, row {number}: names no {modality}", allowed=f"<uuid>_{modality}")

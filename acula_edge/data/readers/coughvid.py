@@ -206,8 +206,8 @@ def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     seen: dict[str, int] = {}
     rows, left_out = {}, []
     cells = read_table(table, ("uuid", "cough_detected", "gender", "status"))
-    columns = {key: column_name(key) for key in cells[0]} if cells else {}
-    for number, row in enumerate(cells, start=2):
+    columns = {key: column_name(key) for key in cells[0][1]} if cells else {}
+    for number, row in cells:
         uuid = row["uuid"].strip()
         if not uuid:
             raise ManifestError(f"{table}, row {number}: the column 'uuid' is empty")

@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, Reader, ReadResult, SetAside, check_options, readers, require_folder
+from acula_edge.data.reader import (
+    Corpus,
+    Reader,
+    ReadResult,
+    SetAside,
+    check_options,
+    read_note,
+    readers,
+    require_folder,
+)
 from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
 from acula_edge.errors import ManifestError
 
@@ -108,11 +117,7 @@ def read_labels(file: Path) -> list[str]:
     Raises:
         ManifestError: it is no TextGrid in the long text form.
     """
-    try:
-        data = file.read_bytes()
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"the labels {file} cannot be read", given=type(error).__name__) from error
+    text = read_note(file)
     if "TextGrid" not in text or "intervals" not in text:
         raise ManifestError(f"{file} is no TextGrid with intervals", allowed="Praat's long text form")
     found = (_FIELD.fullmatch(line) for line in text.splitlines())

@@ -31,6 +31,7 @@ from acula_edge.data.reader import (
     ReadResult,
     SetAside,
     check_options,
+    read_note,
     readers,
     require_folder,
 )
@@ -131,12 +132,8 @@ def read_labels(file: Path) -> list[Event]:
     Raises:
         ManifestError: a line is no label with two times in order, or the label is not known.
     """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"the labels {file} cannot be read", given=type(error).__name__) from error
     events = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_note(file).splitlines(), start=1):
         if not line.strip():
             continue
         label, *times = line.split()

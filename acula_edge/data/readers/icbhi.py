@@ -24,6 +24,7 @@ from acula_edge.data.reader import (
     Reader,
     ReadResult,
     check_options,
+    read_cells,
     readers,
     require_folder,
     require_label,
@@ -211,7 +212,7 @@ def read_diagnoses(root: Path) -> dict[str, str]:
             remedy="give the folder that holds it and ICBHI_final_database/",
         )
     found: dict[str, str] = {}
-    for number, (patient, diagnosis, *_) in _read_rows(file, 2):
+    for number, (patient, diagnosis, *_) in read_cells(file, 2, "\t"):
         if patient in found:
             raise ManifestError(f"{file}, row {number}: the patient {patient} is listed twice")
         found[patient] = require_label(diagnosis, DIAGNOSES, file, number, "diagnosis")
@@ -224,7 +225,7 @@ def read_sides(root: Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     if file is None:
         return found
-    for number, (name, side, *_) in _read_rows(file, 2):
+    for number, (name, side, *_) in read_cells(file, 2, "\t"):
         if name in found:
             raise ManifestError(f"{file}, row {number}: the recording {name} is listed twice")
         found[name] = f"{file}, row {number}", require_label(side, SIDES, file, number, "split")
@@ -235,14 +236,14 @@ def read_persons(root: Path) -> dict[str, dict[str, Any]]:
     """Age in years and sex of each patient; empty where the table is not there."""
     file = find_table(root, "ICBHI_Challenge_demographic_information")
     found = {}
-    for _, (patient, age, sex, *_) in _read_rows(file, 3) if file is not None else ():
+    for _, (patient, age, sex, *_) in read_cells(file, 3, "\t") if file is not None else ():
         found[patient] = {"age": _number(age), "sex": {"M": "Male", "F": "Female"}.get(sex.upper())}
     return found
 
 
 def read_annotation(file: Path | None) -> dict[str, int | None]:
     """Whether any breath has crackles or wheezes, and how many of how many have; None where nothing is annotated."""
-    rows = _read_rows(file, 4) if file is not None else []
+    rows = read_cells(file, 4, "\t") if file is not None else []
     facts: dict[str, int | None] = {"breaths": len(rows) or None}
     for place, column in ((2, "crackles"), (3, "wheezes")):
         facts[column] = facts[f"breaths_with_{column}"] = None
@@ -256,25 +257,6 @@ def _name_annotations(folder: Path) -> dict[str, Path]:
     """Annotations by name in lower case; other text files are passed by."""
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     return {p.stem.casefold(): p for p in files if p.suffix.casefold() == ".txt" and _NAME.fullmatch(p.stem)}
-
-
-def _read_rows(file: Path, columns: int) -> list[tuple[int, list[str]]]:
-    """Number, from 1, and cells of each row of a table without a header; empty rows are passed by."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"the table {file} cannot be read", given=type(error).__name__) from error
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        cells = [cell.strip() for cell in line.split("\t")]
-        if len(cells) < columns:
-            raise ManifestError(
-                f"{file}, row {number}: has {len(cells)} cells", allowed=f"at least {columns}, separated by tabs"
-            )
-        rows.append((number, cells))
-    return rows
 
 
 def _number(text: str) -> float | int | None:

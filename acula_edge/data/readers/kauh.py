@@ -243,7 +243,7 @@ def _read_copies(root: Path, set_aside: list[SetAside]) -> list[_Entry]:
     )  # fmt: skip
     rows = read_table(manifest, needed)
     entries = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         if not (row["patient"].isdigit() and row["leak_group"].isdigit()):
             raise ManifestError(f"{manifest}, row {number}: patient and leak_group are numbers", given=row["patient"])
         facts = _metadata(
@@ -288,7 +288,7 @@ def _list_labels(root: Path) -> list[tuple[str, str | None]]:
     manifest = root / "manifest.csv"
     if manifest.is_file():
         rows = read_table(manifest, ("recording", "diagnosis"))
-        return [(row["recording"], published_label(row.get("diagnosis_code") or row["diagnosis"])) for row in rows]
+        return [(row["recording"], published_label(row.get("diagnosis_code") or row["diagnosis"])) for _, row in rows]
     return [_parse(path.stem) for path in _list_release(root)]
 
 

@@ -1,4 +1,4 @@
-"""A user's own corpus: a manifest (JSON lines, CSV or Parquet) with one row per recording.
+"""A user's own corpus: a manifest (JSON lines, CSV, TSV, Excel or Parquet) with one row per recording.
 
 Columns: ``path`` and ``subject`` are required; ``recording``, ``dataset``, ``split``, ``stratum`` and ``sha256`` are
 read where given; every other column is metadata. Relative paths start at the manifest's folder.
@@ -30,7 +30,7 @@ _SPLITS = ("", "train", "val", "test")
 
 
 class ManifestReader(Reader):
-    """Reads a manifest file, or a folder that holds ``manifest.jsonl``, ``manifest.csv`` or ``manifest.parquet``."""
+    """Reads a manifest file, or a folder that holds one: ``manifest.jsonl``, ``manifest.csv`` and so on."""
 
     def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`.
@@ -50,7 +50,7 @@ class ManifestReader(Reader):
         shared: list[str] = []
         missing = 0
         files = ListedFiles()
-        for where, row in read_rows(file):
+        for where, row in read_rows(file, result.warnings):
             path, subject = _text(row, "path", where), _text(row, "subject", where)
             dataset = _text(row, "dataset", where, default)
             known, first = first_of_subject.setdefault(normalize_id(subject), (dataset, where))

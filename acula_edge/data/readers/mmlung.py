@@ -161,7 +161,7 @@ def _read_sheets(folder: Path | None) -> dict[str, Spirometry]:
 
 def _read_index(path: Path) -> dict[str, Spirometry]:
     rows = read_xlsx(path)
-    header = [str(cell).strip() if cell is not None else "" for cell in rows[0]] if rows else []
+    header = [str(cell).strip() if cell is not None else "" for cell in rows[0][1]] if rows else []
     needed = [name for name, *_ in _VALUES]
     named_by = [name for name in _FILE_COLUMNS if name in header]
     if missing := [name for name in needed if name not in header]:
@@ -169,7 +169,7 @@ def _read_index(path: Path) -> dict[str, Spirometry]:
     if not named_by:
         raise ManifestError(f"{path} lacks columns", allowed=f"one of {', '.join(_FILE_COLUMNS)}")
     found: dict[str, Spirometry] = {}
-    for number, cells in enumerate(rows[1:], start=2):
+    for number, cells in rows[1:]:
         row = dict(zip(header, cells, strict=False))
         files = [str(row[name]) for name in named_by if row.get(name) is not None]
         if not files:

@@ -141,7 +141,7 @@ def read_severities(root: Path) -> dict[str, str]:
     """Severity of each patient, in the label file's order."""
     file = find_labels(root)
     severities: dict[str, str] = {}
-    for number, row in enumerate(read_table(file, ("Patient ID", "Diagnosis")), start=2):
+    for number, row in read_table(file, ("Patient ID", "Diagnosis")):
         patient = row["Patient ID"].strip().upper()
         if not patient:
             if any(value.strip() for value in row.values()):

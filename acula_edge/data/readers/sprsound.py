@@ -146,7 +146,7 @@ def read_annotation(file: Path) -> tuple[str, list[str]]:
         ManifestError: it cannot be read, or holds a label that is not known.
     """
     try:
-        notes = parse_json(read_text(file, MAX_JSON_BYTES, "utf-8-sig"), allow_nan=True)
+        notes = parse_json(read_text(file, MAX_JSON_BYTES), allow_nan=True)
         found = notes.get("record_annotation", notes.get("recording_annotation"))
         kinds = [event["type"] for event in notes.get("event_annotation") or ()]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -162,7 +162,9 @@ def read_diseases(root: Path) -> dict[str, str | None]:
     table = find_entry(folder, "SPRSound_patient_summary", suffix=".csv")
     if table is None:
         return {}
-    return {row["patient_num"].strip(): clean(row["disease"]) for row in read_table(table, ("patient_num", "disease"))}
+    return {
+        row["patient_num"].strip(): clean(row["disease"]) for _, row in read_table(table, ("patient_num", "disease"))
+    }
 
 
 def _list_recordings(release: Path) -> list[tuple[Path, Path | None]]:

@@ -188,7 +188,7 @@ def read_files(root: Path) -> tuple[list[Listed], set[str]]:
     participants: dict[str, int] = {}
     rows: dict[str, int] = {}
     listed, others = [], set()
-    for number, row in enumerate(read_table(table, (PERSON, *columns)), start=2):
+    for number, row in read_table(table, (PERSON, *columns)):
         participant = _take_participant(row, table, number, participants)
         for column, cell in row.items():
             file = clean(cell)
@@ -217,8 +217,8 @@ def read_participants(root: Path) -> dict[str, dict[str, Any]]:
     seen: dict[str, int] = {}
     found = {}
     rows = read_table(table, (PERSON, "covid_test_result"))
-    columns = {key: column_name(key) for key in rows[0]} if rows else {}
-    for number, row in enumerate(rows, start=2):
+    columns = {key: column_name(key) for key in rows[0][1]} if rows else {}
+    for number, row in rows:
         participant = _take_participant(row, table, number, seen)
         facts = {columns[key]: clean(value) for key, value in row.items()}
         found[participant] = {
@@ -248,7 +248,7 @@ def read_sides(root: Path) -> dict[str, str] | None:
     seen: dict[str, int] = {}
     rows = read_table(table, (PERSON, "splits"))
     side_of = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         participant = _take_participant(row, table, number, seen)
         side_of[participant] = row["splits"].strip().casefold()
     side_of = {participant: side for participant, side in side_of.items() if side in _LISTS}

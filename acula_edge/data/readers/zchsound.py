@@ -144,7 +144,7 @@ def read_diagnoses(root: Path, noise: str) -> dict[str, tuple[int, dict[str, Any
     """Row's number and metadata of each recording of a table, in its order."""
     file = find_table(root, noise)
     found: dict[str, tuple[int, dict[str, Any]]] = {}
-    for number, row in enumerate(read_table(file, ("fileName", "diagnosis"), delimiter=";"), start=2):
+    for number, row in read_table(file, ("fileName", "diagnosis"), delimiter=";"):
         name = row["fileName"].strip()
         name = name[:-4] if name.casefold().endswith(".wav") else name
         if not name:
