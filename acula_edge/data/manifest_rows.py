@@ -11,7 +11,7 @@ from typing import Any
 
 from acula_edge.data.parquet_rows import ParquetError, read_parquet
 from acula_edge.data.reader import clean, column_name
-from acula_edge.data.table import fold_column, name_cells, split_rows
+from acula_edge.data.table import fold_column, is_nameless, name_cells, split_rows
 from acula_edge.data.workbook import read_xlsx
 from acula_edge.errors import ManifestError, did_you_mean
 from acula_edge.extras import missing_package
@@ -130,7 +130,7 @@ def _spell(names: Sequence[str], where: str, warnings: list[str]) -> list[str]:
     Raises:
         ManifestError: a column that is needed is not there, or one is there twice.
     """
-    spelled = [_own(name, names) or name for name in names]
+    spelled = ["" if is_nameless(name) else _own(name, names) or name for name in names]
     for name in REQUIRED:
         if name not in spelled:
             raise ManifestError(

@@ -10,7 +10,7 @@ from typing import Any
 
 from acula_edge.audio.sound_file import open_sound
 from acula_edge.data.manifest import Recording
-from acula_edge.data.table import fold_column, name_cells, split_rows
+from acula_edge.data.table import fold_column, is_nameless, name_cells, split_rows
 from acula_edge.errors import ManifestError, RecipeError, did_you_mean
 from acula_edge.limits import MAX_JSON_BYTES
 from acula_edge.registry import Registry
@@ -182,7 +182,7 @@ def read_table(path: Path, needed: Iterable[str], delimiter: str = ",") -> list[
     spelling = {fold_column(name): name for name in needed}
 
     def spell(columns: list[str]) -> list[str]:
-        names = [spelling.get(fold_column(column), column) for column in columns]
+        names = ["" if is_nameless(column) else spelling.get(fold_column(column), column) for column in columns]
         if missing := set(needed) - set(names):
             raise ManifestError(f"{path} lacks columns", given=columns, allowed=f"needed as well: {', '.join(missing)}")
         for name in needed:

@@ -40,7 +40,9 @@ def split_rows(
         ValueError, csv.Error: a line, a row, a cell or the whole is beyond a limit of :mod:`acula_edge.limits`.
     """
     lines = read_lines(path, newline="")
-    head = next(lines, "")
+    blank, head = 0, next(lines, "")
+    while head and not head.strip():
+        blank, head = blank + 1, next(lines, "")
     candidates = [(d, q) for q in ('"', "'") for d in (delimiter, *_DELIMITERS)]
     if note := _NOTE.fullmatch(head):
         candidates, head = [(note["delimiter"], '"')], next(lines, "")
@@ -49,7 +51,7 @@ def split_rows(
         if fits([cell.strip() for cell in next(csv.reader([head], delimiter=separator, quotechar=quote), [])]):
             chosen = separator, quote
             break
-    return chosen[0], _split(chain([head], lines), *chosen)
+    return chosen[0], _split(chain(blank * ["\n"], [head], lines), *chosen)
 
 
 def _split(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[tuple[int, Cells]]:
@@ -81,7 +83,7 @@ def name_cells(
 
     Args:
         path: of the table, for messages.
-        spell: what the columns are to be called; those that become "" are left out, as those without a name are.
+        spell: what the columns are to be called; those that become "" are left out.
 
     Raises:
         ManifestError: a row has another number of cells than the first, beyond columns without a name.
@@ -91,7 +93,7 @@ def name_cells(
     for number, cells in rows:
         if not width:
             width = len(cells)
-            names = spell([_name(cell) for cell in cells])
+            names = spell(["" if cell is None else str(cell).strip() for cell in cells])
             named = {name: place for place, name in enumerate(names) if name}
             least = max(named.values(), default=-1) + 1
             yield number, {name: name for name in named}
@@ -111,7 +113,6 @@ def is_empty(cell: Any) -> bool:
     return cell is None or (isinstance(cell, str) and (not cell or cell.isspace()))
 
 
-def _name(cell: Any) -> str:
-    """A column's name; "" where it says nothing, as that of a pandas index."""
-    name = "" if cell is None else str(cell).strip()
-    return "" if _NAMELESS.fullmatch(name) else name
+def is_nameless(column: str) -> bool:
+    """Whether a column's name says nothing, as that of a pandas index."""
+    return not column or _NAMELESS.fullmatch(column) is not None
