@@ -1,16 +1,111 @@
-"""What readers of published releases share: audio by name, counts against the release, seeded divisions."""
+"""What readers of published releases share: the way from what a release lists to recordings, audio by name, counts
+against the complete release, seeded divisions."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from acula_edge.data.reader import Corpus, ReadResult, SetAside, column_name, read_header
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import (
+    Corpus,
+    PublishedSplit,
+    Reader,
+    ReadResult,
+    SetAside,
+    check_options,
+    column_name,
+    read_header,
+    require_folder,
+)
 from acula_edge.errors import AudioError, ManifestError
 from acula_edge.untrusted.plain_text import is_plain_name, make_plain
 
 K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recording that a release lists, before its audio is looked at.
+
+    Attributes:
+        recording, path, metadata, stratum: as in :class:`acula_edge.data.manifest.Recording`.
+        person: id of the person within the data set.
+        reason: why it takes no part; "" where its audio decides.
+    """
+
+    recording: str
+    path: Path
+    person: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    stratum: str = ""
+    reason: str = ""
+
+
+class ReleaseReader(Reader):
+    """A reader of a published release: it lists the recordings, and their audio is read here.
+
+    Attributes:
+        corpus: facts of the release.
+        options: names of the options that the reader has.
+    """
+
+    corpus: Corpus
+    options: tuple[str, ...] = ()
+
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """The recordings of a release, in order.
+
+        Args:
+            root: its folder, absolute.
+            warnings: what differs from the release is added to them.
+
+        Raises:
+            ManifestError: the folder does not hold the release, or contradicts itself.
+        """
+        raise NotImplementedError
+
+    def complete(self, options: Mapping[str, Any]) -> Corpus:
+        """Facts that the counts of a complete copy are held against."""
+        return self.corpus
+
+    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+        """See :class:`acula_edge.data.reader.Reader`; :attr:`options` names the options."""
+        dataset = self.corpus.name
+        check_options(dataset, options, self.options)
+        require_folder(root, f"{self.corpus.title} (it holds {self.corpus.layout[0]})")
+        root = root.absolute()
+        result = ReadResult()
+        for listed in self.list_recordings(root, options, result.warnings):
+            key = f"{dataset}/{listed.recording}"
+            if listed.reason:
+                result.set_aside.append(SetAside(key, str(listed.path), listed.reason))
+            elif (header := read_or_set_aside(result, key, listed.path)) is not None:
+                result.recordings.append(
+                    Recording(
+                        recording=listed.recording,
+                        path=str(listed.path),
+                        subject=f"{dataset}/{listed.person}",
+                        dataset=dataset,
+                        sample_rate_hz=header[0],
+                        duration_s=header[1],
+                        stratum=listed.stratum,
+                        metadata=listed.metadata,
+                    )
+                )
+        require_recordings(root, self.corpus, result)
+        warn_of_counts(self.complete(options), result)
+        return result
+
+    def published(
+        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
+    ) -> PublishedSplit | None:
+        """See :class:`acula_edge.data.reader.Reader`; where all tasks leave one person out, everybody is tested."""
+        if not self.corpus.test_only:
+            return None
+        return PublishedSplit({r.key: {"*": "test"} for r in recordings}, "leave one subject out", True, True)
 
 
 def find_entry(folder: Path, *names: str, suffix: str = "") -> Path | None:

@@ -9,25 +9,13 @@ the diagnosis, and what an MD patient has is not known.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
-    clean,
-    read_table,
-    readers,
-    require_folder,
-    require_label,
-)
-from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.data.reader import Corpus, clean, read_table, readers, require_label
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
 
 DATASET = "bmdhs"
@@ -51,7 +39,7 @@ class _Patient:
     where: str
 
 
-class BMDHSReader(Reader):
+class BMDHSReader(ReleaseReader):
     """Four sites, sitting and supine; every recording inherits the patient's diseases."""
 
     corpus = Corpus(
@@ -72,17 +60,13 @@ class BMDHSReader(Reader):
         },
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "BMD-HS (it holds train.csv and train/)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         folder = find_entry(root, "train") or root
         audio = name_audio(folder)
         table = find_entry(root, "train", suffix=".csv")
         patients = read_patients(table) if table is not None else _patients_of_names(audio)
         persons = _read_persons(find_entry(root, "additional_metadata", suffix=".csv"))
-        result = ReadResult()
         for name, patient in patients.items():
             path = audio.pop(name.casefold(), folder / f"{name}.wav")
             match = _NAME.fullmatch(name)
@@ -91,39 +75,28 @@ class BMDHSReader(Reader):
                     f"{patient.where}: {name} is not named like a BMD-HS recording",
                     allowed="<N|AS|AR|MR|MS|MD>_<nnn>_<sup|sit>_<Mit|Tri|Pul|Aor>",
                 )
-            dx, key = match["dx"].upper(), f"{DATASET}/{name}"
+            dx = match["dx"].upper()
             if patient.flags["normal"] is None:
-                result.set_aside.append(SetAside(key, str(path), "the table does not say what its patient has"))
+                yield Candidate(name, path, reason="the table does not say what its patient has")
                 continue
             if patient.flags["normal"] != (dx == "N"):
                 raise ManifestError(f"{patient.where}: {name} and the column N contradict each other")
-            header = read_or_set_aside(result, key, path)
-            if header is None:
-                continue
-            result.recordings.append(
-                Recording(
-                    recording=name,
-                    path=str(path),
-                    subject=f"{DATASET}/{patient.person}",
-                    dataset=DATASET,
-                    sample_rate_hz=header[0],
-                    duration_s=header[1],
-                    stratum=dx,
-                    metadata={
-                        "sound": "heart",
-                        "diagnoses": spell_diagnoses(dx, patient.flags),
-                        **patient.flags,
-                        "position": POSITIONS[match["position"].casefold()],
-                        "location": LOCATIONS[match["location"].casefold()],
-                        **persons.get(patient.person, {"age": None, "sex": None}),
-                    },
-                )
+            yield Candidate(
+                recording=name,
+                path=path,
+                person=patient.person,
+                stratum=dx,
+                metadata={
+                    "sound": "heart",
+                    "diagnoses": spell_diagnoses(dx, patient.flags),
+                    **patient.flags,
+                    "position": POSITIONS[match["position"].casefold()],
+                    "location": LOCATIONS[match["location"].casefold()],
+                    **persons.get(patient.person, {"age": None, "sex": None}),
+                },
             )
-        require_recordings(root, self.corpus, result)
         if audio:
-            result.warnings.append(f"{DATASET}: {len(audio)} audio files are not in {table} and are left out")
-        warn_of_counts(self.corpus, result)
-        return result
+            warnings.append(f"{DATASET}: {len(audio)} audio files are not in {table} and are left out")
 
 
 def spell_diagnoses(dx: str, flags: Mapping[str, int | None]) -> str | None:

@@ -15,24 +15,12 @@ on two sides of a split: test no model on them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
-    clean,
-    read_cells,
-    read_table,
-    readers,
-    require_folder,
-)
-from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.data.reader import Corpus, clean, read_cells, read_table, readers
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
 
 DATASET = "cinc2016"
@@ -52,7 +40,7 @@ _SUBJECTS = {
 }
 
 
-class CinC2016Reader(Reader):
+class CinC2016Reader(ReleaseReader):
     """One recording per record of the six training groups."""
 
     corpus = Corpus(
@@ -70,13 +58,9 @@ class CinC2016Reader(Reader):
         alignment_only=True,
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "the challenge (it holds training-a/ to training-f/)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         appendix = _read_appendix(root)
-        result = ReadResult()
         unknown: set[str] = set()
         for letter in GROUPS:
             folder = find_entry(root, f"training-{letter}")
@@ -86,46 +70,35 @@ class CinC2016Reader(Reader):
             poor = {row[0] for _, row in (read_cells(quality, 3) if quality.is_file() else ()) if row[2] == "0"}
             audio = name_audio(folder)
             for name, label in _read_classes(folder / "REFERENCE.csv").items():
-                path, key = audio.pop(name.casefold(), folder / f"{name}.wav"), f"{DATASET}/{name}"
+                path = audio.pop(name.casefold(), folder / f"{name}.wav")
                 if name in poor:
-                    result.set_aside.append(SetAside(key, str(path), "marked as too noisy to tell"))
-                    continue
-                header = read_or_set_aside(result, key, path)
-                if header is None:
+                    yield Candidate(name, path, reason="marked as too noisy to tell")
                     continue
                 facts = appendix.get(name, {})
                 person = find_person(letter, facts)
                 if person is None:
                     unknown.add(letter)
-                result.recordings.append(
-                    Recording(
-                        recording=name,
-                        path=str(path),
-                        subject=f"{DATASET}/{letter}/{person or name}",
-                        dataset=DATASET,
-                        sample_rate_hz=header[0],
-                        duration_s=header[1],
-                        stratum=f"{letter} {label}",
-                        metadata={
-                            "sound": "heart",
-                            "class": label,
-                            "diagnosis": spell_diagnosis(facts.get("diagnosis"), label),
-                            "location": _first_match(facts.get("transducer site on body"), SITES),
-                            "age": clean(facts.get("age (year)")),
-                            "sex": _first_match(facts.get("gender"), {"female": "Female", "male": "Male"}),
-                        },
-                    )
+                yield Candidate(
+                    recording=name,
+                    path=path,
+                    person=f"{letter}/{person or name}",
+                    stratum=f"{letter} {label}",
+                    metadata={
+                        "sound": "heart",
+                        "class": label,
+                        "diagnosis": spell_diagnosis(facts.get("diagnosis"), label),
+                        "location": _first_match(facts.get("transducer site on body"), SITES),
+                        "age": clean(facts.get("age (year)")),
+                        "sex": _first_match(facts.get("gender"), {"female": "Female", "male": "Male"}),
+                    },
                 )
             if audio:
-                result.warnings.append(f"{DATASET}: {len(audio)} audio files are not in {folder}/REFERENCE.csv")
-        require_recordings(root, self.corpus, result)
-        warn_of_counts(self.corpus, result)
+                warnings.append(f"{DATASET}: {len(audio)} audio files are not in {folder}/REFERENCE.csv")
         if unknown:
             groups = ", ".join(f"training-{letter}" for letter in sorted(unknown))
-            result.warnings.append(
+            warnings.append(
                 f"{DATASET}: whose the recordings of {groups} are is not known; each counts as a person of its own"
             )
-        return result
 
 
 def find_person(letter: str, facts: Mapping[str, str]) -> str | None:

@@ -15,20 +15,14 @@ from acula_edge.data.reader import (
     Corpus,
     Groups,
     PublishedSplit,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
     clean,
     column_name,
-    read_header,
     read_note,
     read_table,
     readers,
-    require_folder,
 )
-from acula_edge.data.release import divide, list_audio, warn_of_counts
-from acula_edge.errors import AudioError, ManifestError
+from acula_edge.data.release import Candidate, ReleaseReader, divide, list_audio
+from acula_edge.errors import ManifestError
 
 DATASET = "circor"
 SITES = ("AV", "PV", "TV", "MV", "Phc")
@@ -52,7 +46,7 @@ _SEVERITY = ("Present", "Unknown", "Absent")
 Patient = dict[str, str | None]
 
 
-class CirCorReader(Reader):
+class CirCorReader(ReleaseReader):
     """One recording per site; the person is what "Additional ID" links, both campaigns together."""
 
     corpus = Corpus(
@@ -67,46 +61,20 @@ class CirCorReader(Reader):
         labels={"murmur": {"Present": 616, "Absent": 2391, "Unknown": 156}},
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "CirCor DigiScope (it holds training_data.csv)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         patients = read_patients(root)
         person_of = link_persons(patients)
         murmur_of = _murmur_of_persons(patients, person_of)
-        result = ReadResult()
         for name, path in _list_audio(root):
             patient_id, site = _split_name(name, path)
             if patient_id not in patients:
                 raise ManifestError(f"{path}: the patient tables have no patient {patient_id}")
             patient = patients[patient_id]
-            try:
-                sample_rate_hz, duration_s = read_header(path)
-            except AudioError as error:
-                result.set_aside.append(SetAside(f"{DATASET}/{name}", str(path), error.problem))
-                continue
             person = person_of[int(patient_id)]
             metadata: dict[str, Any] = {"location": site, "murmur_at_this_location": murmur_at(site, patient)}
             metadata.update({_short(column): patient.get(column) for column in PATIENT_COLUMNS})
-            result.recordings.append(
-                Recording(
-                    recording=name,
-                    path=str(path),
-                    subject=f"{DATASET}/{person}",
-                    dataset=DATASET,
-                    sample_rate_hz=sample_rate_hz,
-                    duration_s=duration_s,
-                    stratum=murmur_of[person],
-                    metadata=metadata,
-                )
-            )
-        if not result.recordings:
-            raise ManifestError(
-                f"{root} holds no CirCor recording that can be read", given=f"{len(result.set_aside)} unreadable"
-            )
-        warn_of_counts(self.corpus, result)
-        return result
+            yield Candidate(name, path, str(person), metadata, stratum=murmur_of[person])
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]

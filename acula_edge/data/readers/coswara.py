@@ -8,33 +8,14 @@ need not be here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    PublishedSplit,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
-    clean,
-    read_cells,
-    read_table,
-    readers,
-    require_folder,
-    require_label,
-)
-from acula_edge.data.release import (
-    divide,
-    find_entry,
-    name_audio,
-    read_or_set_aside,
-    require_recordings,
-)
+from acula_edge.data.reader import Corpus, PublishedSplit, clean, read_cells, read_table, readers, require_label
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio
 from acula_edge.errors import ManifestError
 
 DATASET = "coswara"
@@ -71,7 +52,7 @@ class _User:
     reason: str
 
 
-class CoswaraReader(Reader):
+class CoswaraReader(ReleaseReader):
     """One shallow cough per user."""
 
     corpus = Corpus(
@@ -88,41 +69,27 @@ class CoswaraReader(Reader):
         labels={"smoker": {"yes": 201, "no": 747}, "sex": {"Female": 759, "Male": 1737}},
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "Coswara (it holds combined_data.csv, annotations/ and Extracted_data/)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         users, folder = read_users(root), find_audio(root)
         audio = list_coughs(folder)
-        result = ReadResult()
         for user in users:
             recording = f"{user.id}_{SOUND}"
             path = audio.pop(user.id, folder / user.id / f"{SOUND}.wav")
             if user.reason:
-                result.set_aside.append(SetAside(f"{DATASET}/{recording}", str(path), user.reason))
+                yield Candidate(recording, path, reason=user.reason)
                 continue
-            header = read_or_set_aside(result, f"{DATASET}/{recording}", path)
-            if header is None:
-                continue
-            result.recordings.append(
-                Recording(
-                    recording=recording,
-                    path=str(path),
-                    subject=f"{DATASET}/{user.id}",
-                    dataset=DATASET,
-                    sample_rate_hz=header[0],
-                    duration_s=header[1],
-                    stratum=user.metadata["sex"] or "",
-                    metadata=user.metadata,
-                )
+            yield Candidate(
+                recording=recording,
+                path=path,
+                person=user.id,
+                stratum=user.metadata["sex"] or "",
+                metadata=user.metadata,
             )
-        require_recordings(root, self.corpus, result)
         if audio:
-            result.warnings.append(
+            warnings.append(
                 f"{DATASET}: {len(audio)} audio files are of users who are not in combined_data.csv and are left out"
             )
-        return result
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]

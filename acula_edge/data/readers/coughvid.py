@@ -12,7 +12,7 @@ published figures. Who sent in two recordings is not known, so each counts as a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +20,8 @@ import numpy as np
 
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    PublishedSplit,
-    Reader,
-    ReadResult,
-    check_options,
-    clean,
-    column_name,
-    read_table,
-    readers,
-    require_folder,
-    require_label,
-)
-from acula_edge.data.release import (
-    find_entry,
-    name_audio,
-    read_or_set_aside,
-    require_recordings,
-    warn_of_counts,
-)
+from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
 
 DATASET = "coughvid"
@@ -72,7 +54,7 @@ _SPELLED = {
 _FLAGS = {"true": 1, "1": 1, "1.0": 1, "false": 0, "0": 0, "0.0": 0}
 
 
-class CoughVIDReader(Reader):
+class CoughVIDReader(ReleaseReader):
     """One cough recording per row of the table."""
 
     corpus = Corpus(
@@ -90,11 +72,8 @@ class CoughVIDReader(Reader):
         labels={"status": {"COVID-19": 547, "healthy": 5628}, "sex": KEPT},
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "CoughVID (it holds metadata_compiled.csv and wav/)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         rows, left_out = read_rows(root)
         folder = find_entry(root, "wav")
         if folder is None:
@@ -104,33 +83,21 @@ class CoughVIDReader(Reader):
             )
         audio = name_audio(folder)
         file_of = match_files([*rows, *left_out], audio)
-        result = ReadResult()
         for uuid, metadata in rows.items():
             path = audio[file_of[uuid]] if uuid in file_of else folder / f"{uuid}.wav"
-            header = read_or_set_aside(result, f"{DATASET}/{uuid}", path)
-            if header is None:
-                continue
-            result.recordings.append(
-                Recording(
-                    recording=uuid,
-                    path=str(path),
-                    subject=f"{DATASET}/{uuid}",
-                    dataset=DATASET,
-                    sample_rate_hz=header[0],
-                    duration_s=header[1],
-                    stratum=metadata["status"] or "unlabelled",
-                    metadata=metadata,
-                )
+            yield Candidate(
+                recording=uuid,
+                path=path,
+                person=uuid,
+                stratum=metadata["status"] or "unlabelled",
+                metadata=metadata,
             )
-        require_recordings(root, self.corpus, result)
         if left_out:
-            result.warnings.append(
+            warnings.append(
                 f"{DATASET}: {len(left_out)} rows have cough_detected below {MIN_COUGH_DETECTED} and are left out"
             )
         if unlisted := len(audio) - len(file_of):
-            result.warnings.append(f"{DATASET}: {unlisted} audio files are in no row and are left out")
-        warn_of_counts(self.corpus, result)
-        return result
+            warnings.append(f"{DATASET}: {unlisted} audio files are in no row and are left out")
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]

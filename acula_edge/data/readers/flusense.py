@@ -14,22 +14,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
-    read_note,
-    readers,
-    require_folder,
-)
-from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.data.reader import Corpus, read_note, readers
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
 
 DATASET = "flusense"
@@ -43,7 +33,7 @@ _NAME = re.compile(r"(?P<video>.{11})(_\d+_\d+-\d+_\d+)?")
 _FIELD = re.compile(r'\s*(?P<name>xmin|xmax|text)\s*=\s*(?:"(?P<text>(?:[^"]|"")*)"|(?P<number>[-+.\deE]+))\s*')
 
 
-class FluSenseReader(Reader):
+class FluSenseReader(ReleaseReader):
     """One recording per clip."""
 
     corpus = Corpus(
@@ -57,19 +47,14 @@ class FluSenseReader(Reader):
         alignment_only=True,
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "FluSense (it holds flusense_data/)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         grids = find_entry(root, "flusense_data", "annotations") or root
         folder = find_entry(root, "FluSense audio", "audio") or grids
         audio = name_audio(folder)
-        result = ReadResult()
         for grid in sorted(p for p in grids.iterdir() if p.suffix.casefold() == ".textgrid" and p.name[0] != "."):
             name = grid.stem
             path = audio.pop(name.casefold(), folder / f"{name}.wav")
-            key = f"{DATASET}/{name}"
             match = _NAME.fullmatch(name)
             if match is None:
                 raise ManifestError(
@@ -77,38 +62,25 @@ class FluSenseReader(Reader):
                 )
             counts = Counter(EVENTS[label] for label in read_labels(grid) if label in EVENTS)
             if not counts:
-                result.set_aside.append(
-                    SetAside(key, str(path), "no event of the airways or the voice is labeled in it")
-                )
-                continue
-            header = read_or_set_aside(result, key, path)
-            if header is None:
+                yield Candidate(name, path, reason="no event of the airways or the voice is labeled in it")
                 continue
             heard = [name for name in SYMPTOMS if counts[name]]
-            result.recordings.append(
-                Recording(
-                    recording=name,
-                    path=str(path),
-                    subject=f"{DATASET}/{match['video']}",
-                    dataset=DATASET,
-                    sample_rate_hz=header[0],
-                    duration_s=header[1],
-                    stratum=heard[0] if heard else "speech",
-                    metadata={
-                        "sound": "cough" if counts["cough"] else "airway",
-                        "events": ", ".join(heard) or None,
-                        "coughs": counts["cough"],
-                        "sneezes": counts["sneeze"],
-                        "speech": int(counts["speech"] > 0),
-                    },
-                )
+            yield Candidate(
+                recording=name,
+                path=path,
+                person=match["video"],
+                stratum=heard[0] if heard else "speech",
+                metadata={
+                    "sound": "cough" if counts["cough"] else "airway",
+                    "events": ", ".join(heard) or None,
+                    "coughs": counts["cough"],
+                    "sneezes": counts["sneeze"],
+                    "speech": int(counts["speech"] > 0),
+                },
             )
-        require_recordings(root, self.corpus, result)
         if audio:
-            result.warnings.append(f"{DATASET}: {len(audio)} audio files have no TextGrid and are left out")
-        warn_of_counts(self.corpus, result)
-        result.warnings.append(f"{DATASET}: who is heard is not known; the clips of one video count as one person's")
-        return result
+            warnings.append(f"{DATASET}: {len(audio)} audio files have no TextGrid and are left out")
+        warnings.append(f"{DATASET}: who is heard is not known; the clips of one video count as one person's")
 
 
 def read_labels(file: Path) -> list[str]:

@@ -19,23 +19,13 @@ without any annotation nothing is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    PublishedSplit,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
-    read_note,
-    readers,
-    require_folder,
-)
-from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.data.reader import Corpus, PublishedSplit, read_note, readers
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
 
 DATASET = "hf_lung"
@@ -53,7 +43,7 @@ _TIME = re.compile(r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d+)?)")
 Event = tuple[str, float, float]
 
 
-class HFLungReader(Reader):
+class HFLungReader(ReleaseReader):
     """One recording per fifteen-second file."""
 
     corpus = Corpus(
@@ -68,51 +58,35 @@ class HFLungReader(Reader):
         alignment_only=True,
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "HF_Lung_V1 (it holds train/ and test/)")
-        root = root.absolute()
-        result = ReadResult()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         side_of: dict[str, Path] = {}
         for path in _list_audio(root):
             name = path.stem
-            key = f"{DATASET}/{name}"
             date, site = _read_name(path)
             if (other := side_of.setdefault(name, path)) is not path:
                 raise ManifestError(f"the recording {name} is there twice", given=f"{other} and {path}")
             notes = path.with_name(f"{name}_label.txt")
             if not notes.is_file():
-                result.set_aside.append(SetAside(key, str(path), "it has no label file"))
+                yield Candidate(name, path, reason="it has no label file")
                 continue
             events = read_labels(notes)
-            header = read_or_set_aside(result, key, path)
-            if header is None:
-                continue
             heard = [name for label, name in SOUNDS.items() if any(event[0] == label for event in events)]
-            result.recordings.append(
-                Recording(
-                    recording=name,
-                    path=str(path),
-                    subject=f"{DATASET}/{date}",
-                    dataset=DATASET,
-                    sample_rate_hz=header[0],
-                    duration_s=header[1],
-                    stratum="+".join(heard),
-                    metadata={
-                        "sound": "lung",
-                        **{name: int(name in heard) if events else None for name in SOUNDS.values()},
-                        "wheeze_phase": phase_of(events, "Wheeze"),
-                        "crackles_phase": phase_of(events, "D"),
-                        "location": SITES[site] if site else None,
-                        "device": "HF-Type-1" if site else "Littmann 3200",
-                    },
-                )
+            yield Candidate(
+                recording=name,
+                path=path,
+                person=date,
+                stratum="+".join(heard),
+                metadata={
+                    "sound": "lung",
+                    **{name: int(name in heard) if events else None for name in SOUNDS.values()},
+                    "wheeze_phase": phase_of(events, "Wheeze"),
+                    "crackles_phase": phase_of(events, "D"),
+                    "location": SITES[site] if site else None,
+                    "device": "HF-Type-1" if site else "Littmann 3200",
+                },
             )
-        require_recordings(root, self.corpus, result)
-        warn_of_counts(self.corpus, result)
-        result.warnings.append(f"{DATASET}: there are no patient ids; the recordings of one date count as one person's")
-        return result
+        warnings.append(f"{DATASET}: there are no patient ids; the recordings of one date count as one person's")
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]

@@ -13,30 +13,13 @@ file has is therefore taken for the file that differs in nothing but the device.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    PublishedSplit,
-    Reader,
-    ReadResult,
-    check_options,
-    read_cells,
-    readers,
-    require_folder,
-    require_label,
-)
-from acula_edge.data.release import (
-    divide,
-    find_entry,
-    name_audio,
-    read_or_set_aside,
-    require_recordings,
-    warn_of_counts,
-)
+from acula_edge.data.reader import Corpus, PublishedSplit, read_cells, readers, require_label
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio
 from acula_edge.errors import ManifestError
 
 DATASET = "icbhi"
@@ -65,7 +48,7 @@ _NAME = re.compile(
 _FLAGS = {"0": 0, "1": 1}
 
 
-class ICBHIReader(Reader):
+class ICBHIReader(ReleaseReader):
     """One recording per file; each inherits its patient's diagnosis."""
 
     corpus = Corpus(
@@ -85,11 +68,8 @@ class ICBHIReader(Reader):
         labels={"diagnosis": {"COPD": 793, "Healthy": 35}},
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "ICBHI 2017 (it holds ICBHI_Challenge_diagnosis.txt and ICBHI_final_database/)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         diagnoses, persons = read_diagnoses(root), read_persons(root)
         folder = find_audio(root)
         audio, notes = name_audio(folder), _name_annotations(folder)
@@ -100,7 +80,6 @@ class ICBHIReader(Reader):
         for listed, (place, _) in sides.items():
             if listed not in present:
                 spelled[listed.casefold()], where[listed.casefold()] = listed, place
-        result = ReadResult()
         unannotated = 0
         for name in sorted(spelled):
             match = _NAME.fullmatch(name)
@@ -112,35 +91,24 @@ class ICBHIReader(Reader):
             if patient not in diagnoses:
                 raise ManifestError(f"{where[name]}: the file of diagnoses has no patient {patient}")
             path = audio.get(name, folder / f"{spelled[name]}.wav")
-            header = read_or_set_aside(result, f"{DATASET}/{spelled[name]}", path)
-            if header is None:
-                continue
-            unannotated += name not in notes
-            result.recordings.append(
-                Recording(
-                    recording=spelled[name],
-                    path=str(path),
-                    subject=f"{DATASET}/{patient}",
-                    dataset=DATASET,
-                    sample_rate_hz=header[0],
-                    duration_s=header[1],
-                    stratum=diagnoses[patient],
-                    metadata={
-                        "sound": "lung",
-                        "diagnosis": diagnoses[patient],
-                        "location": LOCATIONS[match["location"]],
-                        "acquisition_mode": MODES[match["mode"]],
-                        "device": DEVICES[match["device"]],
-                        **read_annotation(notes.get(name)),
-                        **persons.get(patient, {"age": None, "sex": None}),
-                    },
-                )
+            unannotated += name in audio and name not in notes
+            yield Candidate(
+                recording=spelled[name],
+                path=path,
+                person=patient,
+                stratum=diagnoses[patient],
+                metadata={
+                    "sound": "lung",
+                    "diagnosis": diagnoses[patient],
+                    "location": LOCATIONS[match["location"]],
+                    "acquisition_mode": MODES[match["mode"]],
+                    "device": DEVICES[match["device"]],
+                    **read_annotation(notes.get(name)),
+                    **persons.get(patient, {"age": None, "sex": None}),
+                },
             )
-        require_recordings(root, self.corpus, result)
         if unannotated:
-            result.warnings.append(f"{DATASET}: {unannotated} recordings have no annotation of their breaths")
-        warn_of_counts(self.corpus, result)
-        return result
+            warnings.append(f"{DATASET}: {unannotated} recordings have no annotation of their breaths")
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]

@@ -8,23 +8,13 @@ fraction), and in the index file ``All_path.xlsx``, which serves where the sheet
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    PublishedSplit,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
-    readers,
-    require_folder,
-)
-from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.data.reader import Corpus, readers
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.data.workbook import read_xls_column, read_xlsx
 from acula_edge.errors import ManifestError
 
@@ -50,7 +40,7 @@ class Spirometry:
     file: Path
 
 
-class MMLungReader(Reader):
+class MMLungReader(ReleaseReader):
     """Two recordings per subject, one of each sound."""
 
     corpus = Corpus(
@@ -69,14 +59,10 @@ class MMLungReader(Reader):
         test_only=True,
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "MMLung (it holds 'Trimmed Data from phone')")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         spirometry = read_spirometry(root)
         phone = find_entry(root, "Trimmed Data from phone") or root
-        result = ReadResult()
         for sound, (folder_name, ending) in SOUNDS.items():
             folder = find_entry(phone, folder_name)
             if folder is None:
@@ -85,33 +71,16 @@ class MMLungReader(Reader):
             for subject, found in spirometry.items():
                 recording = f"{subject}_{ending}"
                 path = audio.pop(recording, folder / f"{recording}.wav")
-                header = read_or_set_aside(result, f"{DATASET}/{recording}", path)
-                if header is None:
-                    continue
-                result.recordings.append(
-                    Recording(
-                        recording=recording,
-                        path=str(path),
-                        subject=f"{DATASET}/{subject}",
-                        dataset=DATASET,
-                        sample_rate_hz=header[0],
-                        duration_s=header[1],
-                        metadata={"sound": sound, **found.values},
-                    )
+                yield Candidate(
+                    recording=recording,
+                    path=path,
+                    person=subject,
+                    metadata={"sound": sound, **found.values},
                 )
             for name, path in audio.items():
                 if not name.endswith(f"_{ending}"):
                     raise ManifestError(f"{path} is not named like an MMLung recording", allowed=f"<i>_{ending}.wav")
-                result.set_aside.append(SetAside(f"{DATASET}/{name}", str(path), "its subject has no spirometry"))
-        require_recordings(root, self.corpus, result)
-        warn_of_counts(self.corpus, result)
-        return result
-
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
-        """Every subject is held out once."""
-        return PublishedSplit({r.key: {"*": "test"} for r in recordings}, "leave one subject out", True, True)
+                yield Candidate(name, path, reason="its subject has no spirometry")
 
 
 def read_spirometry(root: Path) -> dict[str, Spirometry]:

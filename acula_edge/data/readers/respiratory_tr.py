@@ -6,31 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    PublishedSplit,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
-    read_table,
-    readers,
-    require_folder,
-    require_label,
-)
-from acula_edge.data.release import (
-    divide,
-    find_entry,
-    name_audio,
-    read_or_set_aside,
-    require_recordings,
-    warn_of_counts,
-)
+from acula_edge.data.reader import Corpus, PublishedSplit, read_table, readers, require_label
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio
 from acula_edge.errors import ManifestError
 
 DATASET = "respiratory_tr"
@@ -40,7 +22,7 @@ GRADES = {f"COPD{grade}": f"COPD{grade}" for grade in range(5)}
 _NAME = re.compile(r"(?P<patient>h\d+)_(?P<channel>[lr][1-6])")
 
 
-class RespiratoryTRReader(Reader):
+class RespiratoryTRReader(ReleaseReader):
     """One recording per patient and channel; each channel inherits the patient's severity."""
 
     corpus = Corpus(
@@ -55,14 +37,10 @@ class RespiratoryTRReader(Reader):
         labels={"severity": {"COPD0": 72, "COPD1": 60, "COPD2": 84, "COPD3": 84, "COPD4": 204}},
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "RespiratoryDatabase@TR (it holds Labels.csv)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         severities = read_severities(root)
         folder = find_audio(root)
-        result = ReadResult()
         heard = set()
         for name, path in name_audio(folder).items():
             match = _NAME.fullmatch(name)
@@ -75,28 +53,17 @@ class RespiratoryTRReader(Reader):
                 raise ManifestError(f"{path}: the label file {find_labels(root)} has no patient {patient}")
             heard.add(patient)
             recording = f"{patient}_{channel}"
-            header = read_or_set_aside(result, f"{DATASET}/{recording}", path)
-            if header is None:
-                continue
-            result.recordings.append(
-                Recording(
-                    recording=recording,
-                    path=str(path),
-                    subject=f"{DATASET}/{patient}",
-                    dataset=DATASET,
-                    sample_rate_hz=header[0],
-                    duration_s=header[1],
-                    stratum=severities[patient],
-                    metadata={"sound": "lung", "severity": severities[patient], "channel": channel},
-                )
+            yield Candidate(
+                recording=recording,
+                path=path,
+                person=patient,
+                stratum=severities[patient],
+                metadata={"sound": "lung", "severity": severities[patient], "channel": channel},
             )
-        require_recordings(root, self.corpus, result)
         for patient in severities:
             if patient not in heard:
                 path = folder / f"{patient}_L1.wav"
-                result.set_aside.append(SetAside(f"{DATASET}/{patient}", str(path), f"there is no audio of {patient}"))
-        warn_of_counts(self.corpus, result)
-        return result
+                yield Candidate(patient, path, reason=f"there is no audio of {patient}")
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]

@@ -9,24 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    PublishedSplit,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
-    clean,
-    read_table,
-    readers,
-    require_folder,
-)
-from acula_edge.data.release import find_entry, name_audio, read_or_set_aside, require_recordings, warn_of_counts
+from acula_edge.data.reader import Corpus, PublishedSplit, clean, read_table, readers
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
 from acula_edge.limits import MAX_JSON_BYTES
 from acula_edge.untrusted.texts import parse_json, read_text
@@ -39,7 +28,7 @@ SPLITS = ("train", "test")
 _NAME = re.compile(r"(?P<patient>\d+)_(?P<age>\d+(\.\d+)?)_(?P<sex>[01])_(?P<location>p[1-4])_(?P<number>\d+)")
 
 
-class SPRSoundReader(Reader):
+class SPRSoundReader(ReleaseReader):
     """One recording per site and take."""
 
     corpus = Corpus(
@@ -58,17 +47,12 @@ class SPRSoundReader(Reader):
         alignment_only=True,
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "SPRSound (it holds BioCAS2022/)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         diseases = read_diseases(root)
-        result = ReadResult()
         side_of: dict[str, Path] = {}
         for path, notes in _list_recordings(find_release(root)):
             name = path.stem
-            key = f"{DATASET}/{name}"
             match = _NAME.fullmatch(name)
             if match is None:
                 raise ManifestError(
@@ -78,39 +62,28 @@ class SPRSoundReader(Reader):
             if (other := side_of.setdefault(name, path)) is not path:
                 raise ManifestError(f"the recording {name} is there twice", given=f"{other} and {path}")
             if notes is None:
-                result.set_aside.append(SetAside(key, str(path), "it has no annotation"))
+                yield Candidate(name, path, reason="it has no annotation")
                 continue
             annotation, events = read_annotation(notes)
             if annotation == "Poor Quality":
-                result.set_aside.append(SetAside(key, str(path), "annotated as of poor quality"))
+                yield Candidate(name, path, reason="annotated as of poor quality")
                 continue
-            header = read_or_set_aside(result, key, path)
-            if header is None:
-                continue
-            result.recordings.append(
-                Recording(
-                    recording=name,
-                    path=str(path),
-                    subject=f"{DATASET}/{match['patient']}",
-                    dataset=DATASET,
-                    sample_rate_hz=header[0],
-                    duration_s=header[1],
-                    stratum=annotation,
-                    metadata={
-                        "sound": "lung",
-                        "record_annotation": annotation,
-                        "most_common_event": events[0] if events else None,
-                        "events": ", ".join(events) or None,
-                        "disease": diseases.get(match["patient"]),
-                        "location": LOCATIONS[match["location"]],
-                        "age": float(match["age"]),
-                        "sex": "Female" if match["sex"] == "1" else "Male",
-                    },
-                )
+            yield Candidate(
+                recording=name,
+                path=path,
+                person=match["patient"],
+                stratum=annotation,
+                metadata={
+                    "sound": "lung",
+                    "record_annotation": annotation,
+                    "most_common_event": events[0] if events else None,
+                    "events": ", ".join(events) or None,
+                    "disease": diseases.get(match["patient"]),
+                    "location": LOCATIONS[match["location"]],
+                    "age": float(match["age"]),
+                    "sex": "Female" if match["sex"] == "1" else "Male",
+                },
             )
-        require_recordings(root, self.corpus, result)
-        warn_of_counts(self.corpus, result)
-        return result
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]

@@ -8,33 +8,15 @@ recordings that published figures rest on, ``<exhalation|cough>_<training|val|te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    PublishedSplit,
-    Reader,
-    ReadResult,
-    check_options,
-    clean,
-    column_name,
-    read_table,
-    readers,
-    require_folder,
-    require_label,
-)
-from acula_edge.data.release import (
-    find_entry,
-    name_audio,
-    read_or_set_aside,
-    require_recordings,
-    warn_of_counts,
-)
+from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
 
 DATASET = "ukcovid"
@@ -69,7 +51,7 @@ class Listed:
         return f"{self.participant}_{self.sound}"
 
 
-class UKCovidReader(Reader):
+class UKCovidReader(ReleaseReader):
     """One recording per participant and sound."""
 
     corpus = Corpus(
@@ -88,16 +70,12 @@ class UKCovidReader(Reader):
         subjects=72_999,
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "the UK COVID-19 Vocal Audio Dataset (it holds audio_metadata.csv)")
-        root = root.absolute()
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
         listed, others = read_files(root)
         participants = read_participants(root)
         folder = find_entry(root, *_AUDIO) or root
         audio = name_audio(folder)
-        result = ReadResult()
         for one in listed:
             facts = participants.get(one.participant)
             if facts is None:
@@ -106,26 +84,15 @@ class UKCovidReader(Reader):
                     f"{one.participant}"
                 )
             path = audio.pop(fold_name(one.file), folder / one.file)
-            header = read_or_set_aside(result, f"{DATASET}/{one.recording}", path)
-            if header is None:
-                continue
-            result.recordings.append(
-                Recording(
-                    recording=one.recording,
-                    path=str(path),
-                    subject=f"{DATASET}/{one.participant}",
-                    dataset=DATASET,
-                    sample_rate_hz=header[0],
-                    duration_s=header[1],
-                    stratum=facts["covid_test_result"] or "unlabelled",
-                    metadata={"sound": one.sound, **facts},
-                )
+            yield Candidate(
+                recording=one.recording,
+                path=path,
+                person=one.participant,
+                stratum=facts["covid_test_result"] or "unlabelled",
+                metadata={"sound": one.sound, **facts},
             )
-        require_recordings(root, self.corpus, result)
         if unlisted := set(audio) - others:
-            result.warnings.append(f"{DATASET}: {len(unlisted)} audio files are in no table and are left out")
-        warn_of_counts(self.corpus, result)
-        return result
+            warnings.append(f"{DATASET}: {len(unlisted)} audio files are in no table and are left out")
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]

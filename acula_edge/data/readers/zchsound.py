@@ -7,32 +7,14 @@ is one child.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    PublishedSplit,
-    Reader,
-    ReadResult,
-    check_options,
-    clean,
-    column_name,
-    read_table,
-    readers,
-    require_folder,
-    require_label,
-)
-from acula_edge.data.release import (
-    divide,
-    find_entry,
-    name_audio,
-    read_or_set_aside,
-    require_recordings,
-    warn_of_counts,
-)
+from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio
 from acula_edge.errors import ManifestError, RecipeError
 
 DATASET = "zchsound"
@@ -45,7 +27,7 @@ _FOLDERS = {
 _TABLES = {"clean": "Clean Heartsound Data Details", "noisy": "Noise Heartsound Data Details"}
 
 
-class ZCHSoundReader(Reader):
+class ZCHSoundReader(ReleaseReader):
     """The clean recordings; the noisy ones too where the option says so."""
 
     corpus = Corpus(
@@ -64,12 +46,14 @@ class ZCHSoundReader(Reader):
         labels={"diagnosis": {"NORMAL": 533, "ASD": 119, "PDA": 32, "PFO": 70, "VSD": 187}},
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; option ``noisy`` (false): whether to read the noisy ones too."""
-        check_options(DATASET, options, ("noisy",))
-        require_folder(root, "ZCHSound (it holds 'Clean Heartsound Data Details.csv')")
-        root = root.absolute()
-        result = ReadResult()
+    options = ("noisy",)
+
+    def complete(self, options: Mapping[str, Any]) -> Corpus:
+        """The totals are those of the clean recordings."""
+        return replace(self.corpus, recordings=None) if "noisy" in _parts(options) else self.corpus
+
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`; option ``noisy`` (false): whether to read them too."""
         row_of: dict[str, str] = {}
         unlisted = 0
         for noise in _parts(options):
@@ -83,28 +67,16 @@ class ZCHSoundReader(Reader):
                 if (first := row_of.setdefault(name, where)) != where:
                     raise ManifestError(f"{where}: the recording {name} is listed twice", given=f"first in {first}")
                 path = audio.pop(name.casefold(), folder / f"{name}.wav")
-                header = read_or_set_aside(result, f"{DATASET}/{name}", path)
-                if header is None:
-                    continue
-                result.recordings.append(
-                    Recording(
-                        recording=name,
-                        path=str(path),
-                        subject=f"{DATASET}/{name}",
-                        dataset=DATASET,
-                        sample_rate_hz=header[0],
-                        duration_s=header[1],
-                        stratum=metadata["diagnosis"],
-                        metadata={"sound": "heart", "noise": noise, **metadata},
-                    )
+                yield Candidate(
+                    recording=name,
+                    path=path,
+                    person=name,
+                    stratum=metadata["diagnosis"],
+                    metadata={"sound": "heart", "noise": noise, **metadata},
                 )
             unlisted += len(audio)
-        require_recordings(root, self.corpus, result)
         if unlisted:
-            result.warnings.append(f"{DATASET}: {unlisted} audio files are in no table and are left out")
-        if "noisy" not in _parts(options):
-            warn_of_counts(self.corpus, result)
-        return result
+            warnings.append(f"{DATASET}: {unlisted} audio files are in no table and are left out")
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
