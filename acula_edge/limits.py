@@ -44,7 +44,7 @@ MAX_MISSING_PACKETS = 1 << 16
 # Texts: recipes, manifests, JSON -------------------------------------------------------------------------------------
 
 MAX_YAML_BYTES = 1 << 18
-"""Longest YAML file or value of ``--set``, bytes (a recipe has about 2,000)."""
+"""Longest YAML file, prompt or value of ``--set``, bytes (a recipe has about 2,000)."""
 
 MAX_YAML_NODES = 1 << 13
 """Texts, numbers, lists and mappings in one YAML text, each counted as often as an alias repeats it."""

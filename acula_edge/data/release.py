@@ -121,6 +121,22 @@ def find_entry(folder: Path, *names: str, suffix: str = "") -> Path | None:
     return next((found[column_name(name)] for name in names if column_name(name) in found), None)
 
 
+def require_file(corpus: Corpus, name: str, suffix: str, *folders: Path) -> Path:
+    """The file of a name (:func:`find_entry`) in the first of the folders that has it.
+
+    Raises:
+        ManifestError: none has.
+    """
+    for folder in folders:
+        if (found := find_entry(folder, name, suffix=suffix)) is not None:
+            return found
+    raise ManifestError(
+        f"{folders[0]} is not {corpus.title}: it has no {name}{suffix}",
+        allowed=corpus.layout,
+        remedy="give the folder that holds them",
+    )
+
+
 def list_audio(folder: Path, suffixes: Iterable[str] = (".wav",)) -> list[Path]:
     """Audio files of a folder in order of name, whatever the case of their ending; hidden files are left out."""
     if not folder.is_dir():

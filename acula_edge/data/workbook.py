@@ -73,7 +73,8 @@ def read_xlsx(path: Path, warnings: list[str] | None = None) -> list[tuple[int, 
                 raise _Trap(f"row {number} has more than {MAX_COLUMNS} columns")
             cells = [_value(value, formula) for value, formula in zip(values, formulas, strict=True)]
             if not all(map(is_empty, cells)):
-                found.append((number, cells))
+                # Empty cells at the end of a row are often not stored.
+                found.append((number, cells + [None] * (width - len(cells)) if found else cells))
         if warnings is not None and len(books[0].sheetnames) > 1:
             warnings.append(f"{path}: only the first of its sheets is read, {books[0].sheetnames[0]!r}")
         for book in books:

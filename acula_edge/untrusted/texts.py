@@ -112,6 +112,8 @@ def _undecodable(error: UnicodeDecodeError, line: int) -> TextError:
     """Says where a text stops being one; `line` is the number of the line in which the decoder's bytes begin."""
     if error.encoding.startswith("utf-16"):
         return TextError("its byte-order mark says UTF-16, but it breaks off or is none; save it as UTF-8")
+    if b"\0" in error.object:
+        return TextError(_NOT_PLAIN)
     line += error.object[: error.start].count(b"\n")
     return TextError(
         f"line {line} is not UTF-8 (byte 0x{error.object[error.start]:02x}); the file is in another encoding, such as "

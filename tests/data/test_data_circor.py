@@ -159,7 +159,7 @@ def test_files_that_cannot_be_read_are_set_aside(root: Path) -> None:
 def test_nothing_readable_is_an_error(root: Path) -> None:
     for recording in read(root).recordings:
         Path(recording.path).write_bytes(b"")
-    with pytest.raises(ManifestError, match="no CirCor recording that can be read"):
+    with pytest.raises(ManifestError, match="no CirCor DigiScope recording that can be read"):
         read(root)
 
 

@@ -134,8 +134,10 @@ def test_duplicates_are_found_where_only_the_middle_is_equal(tmp_path: Path, wri
         (tmp_path / "AudioFiles").mkdir(exist_ok=True)
         padded = [*([pad] * pad), *middle, *([pad] * pad)]
         soundfile.write(tmp_path / "AudioFiles" / f"{name}.wav", [sample / 32768 for sample in padded], 1000)
+    write_sound(tmp_path / "AudioFiles" / "BP3_N,N,P L L,40,M.wav", 3, rate=1000)
     result = read(tmp_path)
-    assert not result.recordings and {entry.recording for entry in result.set_aside} == {"kauh/BP1", "kauh/BP2"}
+    assert [r.recording for r in result.recordings] == ["BP3"]
+    assert {entry.recording for entry in result.set_aside} == {"kauh/BP1", "kauh/BP2"}
 
 
 @pytest.mark.parametrize(

@@ -340,7 +340,7 @@ def test_another_folder_is_an_error(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="there is no folder"):
         READER.read(tmp_path / "nowhere", {})
     (copy / PERSONS).unlink()
-    with pytest.raises(ManifestError, match=r"not the UK COVID-19 Vocal Audio Dataset: it has no participant_metadata"):
+    with pytest.raises(ManifestError, match=r"not UK COVID-19 Vocal Audio Dataset: it has no participant_metadata"):
         READER.read(copy, {})
     assert read_lists(tmp_path, {"train": "a.npy"}) is None
     assert fold_name(" C:\\audio\\One.WAV") == fold_name("x/one") == "one"

@@ -15,7 +15,7 @@ from typing import Any
 
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, clean, read_cells, read_table, readers, require_label
-from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
 from acula_edge.errors import ManifestError
 
 DATASET = "coswara"
@@ -148,12 +148,7 @@ def read_users(root: Path) -> list[_User]:
     Raises:
         ManifestError: a table is absent or wrong.
     """
-    table = find_entry(root, "combined_data", suffix=".csv")
-    if table is None:
-        raise ManifestError(
-            f"{root} is not Coswara: it has no combined_data.csv",
-            remedy="give the folder that holds it, annotations/ and Extracted_data/",
-        )
+    table = require_file(CoswaraReader.corpus, "combined_data", ".csv", root)
     qualities = {modality: read_qualities(root, modality) for modality in MODALITIES}
     users: dict[str, _User] = {}
     for number, row in read_table(table, ("id", "g", "smoker")):

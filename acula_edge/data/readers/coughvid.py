@@ -21,7 +21,7 @@ import numpy as np
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, require_file
 from acula_edge.errors import ManifestError
 
 DATASET = "coughvid"
@@ -45,7 +45,6 @@ _LISTS = {
     "val": "coughvid__val_uuids.npy",
     "test": "coughvid_gender_test_uuids.npy",
 }
-_TABLE = "metadata_compiled"
 _SPELLED = {
     "upper_infection": "upper respiratory tract infection",
     "lower_infection": "lower respiratory tract infection",
@@ -148,28 +147,13 @@ class CoughVIDReader(ReleaseReader):
         )
 
 
-def find_table(root: Path) -> Path:
-    """The table of the release.
-
-    Raises:
-        ManifestError: there is none.
-    """
-    table = find_entry(root, _TABLE, suffix=".csv")
-    if table is None:
-        raise ManifestError(
-            f"{root} is not CoughVID: it has no metadata_compiled.csv",
-            remedy="give the folder that holds it and wav/",
-        )
-    return table
-
-
 def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Metadata by uuid of the rows that take part, in the table's order, and the uuids of those that are left out.
 
     Raises:
         ManifestError: a uuid is missing or listed twice, or a cell holds no known label.
     """
-    table = find_table(root)
+    table = require_file(CoughVIDReader.corpus, "metadata_compiled", ".csv", root)
     seen: dict[str, int] = {}
     rows, left_out = {}, []
     cells = read_table(table, ("uuid", "cough_detected", "gender", "status"))

@@ -19,7 +19,7 @@ from typing import Any
 
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, read_cells, readers, require_label
-from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
 from acula_edge.errors import ManifestError
 
 DATASET = "icbhi"
@@ -173,12 +173,7 @@ def read_diagnoses(root: Path) -> dict[str, str]:
     Raises:
         ManifestError: there is no file of diagnoses, or it is wrong.
     """
-    file = find_table(root, "ICBHI_Challenge_diagnosis")
-    if file is None:
-        raise ManifestError(
-            f"{root} is not ICBHI 2017: it has no ICBHI_Challenge_diagnosis.txt",
-            remedy="give the folder that holds it and ICBHI_final_database/",
-        )
+    file = require_file(ICBHIReader.corpus, "ICBHI_Challenge_diagnosis", ".txt", root, find_audio(root))
     found: dict[str, str] = {}
     for number, (patient, diagnosis, *_) in read_cells(file, 2, "\t"):
         if patient in found:

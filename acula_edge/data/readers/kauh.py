@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,12 @@ from acula_edge.data.reader import (
     Corpus,
     Groups,
     PublishedSplit,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
     clean,
     read_header,
     read_table,
     readers,
-    require_folder,
 )
-from acula_edge.data.release import divide, list_audio, warn_of_counts
+from acula_edge.data.release import Candidate, ReleaseReader, divide, list_audio
 from acula_edge.errors import AudioError, ManifestError
 
 DATASET = "kauh"
@@ -72,12 +67,10 @@ class _Entry:
     patient: int
     group: int
     pcm_sha256: str
-    sample_rate_hz: int
-    duration_s: float
     metadata: dict[str, Any]
 
 
-class KauhReader(Reader):
+class KauhReader(ReleaseReader):
     """Three files per patient, one for each filter of the stethoscope."""
 
     corpus = Corpus(
@@ -91,21 +84,14 @@ class KauhReader(Reader):
         subjects=112,
     )
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
-        """See :class:`acula_edge.data.reader.Reader`; there are no options."""
-        check_options(DATASET, options, ())
-        require_folder(root, "KAUH (it holds AudioFiles/)")
-        root = root.absolute()
-        result = ReadResult()
-        if (root / "manifest.csv").is_file():
-            entries = _read_copies(root, result.set_aside)
-        else:
-            entries = _read_release(root, result.set_aside)
-        if not entries:
-            raise ManifestError(
-                f"{root} holds no KAUH recording that can be read",
-                allowed="AudioFiles/<BP|DP|EP><patient>_<diagnosis>,<sound>,<location>,<age>,<sex>.wav",
-            )
+    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+        """See :class:`acula_edge.data.release.ReleaseReader`."""
+        entries = []
+        for found in _read_copies(root) if (root / "manifest.csv").is_file() else _read_release(root):
+            if isinstance(found, _Entry):
+                entries.append(found)
+            else:
+                yield found
         person_of = Groups()
         same_sound: dict[str, list[_Entry]] = {}
         for entry in entries:
@@ -120,7 +106,7 @@ class KauhReader(Reader):
             if len({twin.metadata["diagnosis"] for twin in twins}) > 1:
                 others = ", ".join(sorted(twin.recording for twin in twins if twin is not entry))
                 reason = f"holds the same sound as {others} under another diagnosis; one of the labels is wrong"
-                result.set_aside.append(SetAside(f"{DATASET}/{entry.recording}", str(entry.path), reason))
+                yield Candidate(entry.recording, entry.path, reason=reason)
             else:
                 kept.append(entry)
         strata: dict[int, set[str]] = {}
@@ -129,20 +115,8 @@ class KauhReader(Reader):
         order = [group for _, group in _GROUPS] + ["other"]
         for entry in sorted(kept, key=lambda entry: entry.recording):
             person = person_of[entry.patient]
-            result.recordings.append(
-                Recording(
-                    recording=entry.recording,
-                    path=str(entry.path),
-                    subject=f"{DATASET}/{person}",
-                    dataset=DATASET,
-                    sample_rate_hz=entry.sample_rate_hz,
-                    duration_s=entry.duration_s,
-                    stratum=next(group for group in order if group in strata[person]),
-                    metadata=entry.metadata,
-                )
-            )
-        warn_of_counts(self.corpus, result)
-        return result
+            stratum = next(group for group in order if group in strata[person])
+            yield Candidate(entry.recording, entry.path, str(person), entry.metadata, stratum)
 
     def published(
         self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
@@ -235,31 +209,24 @@ def _metadata(diagnosis: str, sound: str, stethoscope_filter: str, location: str
     }
 
 
-def _read_copies(root: Path, set_aside: list[SetAside]) -> list[_Entry]:
+def _read_copies(root: Path) -> Iterator[_Entry | Candidate]:
     manifest = root / "manifest.csv"
     needed = (
         "file", "recording", "patient", "leak_group", "stethoscope_filter", "diagnosis", "sound", "location_code",
         "age", "sex", "pcm_sha256",
     )  # fmt: skip
-    rows = read_table(manifest, needed)
-    entries = []
-    for number, row in rows:
+    for number, row in read_table(manifest, needed):
         if not (row["patient"].isdigit() and row["leak_group"].isdigit()):
             raise ManifestError(f"{manifest}, row {number}: patient and leak_group are numbers", given=row["patient"])
         facts = _metadata(
             row["diagnosis"], row["sound"], row["stethoscope_filter"], row["location_code"], row["age"], row["sex"]
         )
-        entry = _entry(
-            row["recording"], root / row["file"], int(row["patient"]), int(row["leak_group"]), row["pcm_sha256"],
-            facts, set_aside,
-        )  # fmt: skip
-        if entry is not None:
-            entries.append(entry)
-    return entries
+        yield _entry(
+            row["recording"], root / row["file"], int(row["patient"]), int(row["leak_group"]), row["pcm_sha256"], facts
+        )
 
 
-def _read_release(root: Path, set_aside: list[SetAside]) -> list[_Entry]:
-    entries = []
+def _read_release(root: Path) -> Iterator[_Entry | Candidate]:
     for path in _list_release(root):
         match = _NAME.fullmatch(path.stem)
         facts = [part.strip() for part in match["facts"].split(",")] if match else []
@@ -273,10 +240,7 @@ def _read_release(root: Path, set_aside: list[SetAside]) -> list[_Entry]:
             spell_diagnosis(diagnosis), spell_sound(sound), FILTERS[match["filter"]], location, age, sex
         )
         patient = int(match["patient"])
-        entry = _entry(match["filter"] + match["patient"], path, patient, patient, "", metadata, set_aside)
-        if entry is not None:
-            entries.append(entry)
-    return entries
+        yield _entry(match["filter"] + match["patient"], path, patient, patient, "", metadata)
 
 
 def _list_release(root: Path) -> list[Path]:
@@ -344,16 +308,14 @@ def _stand_in(labels: Sequence[tuple[str, str | None]]) -> list[tuple[str, str |
 
 
 def _entry(
-    recording: str, path: Path, patient: int, group: int, pcm_sha256: str, metadata: dict[str, Any],
-    set_aside: list[SetAside],
-) -> _Entry | None:  # fmt: skip
+    recording: str, path: Path, patient: int, group: int, pcm_sha256: str, metadata: dict[str, Any]
+) -> _Entry | Candidate:
+    """The file; or why it takes no part, where it cannot be read."""
     try:
-        sample_rate_hz, duration_s = read_header(path)
-        pcm_sha256 = pcm_sha256 or _hash_middle(path)
+        read_header(path)
+        return _Entry(recording, path, patient, group, pcm_sha256 or _hash_middle(path), metadata)
     except AudioError as error:
-        set_aside.append(SetAside(f"{DATASET}/{recording}", str(path), error.problem))
-        return None
-    return _Entry(recording, path, patient, group, pcm_sha256, sample_rate_hz, duration_s, metadata)
+        return Candidate(recording, path, reason=error.problem)
 
 
 def _hash_middle(path: Path) -> str:

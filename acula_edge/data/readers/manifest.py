@@ -3,6 +3,10 @@
 Columns: ``path`` and ``subject`` are required; ``recording``, ``dataset``, ``split``, ``stratum`` and ``sha256`` are
 read where given; every other column is metadata. Relative paths start at the manifest's folder.
 
+Text is read as spreadsheets and pandas write it: separated by commas, semicolons (decimals then have commas), tabs or
+bars, in UTF-8 or marked UTF-16; other encodings are refused. Columns without a name and empty rows mean nothing. Cells
+stay what they are: ``NA`` and ``007`` are texts, and so is ``1,234``. A workbook's first sheet is read.
+
 A manifest from a stranger can name any file that you may read; what is no audio is set aside, nothing is written or
 sent. To take only what lies in one folder, say which: option ``root``, on the command line
 ``--set data.sources.NAME.options.root=DIR`` (NAME is ``manifest`` for ``acula-edge data prepare manifest``).

@@ -12,7 +12,7 @@ from typing import Any
 
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, read_table, readers, require_label
-from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
 from acula_edge.errors import ManifestError
 
 DATASET = "respiratory_tr"
@@ -90,18 +90,8 @@ def find_audio(root: Path) -> Path:
 
 
 def find_labels(root: Path) -> Path:
-    """The label file.
-
-    Raises:
-        ManifestError: there is none.
-    """
-    for folder in (root, find_audio(root)):
-        if (found := find_entry(folder, "Labels", suffix=".csv")) is not None:
-            return found
-    raise ManifestError(
-        f"{root} is not Respiratory@TR: it has no Labels.csv",
-        remedy="give the folder that holds Labels.csv (columns Patient ID, Diagnosis) and RespiratoryDatabase@TR/",
-    )
+    """The label file."""
+    return require_file(RespiratoryTRReader.corpus, "Labels", ".csv", root, find_audio(root))
 
 
 def read_severities(root: Path) -> dict[str, str]:

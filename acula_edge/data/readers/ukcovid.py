@@ -16,7 +16,7 @@ from typing import Any
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, require_file
 from acula_edge.errors import ManifestError
 
 DATASET = "ukcovid"
@@ -130,18 +130,8 @@ class UKCovidReader(ReleaseReader):
 
 
 def find_table(root: Path, name: str) -> Path:
-    """A table of the release.
-
-    Raises:
-        ManifestError: there is none.
-    """
-    table = find_entry(root, name, suffix=".csv")
-    if table is None:
-        raise ManifestError(
-            f"{root} is not the UK COVID-19 Vocal Audio Dataset: it has no {name}.csv",
-            remedy="give the folder that holds audio_metadata.csv, participant_metadata.csv and audio_selected/",
-        )
-    return table
+    """A table of the release."""
+    return require_file(UKCovidReader.corpus, name, ".csv", root)
 
 
 def read_files(root: Path) -> tuple[list[Listed], set[str]]:

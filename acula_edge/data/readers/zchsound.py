@@ -14,7 +14,7 @@ from typing import Any
 
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
-from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
 from acula_edge.errors import ManifestError, RecipeError
 
 DATASET = "zchsound"
@@ -99,17 +99,8 @@ class ZCHSoundReader(ReleaseReader):
 
 
 def find_table(root: Path, noise: str) -> Path:
-    """The table of the clean or the noisy recordings.
-
-    Raises:
-        ManifestError: there is none.
-    """
-    table = find_entry(root, _TABLES[noise], suffix=".csv")
-    if table is None:
-        raise ManifestError(
-            f"{root} is not ZCHSound: it has no '{_TABLES[noise]}.csv'", remedy="give the folder that holds it"
-        )
-    return table
+    """The table of the clean or the noisy recordings."""
+    return require_file(ZCHSoundReader.corpus, _TABLES[noise], ".csv", root)
 
 
 def read_diagnoses(root: Path, noise: str) -> dict[str, tuple[int, dict[str, Any]]]:
