@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import io
 import zipfile
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +54,14 @@ def read_xlsx(path: Path, warnings: list[str] | None = None) -> list[tuple[int, 
 
     data = _read(path)
     try:
-        _check_archive(data)
-        # Once for the values, once for the formulas that they came from.
-        books = [openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=only) for only in (True, False)]
+        # Once for the values and, where there are some, once for the formulas that they came from.
+        views = (True, False) if _check_archive(data) else (True,)
+        books = [openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=view) for view in views]
         sheets = [book.worksheets[0] for book in books]
         for sheet in sheets:
             sheet.reset_dimensions()  # which a file may overstate
         found: list[tuple[int, Cells]] = []
-        for number, (values, formulas) in enumerate(zip_longest(*(s.iter_rows() for s in sheets)), start=1):
+        for number, (values, *formulas) in enumerate(zip(*(s.iter_rows() for s in sheets), strict=True), start=1):
             width = len(found[0][1]) if found else MAX_COLUMNS
             if number > MAX_ROWS + 1:
                 # A lone cell far below and right of everything loses nothing.
@@ -71,7 +70,7 @@ def read_xlsx(path: Path, warnings: list[str] | None = None) -> list[tuple[int, 
                 continue
             if len(values) > MAX_COLUMNS:
                 raise _Trap(f"row {number} has more than {MAX_COLUMNS} columns")
-            cells = [_value(value, formula) for value, formula in zip(values, formulas, strict=True)]
+            cells = [_value(*views) for views in zip(values, *formulas, strict=True)]
             if not all(map(is_empty, cells)):
                 # Empty cells at the end of a row are often not stored.
                 found.append((number, cells + [None] * (width - len(cells)) if found else cells))
@@ -91,8 +90,8 @@ class _Trap(ValueError):
     pass
 
 
-def _value(cell: Any, formula: Any) -> Any:
-    if cell.value is None and cell.data_type == "n" and formula.data_type == "f":
+def _value(cell: Any, formula: Any = None) -> Any:
+    if formula is not None and formula.data_type == "f" and cell.value is None and cell.data_type == "n":
         raise _Trap(
             f"the cell {formula.coordinate} is a formula without its value: open the file in a spreadsheet program and "
             "save it there"
@@ -117,8 +116,9 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _check_archive(data: bytes) -> None:
-    """Raises _Trap where the parts unpack to too much, all together, or declare entities that would."""
+def _check_archive(data: bytes) -> bool:
+    """Whether any sheet may hold formulas; raises _Trap where the parts unpack to too much, or declare entities."""
+    formulas = False
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         left = MAX_WORKBOOK_UNPACKED_BYTES
         for part in archive.infolist():
@@ -126,6 +126,11 @@ def _check_archive(data: bytes) -> None:
             if left < 0:
                 raise _Trap(f"it unpacks to more than {MAX_WORKBOOK_UNPACKED_BYTES} bytes")
             text = archive.read(part)
-            for word in _DECLARES:
-                if any(word.encode(encoding) in text for encoding in ("ascii", "utf-16-le", "utf-16-be")):
-                    raise _Trap(f"{part.filename} declares XML entities")
+            if any(_holds(text, word) for word in _DECLARES):
+                raise _Trap(f"{part.filename} declares XML entities")
+            formulas |= part.filename.startswith("xl/worksheets/") and _holds(text, "<f")
+    return formulas
+
+
+def _holds(text: bytes, word: str) -> bool:
+    return any(word.encode(encoding) in text for encoding in ("ascii", "utf-16-le", "utf-16-be"))
