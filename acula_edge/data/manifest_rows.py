@@ -102,7 +102,7 @@ def _read_parquet(file: Path, warnings: list[str]) -> Found:
         for name, kind in left_out.items():
             if fold_column(name) in OWN:
                 raise ManifestError(f"{file}: the column {name!r} holds neither texts nor numbers", given=kind)
-            _warn(warnings, f"{file}: the column {name!r} is left out: its type is {kind}")
+            _warn(warnings, f"{file}: the column {name[:80]!r} is left out: its type is {kind}")
         spelled: dict[str, str] = {}
         for number, line in enumerate(lines, start=1):
             most -= len(line)
@@ -142,7 +142,7 @@ def _spell(names: Sequence[str], where: str, warnings: list[str]) -> list[str]:
         if name and name in spelled[:place]:
             raise ManifestError(f"{where}: there are two columns {name!r}", remedy="rename or remove one of them")
         if name and not column_name(name):
-            _warn(warnings, f"{where}: the column {name!r} is left out: its name has neither a letter nor a digit")
+            _warn(warnings, f"{where}: the column {name[:80]!r} is left out: its name has neither a letter nor a digit")
             spelled[place] = ""
     return spelled
 

@@ -7,6 +7,7 @@ import io
 import zipfile
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from acula_edge.data.table import Cells, is_empty
 from acula_edge.errors import ManifestError
@@ -49,11 +50,25 @@ def read_xlsx(path: Path, warnings: list[str] | None = None) -> list[tuple[int, 
         ManifestError: it cannot be read, is longer than :data:`acula_edge.limits.MAX_WORKBOOK_BYTES`, unpacks to more
             than :data:`acula_edge.limits.MAX_WORKBOOK_UNPACKED_BYTES`, declares XML entities, or holds a formula
             whose value it does not hold.
+        ModuleNotFoundError: openpyxl is not installed.
     """
-    import openpyxl
+    import openpyxl  # noqa: F401  (before what else may go wrong)
 
     data = _read(path)
     try:
+        return _first_sheet(path, data, warnings)
+    except Exception as error:  # so does openpyxl
+        raise ManifestError(
+            f"the workbook {path} cannot be read",
+            given=str(error) if isinstance(error, _Trap) else type(error).__name__,
+        ) from error
+
+
+def _first_sheet(path: Path, data: bytes, warnings: list[str] | None) -> list[tuple[int, Cells]]:
+    import openpyxl
+
+    with catch_warnings():
+        simplefilter("ignore")  # its remarks on styles and validations that it does not know
         # Once for the values and, where there are some, once for the formulas that they came from.
         views = (True, False) if _check_archive(data) else (True,)
         books = [openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=view) for view in views]
@@ -74,15 +89,10 @@ def read_xlsx(path: Path, warnings: list[str] | None = None) -> list[tuple[int, 
             if not all(map(is_empty, cells)):
                 # Empty cells at the end of a row are often not stored.
                 found.append((number, cells + [None] * (width - len(cells)) if found else cells))
-        if warnings is not None and len(books[0].sheetnames) > 1:
-            warnings.append(f"{path}: only the first of its sheets is read, {books[0].sheetnames[0]!r}")
+        if warnings is not None and len(books[0].worksheets) > 1:
+            warnings.append(f"{path}: only the first of its sheets is read, {sheets[0].title!r}")
         for book in books:
             book.close()
-    except Exception as error:  # so does openpyxl
-        raise ManifestError(
-            f"the workbook {path} cannot be read",
-            given=str(error) if isinstance(error, _Trap) else type(error).__name__,
-        ) from error
     return found
 
 

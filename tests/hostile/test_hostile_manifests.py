@@ -455,6 +455,22 @@ def test_spreadsheets_that_explode_are_refused(tmp_path: Path) -> None:
     assert list(read_spirometry(tmp_path)) == ["1"]
 
 
+@pytest.mark.parametrize("seed", range(24))
+def test_damage_of_a_workbook_is_named(corpus: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    def damage(parts: dict[str, bytes]) -> None:
+        name = sorted(parts)[int(rng.integers(len(parts)))] if seed % 2 else "xl/worksheets/sheet1.xml"
+        data = bytearray(parts[name])
+        for place in rng.integers(len(data), size=4):
+            data[place] = int(rng.integers(32, 127))
+        parts[name] = bytes(data)
+
+    (corpus / "manifest.xlsx").write_bytes(workbook(damage))
+    with pytest.raises(ManifestError, match=r"manifest\.xlsx"):
+        read(corpus / "manifest.xlsx")
+
+
 @pytest.mark.parametrize("data", [b"", b"PK\3\4", b"no workbook", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)])
 def test_what_is_no_spreadsheet_is_named(tmp_path: Path, data: bytes) -> None:
     for name, call in (("a.xlsx", read_xlsx), ("a.xls", lambda path: read_xls_column(path, 1, 24))):
