@@ -35,6 +35,16 @@ def normalize_id(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", visible).split())
 
 
+def cell_id(text: str | None) -> str:
+    """The id in a cell of a release's table, to look others up by: :func:`normalize_id`, and 101 where a program that
+    reads numbers wrote 101.0. No release has ids with a fraction; a user's own may, so this is none of theirs.
+
+    >>> cell_id(" 2530.0 ")
+    '2530'
+    """
+    return re.sub(r"^(\d+)\.0+$", r"\1", normalize_id(text or ""))
+
+
 def similar_id(text: str) -> str:
     """Equal for ids that may be one person's: :func:`normalize_id` without case, zeros in front, float and cell forms.
 

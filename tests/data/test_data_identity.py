@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import shutil
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from acula_edge.data.identity import identify_persons, normalize_id, similar_id
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import readers
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.recipe import SplitConfig
@@ -144,3 +147,35 @@ def test_an_id_needs_a_visible_character() -> None:
     with pytest.raises(ManifestError, match="without a visible character"):
         identify_persons(listed("\u200b"))
     assert normalize_id(" \ufeff") == ""
+
+
+ID_COLUMNS = {"Patient ID", "Additional ID", "patient_id", "patient_num", "participant_identifier"}
+FLOATS = ("circor", "icbhi", "sprsound")
+
+
+@pytest.mark.parametrize("name", FLOATS)
+def test_numbers_of_patients_that_a_program_wrote_as_floats_are_the_same_ids(
+    make_miniature, tmp_path: Path, name: str
+) -> None:
+    original = make_miniature(name)
+    copy = tmp_path / name
+    shutil.copytree(original, copy)
+    changed = sum(_write_floats(table) for table in [*copy.rglob("*.csv"), *copy.rglob("ICBHI_Challenge_d*.txt")])
+    assert changed
+    before, after = readers[name].read(original, {}), readers[name].read(copy, {})
+    facts = [(r.recording, r.subject, r.metadata) for r in before.recordings]
+    assert [(r.recording, r.subject, r.metadata) for r in after.recordings] == facts
+
+
+def _write_floats(table: Path) -> int:
+    """Rewrite what pandas makes of a column of numbers with gaps; the number of cells."""
+    tabs = table.suffix == ".txt"
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file, delimiter="\t" if tabs else ","))
+    places = [0] if tabs else [place for place, name in enumerate(rows[0]) if name in ID_COLUMNS]
+    cells = [(row, place) for row in rows for place in places if row[place].isdigit()]
+    for row, place in cells:
+        row[place] += ".0"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter="\t" if tabs else ",").writerows(rows)
+    return len(cells)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.identity import cell_id
 from acula_edge.data.reader import Corpus, clean, read_table, readers, require_label
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
@@ -112,7 +113,7 @@ def read_patients(table: Path) -> dict[str, _Patient]:
     found: dict[str, _Patient] = {}
     for number, row in read_table(table, ("patient_id", *DISEASES, "N")):
         where = f"{table}, row {number}"
-        person = row["patient_id"].strip()
+        person = cell_id(row["patient_id"])
         if not person:
             raise ManifestError(f"{where}: there is no patient id")
         flags = {
@@ -154,7 +155,7 @@ def _read_persons(table: Path | None) -> dict[str, dict[str, Any]]:
     if table is None:
         return {}
     return {
-        row["patient_id"].strip(): {
+        cell_id(row["patient_id"]): {
             "age": clean(row.get("Age")),
             "sex": {"M": "Male", "F": "Female"}.get((row.get("Gender") or "").strip().upper()),
         }

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import (
     Corpus,
@@ -110,7 +111,7 @@ def read_patients(root: Path) -> dict[str, Patient]:
     if table.is_file():
         for _, row in read_table(table, ("Patient ID", "Murmur", "Additional ID")):
             patient = {column_name(key): clean(value) for key, value in row.items()}
-            if patient_id := patient["patient_id"]:
+            if patient_id := cell_id(patient["patient_id"]):
                 patients[patient_id] = patient
     for folder in (root / "training_data", root / "annotations", root):
         for path in sorted(folder.glob("*.txt")):
@@ -133,9 +134,9 @@ def link_persons(patients: Mapping[str, Patient]) -> Groups:
     """Persons: patient ids linked by "Additional ID" are one child seen in two campaigns."""
     person_of = Groups()
     for patient_id, patient in patients.items():
-        other = patient.get("additional_id")
-        if other is not None and other.removesuffix(".0").isdigit():
-            person_of.join(int(patient_id), int(other.removesuffix(".0")))
+        other = cell_id(patient.get("additional_id"))
+        if other.isdigit():
+            person_of.join(int(patient_id), int(other))
     return person_of
 
 

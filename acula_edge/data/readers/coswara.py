@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, clean, read_cells, read_table, readers, require_label
 from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
@@ -152,7 +153,7 @@ def read_users(root: Path) -> list[_User]:
     qualities = {modality: read_qualities(root, modality) for modality in MODALITIES}
     users: dict[str, _User] = {}
     for number, row in read_table(table, ("id", "g", "smoker")):
-        user = row["id"].strip()
+        user = cell_id(row["id"])
         if not user:
             raise ManifestError(f"{table}, row {number}: there is no id")
         if user in users:

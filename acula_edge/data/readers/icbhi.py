@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, read_cells, readers, require_label
 from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
@@ -175,7 +176,8 @@ def read_diagnoses(root: Path) -> dict[str, str]:
     """
     file = require_file(ICBHIReader.corpus, "ICBHI_Challenge_diagnosis", ".txt", root, find_audio(root))
     found: dict[str, str] = {}
-    for number, (patient, diagnosis, *_) in read_cells(file, 2, "\t"):
+    for number, (cell, diagnosis, *_) in read_cells(file, 2, "\t"):
+        patient = cell_id(cell)
         if patient in found:
             raise ManifestError(f"{file}, row {number}: the patient {patient} is listed twice")
         found[patient] = require_label(diagnosis, DIAGNOSES, file, number, "diagnosis")
@@ -200,7 +202,7 @@ def read_persons(root: Path) -> dict[str, dict[str, Any]]:
     file = find_table(root, "ICBHI_Challenge_demographic_information")
     found = {}
     for _, (patient, age, sex, *_) in read_cells(file, 3, "\t") if file is not None else ():
-        found[patient] = {"age": _number(age), "sex": {"M": "Male", "F": "Female"}.get(sex.upper())}
+        found[cell_id(patient)] = {"age": _number(age), "sex": {"M": "Male", "F": "Female"}.get(sex.upper())}
     return found
 
 

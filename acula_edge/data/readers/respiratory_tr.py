@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, read_table, readers, require_label
 from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
@@ -99,7 +100,7 @@ def read_severities(root: Path) -> dict[str, str]:
     file = find_labels(root)
     severities: dict[str, str] = {}
     for number, row in read_table(file, ("Patient ID", "Diagnosis")):
-        patient = row["Patient ID"].strip().upper()
+        patient = cell_id(row["Patient ID"]).upper()
         if not patient:
             if any(value.strip() for value in row.values()):
                 raise ManifestError(f"{file}, row {number}: there is no patient id")

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, clean, read_table, readers
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
@@ -136,7 +137,7 @@ def read_diseases(root: Path) -> dict[str, str | None]:
     if table is None:
         return {}
     return {
-        row["patient_num"].strip(): clean(row["disease"]) for _, row in read_table(table, ("patient_num", "disease"))
+        cell_id(row["patient_num"]): clean(row["disease"]) for _, row in read_table(table, ("patient_num", "disease"))
     }
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acula_edge.data.identity import cell_id
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
@@ -215,7 +216,7 @@ def read_sides(root: Path) -> dict[str, str] | None:
 
 
 def _take_participant(row: Mapping[str, str], table: Path, number: int, seen: dict[str, int]) -> str:
-    participant = row[PERSON].strip()
+    participant = cell_id(row[PERSON])
     if not participant:
         raise ManifestError(f"{table}, row {number}: the column {PERSON!r} is empty")
     if (first := seen.setdefault(participant, number)) != number:
