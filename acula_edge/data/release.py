@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from acula_edge.data.reader import Corpus, ReadResult, SetAside, column_name, read_header
 from acula_edge.errors import AudioError, ManifestError
-from acula_edge.untrusted.plain_text import is_plain_name, make_plain
+from acula_edge.plain_text import is_plain_name, make_plain
 
 K = TypeVar("K", bound=Hashable)
 
