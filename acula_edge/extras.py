@@ -7,7 +7,7 @@ from acula_edge.errors import MissingCapability
 EXTRA_OF_MODULE = {
     **dict.fromkeys(
         (
-            "accelerate", "jinja2", "matplotlib", "onnx", "onnxscript", "openpyxl", "optimum", "pyarrow", "requests",
+            "accelerate", "jinja2", "onnx", "onnxscript", "openpyxl", "optimum", "pyarrow", "requests",
             "safetensors", "scipy", "sklearn", "statsmodels", "tensorboard", "timm", "torch", "torchaudio",
             "torchvision", "transformers", "xlrd",
         ),

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -44,14 +45,15 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+@dataclass
 class _State:
     """What has arrived, and what it waits for. Written by the main thread."""
 
     received: int | None = None
     first_s: float | None = None
-    depth = 0
-    waiting = False
-    notice = ""
+    depth: int = 0
+    waiting: bool = False
+    notice: str = ""
 
 
 _state = _State()
@@ -100,6 +102,7 @@ class shielded:  # noqa: N801
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
     """Take the signals for as long as this lasts; those that are ignored (``nohup``) stay so. Main thread only."""
+    global _state
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -122,7 +125,7 @@ def stoppable() -> Iterator[None]:
         signal.set_wakeup_fd(wakeup)
         os.close(writing)
         watch.join()
-        _state.__dict__.clear()
+        _state = _State()
 
 
 def _handle(number: int, frame: FrameType | None) -> None:

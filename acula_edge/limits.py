@@ -47,10 +47,7 @@ MAX_YAML_BYTES = 1 << 18
 """Longest YAML file, prompt or value of ``--set``, bytes (a recipe has about 2,000)."""
 
 MAX_YAML_NODES = 1 << 13
-"""Texts, numbers, lists and mappings in one YAML text, each counted as often as an alias repeats it."""
-
-MAX_YAML_CHARACTERS = 1 << 20
-"""Characters of all texts of one YAML text, each counted as often as an alias repeats it."""
+"""Texts, numbers, lists and mappings in one YAML text."""
 
 MAX_DEPTH = 64
 """How deep lists and mappings may lie in each other, in YAML and JSON."""

@@ -13,9 +13,9 @@ from typing import Any
 from acula_edge.data.manifest import Recording, read_manifest
 from acula_edge.errors import ArtifactError, RecipeError
 from acula_edge.files import read_json, write_json, write_text, writing
+from acula_edge.plain_text import is_plain_name
 from acula_edge.provenance import provenance
 from acula_edge.recipe import Recipe, dump_recipe, override_recipe, recipe_from_dict
-from acula_edge.untrusted.plain_text import is_plain_name
 from acula_edge.untrusted.texts import parse_json, read_lines
 from acula_edge.untrusted.yaml_text import read_yaml
 

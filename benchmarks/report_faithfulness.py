@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from planted_errors import KINDS, plant_errors
 
 from acula_edge.clinical_text.facts import Facts, dump_facts, load_facts
 from acula_edge.clinical_text.faithfulness import check_report
-from acula_edge.clinical_text.planted import KINDS, plant_errors
 from acula_edge.clinical_text.stated import state_facts
 from acula_edge.clinical_text.writers.template import write_reports
 from acula_edge.data.manifest import Recording

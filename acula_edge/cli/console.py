@@ -14,8 +14,8 @@ from rich.text import Text
 
 from acula_edge.cli.display import tell
 from acula_edge.errors import StorageError
+from acula_edge.plain_text import make_plain
 from acula_edge.processes import is_main
-from acula_edge.untrusted.plain_text import make_plain
 
 # A pipe has no width; rows are not folded there.
 _PIPE_WIDTH = 1000

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from acula_edge.plain_text import make_plain
 from acula_edge.progress import is_still
-from acula_edge.untrusted.plain_text import make_plain
 
 if TYPE_CHECKING:
     from rich.progress import Progress

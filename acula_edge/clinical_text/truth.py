@@ -152,7 +152,7 @@ class Truth:
             agrees = not agrees
         elif claim.state == UNKNOWN:
             agrees = true == UNKNOWN
-        elif str(true) in ("inspiratory and expiratory",) and claim.value in str(true):
+        elif claim.value in _parts(str(true)):
             agrees = True
         return None if agrees else Problem("contradicted", kind.name, said, str(true))
 
@@ -222,13 +222,18 @@ class Truth:
 
     @staticmethod
     def _is_split(name: str, value: str, said: Mapping[tuple[str, str], str]) -> bool:
-        parts = value.split(" and ")
+        parts = _parts(value)
         return len(parts) > 1 and all(said.get((name, part)) == PRESENT for part in parts)
 
     def _is_listed(self, item: str, states: Mapping[str, set[str]], text: str) -> bool:
         if item in self.vocabulary.terms:
             return PRESENT in states.get(item, ())
         return f"qopen{self.literals.index(item)}" in text
+
+
+def _parts(value: str) -> list[str]:
+    """Of a value that joins others: "inspiratory and expiratory"."""
+    return value.split(" and ")
 
 
 def _gather(claims: set[Claim]) -> dict[str, set[str]]:

@@ -21,11 +21,11 @@ from acula_edge.data.store import WaveStore
 from acula_edge.errors import ManifestError
 from acula_edge.files import NOT_THE_FILE, read_json, sha256_file, sha256_json, system_error, write_json, write_jsonl
 from acula_edge.limits import MAX_INDEX_BYTES
+from acula_edge.plain_text import acting_character
 from acula_edge.processes import is_main, main_first
 from acula_edge.progress import notify, track
 from acula_edge.recipe import DataConfig, Recipe, Source, frontend_of
 from acula_edge.run import Run
-from acula_edge.untrusted.plain_text import acting_character
 
 SCHEMA = "acula-edge/listing/3"
 SPLITS = ("train", "val", "test")

@@ -21,7 +21,7 @@ from acula_edge.data.reader import (
     require_folder,
 )
 from acula_edge.errors import AudioError, ManifestError
-from acula_edge.untrusted.plain_text import is_plain_name, make_plain
+from acula_edge.plain_text import is_plain_name, make_plain
 
 K = TypeVar("K", bound=Hashable)
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import logsumexp
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, cross_val_predict
 
 Array = NDArray[np.float64]
 
@@ -61,44 +60,13 @@ def fit_ridge(features: Array, target: Array, subjects: NDArray[np.str_]) -> tup
 
     Shape: features [R, D], target [R] -> coefficients [D, 1] and intercept [1].
     """
-    basis = None
-    if features.shape[0] < features.shape[1]:
-        # Coefficients lie in the span of the recordings: in its own axes there are fewer of them, and no other change.
-        left, values, basis = np.linalg.svd(features, full_matrices=False)
-        features = left * values
-    folds = GroupKFold(min(FOLDS, len(np.unique(subjects)))).split(features, target, subjects)
-    everything = _moments(features, target)
-    predicted = np.empty((len(RIDGE_ALPHA), len(target)))
-    for _, held_out in folds:
-        rest = everything - _moments(features[held_out], target[held_out])
-        for row, strength in enumerate(RIDGE_ALPHA):
-            coefficients, intercept = _solve(rest, strength)
-            predicted[row, held_out] = features[held_out] @ coefficients + intercept
-    errors = np.abs(predicted - target).mean(axis=1)
-    coefficients, intercept = _solve(everything, RIDGE_ALPHA[_strongest(errors.tolist())])
-    if basis is not None:
-        coefficients = basis.T @ coefficients
-    return coefficients[:, None], np.array([intercept])
-
-
-def _moments(features: Array, target: Array) -> Array:
-    """Sums of products [D + 2, D + 2] of features, target and 1: what ridge regression needs to know of recordings.
-
-    Those of the recordings outside a fold are a difference, so a fold costs its own size only.
-    """
-    columns = np.column_stack([features, target, np.ones(len(target))])
-    moments: Array = columns.T @ columns
-    return moments
-
-
-def _solve(moments: Array, strength: float) -> tuple[Array, float]:
-    """Coefficients [D] and the intercept, which is not penalized."""
-    count, means = moments[-1, -1], moments[-1, :-1] / moments[-1, -1]
-    centered = moments[:-1, :-1] - count * np.outer(means, means)
-    penalized = centered[:-1, :-1]
-    penalized.flat[:: len(penalized) + 1] += strength
-    coefficients: Array = cho_solve(cho_factor(penalized, check_finite=False), centered[:-1, -1], check_finite=False)
-    return coefficients, float(means[-1] - means[:-1] @ coefficients)
+    folds = GroupKFold(min(FOLDS, len(np.unique(subjects))))
+    every = Ridge(np.array(RIDGE_ALPHA))  # one strength per column of targets: what they share is computed once
+    columns = np.tile(target[:, None], len(RIDGE_ALPHA))
+    predicted = cross_val_predict(every, features, columns, groups=subjects, cv=folds)
+    errors = np.abs(predicted - columns).mean(axis=0)
+    model = Ridge(RIDGE_ALPHA[_strongest(errors.tolist())]).fit(features, target)
+    return model.coef_[:, None], np.array([model.intercept_])
 
 
 def _log_loss(logits: Array, index: NDArray[np.intp]) -> Array:

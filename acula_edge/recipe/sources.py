@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from acula_edge.bounds import Bounded
 from acula_edge.errors import RecipeError
-from acula_edge.untrusted.plain_text import is_plain_name
+from acula_edge.plain_text import is_plain_name
 
 
 @dataclass(frozen=True)

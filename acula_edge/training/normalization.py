@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -48,29 +49,25 @@ def refresh_statistics(model: nn.Module, batches: Iterable[torch.Tensor]) -> Non
 def synchronized(model: nn.Module) -> Iterator[None]:
     """Take batch normalization's statistics over all processes' shares of a batch, on any device.
 
-    torch's own SyncBatchNorm works on CUDA only. The layers keep their parameters and names: only their class changes,
-    and changes back at the end.
+    torch's own SyncBatchNorm works on CUDA only. The layers keep their parameters, names and classes: each gets a
+    method of its own, for as long as this lasts.
     """
     layers = _layers(model) if world_size() > 1 else []
-    classes = [type(layer) for layer in layers]
     for layer in layers:
-        layer.__class__ = type(f"Synchronized{type(layer).__name__}", (_Synchronized, type(layer)), {})
+        layer.forward = partial(_forward, layer)
     try:
         yield
     finally:
-        for layer, former in zip(layers, classes, strict=True):
-            layer.__class__ = former
+        for layer in layers:
+            del layer.forward
 
 
-class _Synchronized:
-    """Mixed into a batch normalization layer."""
-
-    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return super().forward(x)  # type: ignore[misc, no-any-return]
-        normalized = _normalize(self, x)
-        # timm's layers carry dropout and activation inside.
-        return self.act(self.drop(normalized)) if hasattr(self, "act") else normalized
+def _forward(layer: Any, x: torch.Tensor) -> Any:
+    if not layer.training:
+        return type(layer).forward(layer, x)
+    normalized = _normalize(layer, x)
+    # timm's layers carry dropout and activation inside.
+    return layer.act(layer.drop(normalized)) if hasattr(layer, "act") else normalized
 
 
 def _normalize(layer: Any, x: torch.Tensor) -> torch.Tensor:

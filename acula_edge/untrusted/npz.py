@@ -24,7 +24,6 @@ from acula_edge.untrusted.regular_files import open_artifact
 from acula_edge.untrusted.texts import parse_json
 
 _SUFFIX = ".npy"
-_PIECE = 1 << 20
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -112,15 +111,20 @@ def _read(file: BinaryIO, max_bytes: int) -> dict[str, NDArray[Any]]:
         arrays = {}
         for name, entry in zip(names, entries, strict=True):
             with archive.open(entry) as stream:
-                arrays[name] = _read_array(stream, entry.file_size)
+                _check_header(stream, entry.file_size)
+            with archive.open(entry) as stream:
+                arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
+            if arrays[name].dtype.kind == "U":
+                _check_characters(arrays[name])
         return arrays
 
 
-def _read_array(stream: Any, size: int) -> NDArray[Any]:
+def _check_header(stream: Any, size: int) -> None:
+    """Before memory is taken: plain numbers or texts, as many as the entry has bytes for."""
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"version {version} of NumPy's format")
-    shape, fortran_order, dtype = _HEADERS[version](stream)
+    shape, _, dtype = _HEADERS[version](stream)
     if dtype.hasobject or dtype.kind not in "biufU" or dtype.itemsize == 0:
         raise ValueError(f"an array of {dtype}; objects would be pickles, which are never read")
     if len(shape) > MAX_RANK or any(isinstance(n, bool) or n < 0 for n in shape):
@@ -128,16 +132,9 @@ def _read_array(stream: Any, size: int) -> NDArray[Any]:
     length = math.prod(shape) * dtype.itemsize
     if length != size - stream.tell():
         raise ValueError(f"an array that says it has {length} bytes, and has {size - stream.tell()}")
-    data = np.empty(length, np.uint8)
-    at = 0
-    while piece := stream.read(_PIECE):
-        if len(piece) > length - at:
-            raise ValueError("an array goes on after its end")
-        data[at : at + len(piece)] = np.frombuffer(piece, np.uint8)
-        at += len(piece)
-    if at != length:
-        raise ValueError("an array ends early")
-    if dtype.kind == "U" and data.view(np.dtype("u4").newbyteorder(dtype.byteorder)).max(initial=0) > sys.maxunicode:
+
+
+def _check_characters(array: NDArray[Any]) -> None:
+    codes = np.frombuffer(array.tobytes(), np.dtype("u4").newbyteorder(array.dtype.byteorder))
+    if codes.max(initial=0) > sys.maxunicode:
         raise ValueError("a text of characters that there are none of")
-    array: NDArray[Any] = data.view(dtype).reshape(shape, order="F" if fortran_order else "C")
-    return array

@@ -122,7 +122,7 @@ def anchor(embeddings: NDArray[Any], space: TextSpace | None, reports: ReportVec
     """Project the float teacher's embeddings [R, D].
 
     Args:
-        space: with the head that alignment learned; None where an earlier version left none.
+        space: with the head that alignment learned; None where the encoder was aligned elsewhere.
         reports: of training and validation recordings.
     """
     if space is not None and space.audio:

@@ -11,9 +11,9 @@ import yaml
 
 from acula_edge.clinical_text.facts import dump_facts, load_facts
 from acula_edge.clinical_text.faithfulness import check_report
-from acula_edge.clinical_text.planted import KINDS, plant_errors
 from acula_edge.clinical_text.reading import Claim, read_claims
 from acula_edge.clinical_text.writers.template import write_reports
+from benchmarks.planted_errors import KINDS, plant_errors
 from tests.clinical_text.test_template_reports import TYPICAL
 
 FOLDER = Path(__file__).parent

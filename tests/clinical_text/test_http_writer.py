@@ -134,9 +134,9 @@ def test_requests_per_minute_are_spread(endpoint: Endpoint, tmp_path: Path) -> N
     assert [pace.take() for _ in range(4)] == [0.0, 0.5, 1.0, 1.5]
     now = 10.0
     assert [pace.take() for _ in range(2)] == [0.0, 0.5], "a pause is not made up for by a rush"
-    write_corpus(breaths(4), endpoint.config(requests_per_minute=1200), tmp_path / "r.jsonl")
+    write_corpus(breaths(4), endpoint.config(requests_per_minute=300), tmp_path / "r.jsonl")
     times = [request["time"] for request in endpoint.requests]
-    assert times[-1] - times[0] >= 3 * 0.05 - 0.02
+    assert times[-1] - times[0] >= 3 * 0.2 - 0.1
 
 
 def test_a_killed_run_pays_for_nothing_twice(endpoint: Endpoint, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from acula_edge.errors import AculaEdgeError
-from acula_edge.untrusted.plain_text import acting_character
+from acula_edge.plain_text import acting_character
 from tests.fuzz import harnesses
 from tests.fuzz.sandbox import Sandbox, watch
 

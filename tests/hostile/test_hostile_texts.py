@@ -33,21 +33,18 @@ BAD_YAML = {
     "a tag that runs code": ("a: !!python/object/apply:os.system [touch RAN]", "tags are not taken"),
     "a tag of YAML's own": ("a: !!binary aGVsbG8=", "tags are not taken"),
     "a local tag": ("a: !env HOME", "tags are not taken"),
-    "billion laughs": (LAUGHS, "values, those that aliases repeat"),
-    "long texts repeated": (f"a: &a {'x' * 9000}\nb: [{', '.join(['*a'] * 200)}]", "texts are longer"),
-    "an alias of itself": ("a: &a [*a]", "no anchor"),
-    "an alias of nothing": ("a: *b", "no anchor"),
-    "a chain of aliases": ("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 90)), "deeper"),
+    "billion laughs": (LAUGHS, "anchors and aliases"),
+    "long texts repeated": (f"a: &a {'x' * 9000}\nb: [{', '.join(['*a'] * 200)}]", "anchors and aliases"),
+    "an alias of itself": ("a: &a [*a]", "anchors and aliases"),
+    "an alias of nothing": ("a: *b", "anchors and aliases"),
     "brackets": ("[" * 100_000, "deeper"),
     "dashes": ("- " * 50_000, "deeper"),
     "many values": ("[" + "1," * (MAX_YAML_NODES + 1) + "]", "more than"),
     "a long file": ("#" * (MAX_YAML_BYTES + 1), "longer"),
     "a key twice": ("name: a\nseed: 1\nname: b", "line 3: the key 'name' is there twice"),
-    "a key twice, merged": ("a: &a {x: 1}\nb: {<<: *a, <<: *a}", "twice"),
     "equal keys of two kinds": ("{1: a, true: b}", "twice"),
     "a key that is a list": ("? [a]\n: 1", "a key must be"),
     "a key that is nothing": ("~: 1", "a key must be"),
-    "a merge of no mapping": ("<<: 3", "needs a mapping"),
     "5,000 digits": ("seed: " + "9" * 5000, "no number"),
     "65 bits": (f"seed: {1 << 64}", "64 bits"),
     "infinity": ("seed: .inf", "infinite"),
@@ -55,7 +52,7 @@ BAD_YAML = {
     "a prefix of a number": ("seed: 0b_", "no number"),
     "a control character": ('name: "\\e[2J"', "control character"),
     "half a character": ('name: "\\ud800"', "control character"),
-    "two documents": ("a: 1\n---\nb: 2", "more than one document"),
+    "two documents": ("a: 1\n---\nb: 2", "single document"),
     "no YAML": ("a: [1, 2", "flow sequence"),
     "a NUL": ("a: \0", "special characters"),
 }
@@ -68,7 +65,7 @@ def test_yaml_that_is_more_than_plain_values_is_refused(kind: str) -> None:
         parse_yaml(text)
 
 
-@pytest.mark.parametrize("kind", ["billion laughs", "long texts repeated", "a chain of aliases", "dashes"])
+@pytest.mark.parametrize("kind", ["billion laughs", "long texts repeated", "brackets", "dashes"])
 def test_what_is_short_to_write_is_not_long_to_have(kind: str) -> None:
     tracemalloc.start()
     with pytest.raises(TextError):
@@ -78,11 +75,12 @@ def test_what_is_short_to_write_is_not_long_to_have(kind: str) -> None:
 
 
 def test_yaml_keeps_its_meaning() -> None:
-    text = "a: &a {x: 1, y: [1e3, 1.5, true, null, 'no', 0x1F]}\nb: *a\nc: {<<: *a, x: 2}\nd: 2024-05-01\n"
-    value = parse_yaml(text)
-    inner = {"x": 1, "y": ["1e3", 1.5, True, None, "no", 31]}
-    assert value == {"a": inner, "b": inner, "c": {**inner, "x": 2}, "d": "2024-05-01"}
-    assert value["a"]["y"] is not value["b"]["y"], "a change of one must not change the other"
+    text = "a: {x: 1, y: [1e3, 1.5, true, null, 'no', 0x1F]}\nd: 2024-05-01\n<<: {x: 2}\n"
+    assert parse_yaml(text) == {
+        "a": {"x": 1, "y": ["1e3", 1.5, True, None, "no", 31]},
+        "d": "2024-05-01",
+        "<<": {"x": 2},
+    }
     assert parse_yaml("") is None and parse_yaml("\ufeff# nothing\n") is None
 
 

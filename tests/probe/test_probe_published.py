@@ -18,14 +18,7 @@ from acula_edge.probe.obstacles import published_obstacle
 from acula_edge.probe.published import published_probe
 from acula_edge.probe.published.folds import leave_one_out
 from acula_edge.probe.published.measures import macro_auroc, stopping_epoch
-from acula_edge.probe.published.training import (
-    Draws,
-    binary_slope,
-    multiclass_slope,
-    regression_slope,
-    train,
-    with_bias,
-)
+from acula_edge.probe.published.training import Draws, class_loss, regression_loss, train, with_bias
 from acula_edge.probe.tasks import PublishedProbe, Task, number, tasks
 
 
@@ -181,9 +174,8 @@ def test_classes_train_as_one_at_a_time(classes: int) -> None:
     probe = PublishedProbe(batch_size=32, epochs=6)
     study = Classes(classes_task(classes, probe), COUNTS, distance=2.0, scale=20.0)
     x, y = study.part("train")
-    slope = binary_slope(y) if classes == 2 else multiclass_slope(y, classes)
     together = train(
-        with_bias(x), [np.arange(len(x))] * 3, slope, classes, [Draws(seed) for seed in range(3)],
+        with_bias(x), [np.arange(len(x))] * 3, class_loss(y), classes, [Draws(seed) for seed in range(3)],
         batch_size=32, epochs=6, l2=1e-5,
     )  # fmt: skip
     alone = [plain_training(x, y, classes, Draws(seed), probe) for seed in range(3)]
@@ -203,7 +195,7 @@ def test_regressions_of_unequal_length_train_as_one_at_a_time() -> None:
     mean, std = np.array([2.9, 3.1, 3.4], np.float32), np.array([0.9, 1.1, 0.5], np.float32)
     probe = PublishedProbe(batch_size=16, epochs=8)
     together = train(
-        with_bias(x), rows, regression_slope(y, mean, std), 1, [Draws(0, fold) for fold in range(3)],
+        with_bias(x), rows, regression_loss(y, mean, std), 1, [Draws(0, fold) for fold in range(3)],
         batch_size=16, epochs=8, l2=0.1,
     )  # fmt: skip
     alone = [

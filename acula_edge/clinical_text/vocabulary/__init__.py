@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from acula_edge.clinical_text.facts import ABSENT, PRESENT, UNKNOWN, FactKind, Wording
 from acula_edge.errors import InputError, did_you_mean
 from acula_edge.files import sha256_text
-from acula_edge.untrusted.yaml_text import parse_yaml
 
 FOLDER = Path(__file__).parent
 FILES = ("findings.yaml", "person.yaml", "conditions.yaml")
@@ -58,7 +59,7 @@ class Vocabulary:
 def load_vocabulary() -> Vocabulary:
     """Read the vocabulary that ships with acula-edge."""
     texts = [(FOLDER / name).read_text(encoding="utf-8") for name in FILES]
-    findings, person, conditions = (parse_yaml(text) for text in texts)
+    findings, person, conditions = (yaml.safe_load(text) for text in texts)
     terms = {name: _words({"one": words.get("say", ()), **words}) for name, words in conditions["terms"].items()}
     kinds = {name: _kind(name, values) for name, values in findings.items()}
     for name, values in conditions["lists"].items():

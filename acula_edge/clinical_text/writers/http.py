@@ -17,8 +17,7 @@ from typing import Any
 
 from acula_edge.clinical_text.prompt import load_prompt, write_messages
 from acula_edge.clinical_text.writer import Job, Pull, Written, writers
-from acula_edge.errors import AculaEdgeError, InputError, MissingCapability, RecipeError
-from acula_edge.extras import missing_package
+from acula_edge.errors import InputError, RecipeError
 from acula_edge.recipe import HttpWriterConfig, ReportsConfig
 
 FIRST_PAUSE_S = 0.5
@@ -89,6 +88,8 @@ class HttpWriter:
 
     def ask(self, job: Job) -> Written:
         """Ask for one report, as often as the recipe allows."""
+        import requests
+
         body = request_body(job, self._config, self._prompt)
         failure = ""
         for attempt in range(self._http.retries + 1):
@@ -97,9 +98,7 @@ class HttpWriter:
             pause, answer = None, None
             try:
                 answer = self._session().post(self._url, json=body, headers=self._headers, timeout=self._timeouts())
-            except Exception as error:
-                if not _is_transport_error(error):
-                    raise
+            except requests.RequestException as error:
                 failure = f"no answer ({type(error).__name__})"
             if answer is not None:
                 if answer.status_code == 200:
@@ -128,8 +127,10 @@ class HttpWriter:
 
     def _session(self) -> Any:
         """This thread's connection, which is kept open."""
+        import requests
+
         if not hasattr(self._local, "session"):
-            self._local.session = _requests().Session()
+            self._local.session = requests.Session()
         return self._local.session
 
 
@@ -227,18 +228,6 @@ def _key_of(http: HttpWriterConfig) -> str | None:
             remedy=f"export {http.api_key_env}=...",
         )
     return key
-
-
-def _requests() -> Any:
-    try:
-        import requests
-    except ModuleNotFoundError as error:
-        raise missing_package(error) or MissingCapability("the package requests is missing") from error
-    return requests
-
-
-def _is_transport_error(error: Exception) -> bool:
-    return not isinstance(error, AculaEdgeError) and isinstance(error, _requests().exceptions.RequestException)
 
 
 writers.register("http", HttpWriter)

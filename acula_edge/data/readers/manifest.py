@@ -28,7 +28,7 @@ from acula_edge.data.manifest_rows import OWN, SUFFIXES, Row, read_rows
 from acula_edge.data.reader import Reader, ReadResult, SetAside, check_options, clean, column_name, read_header, readers
 from acula_edge.errors import AudioError, ManifestError, RecipeError
 from acula_edge.limits import MAX_CELL_CHARACTERS, MAX_ID_CHARACTERS, MAX_PATH_CHARACTERS
-from acula_edge.untrusted.plain_text import acting_character
+from acula_edge.plain_text import acting_character
 
 _SPLITS = ("", "train", "val", "test")
 

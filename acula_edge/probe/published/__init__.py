@@ -12,20 +12,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.obstacles import published_obstacle
 from acula_edge.probe.published.folds import leave_one_out
-from acula_edge.probe.published.measures import macro_auroc, softmax, stopping_epoch
-from acula_edge.probe.published.training import (
-    Draws,
-    binary_slope,
-    multiclass_slope,
-    regression_slope,
-    train,
-    with_bias,
-)
+from acula_edge.probe.published.measures import macro_auroc, stopping_epoch
+from acula_edge.probe.published.training import Draws, class_loss, regression_loss, train, with_bias
 from acula_edge.probe.tasks import PublishedProbe, Task
 
 Array = NDArray[np.float32]
@@ -107,12 +101,11 @@ def _classes(
     parts = {split: task.values(recordings, split) for split in ("train", "val", "test")}
     x = {split: features[positions] for split, (positions, _) in parts.items()}
     y = {split: np.array(targets, np.intp) for split, (_, targets) in parts.items()}
-    classes = len(task.labels)
     epochs = train(
         x["train"],
         [np.arange(len(y["train"]))] * len(seeds),
-        binary_slope(y["train"]) if classes == 2 else multiclass_slope(y["train"], classes),
-        classes,
+        class_loss(y["train"]),
+        len(task.labels),
         [draws(seed) for seed in seeds],
         batch_size=probe.batch_size,
         epochs=probe.epochs,
@@ -150,17 +143,14 @@ def _regression(
     target = np.array(targets)
     features = features[positions]
     folds = leave_one_out([recordings[position].subject for position in positions], probe)
-    # Folds with fewer batches drop out of the last steps of an epoch, so the longest come first.
-    longest_first = sorted(range(len(folds)), key=lambda index: -len(folds[index].train))
-    ordered = [folds[index] for index in longest_first]
-    means = np.array([target[fold.train].mean() for fold in ordered], np.float32)
-    stds = np.array([target[fold.train].std() for fold in ordered], np.float32)
+    means = np.array([target[fold.train].mean() for fold in folds], np.float32)
+    stds = np.array([target[fold.train].std() for fold in folds], np.float32)
     epochs = train(
         features,
-        [fold.train for fold in ordered],
-        regression_slope(target.astype(np.float32), means, stds),
+        [fold.train for fold in folds],
+        regression_loss(target.astype(np.float32), means, stds),
         1,
-        [draws(seed, index) for index in longest_first],
+        [draws(seed, index) for index in range(len(folds))],
         batch_size=probe.batch_size,
         epochs=probe.epochs,
         l2=L2_REGRESSION,
@@ -169,13 +159,13 @@ def _regression(
     estimates = np.matmul(path.reshape(-1, path.shape[-1]), features.T).reshape(*path.shape[:2], -1)
     errors = np.abs(estimates * stds[:, None] + means[:, None] - target)
     looked = np.arange(1, probe.epochs + 1) % min(probe.validate_every, probe.epochs) == 0
-    result: dict[int, tuple[int, float, float]] = {}
-    for place, (index, fold) in enumerate(zip(longest_first, ordered, strict=True)):
-        best = _best_epoch(errors[:, place, fold.val].mean(axis=1), looked, probe.patience)
-        test = errors[best - 1, place, fold.test]
+    best_epochs, maes, mapes = [], [], []
+    for index, fold in enumerate(folds):
+        best_epochs.append(_best_epoch(errors[:, index, fold.val].mean(axis=1), looked, probe.patience))
+        test = errors[best_epochs[-1] - 1, index, fold.test]
+        maes.append(float(test.mean()))
         with np.errstate(divide="ignore", invalid="ignore"):
-            result[index] = best, float(test.mean()), float((test / np.abs(target[fold.test])).mean())
-    best_epochs, maes, mapes = zip(*(result[index] for index in range(len(folds))), strict=True)
+            mapes.append(float((test / np.abs(target[fold.test])).mean()))
     relative = bool(np.isfinite(mapes).all())
     return PublishedResult(
         task_id=task.id,
@@ -184,10 +174,10 @@ def _regression(
         std=float(np.std(maes)),
         seeds=(seed,),
         per_seed=(),
-        per_subject=maes,
+        per_subject=tuple(maes),
         mape=float(np.mean(mapes)) if relative else None,
         mape_std=float(np.std(mapes)) if relative else None,
-        best_epochs=best_epochs,
+        best_epochs=tuple(best_epochs),
         n={"test": len(positions), "subjects": len(folds)},
     )
 
@@ -195,7 +185,7 @@ def _regression(
 def _probabilities(weights: Array, features: Array) -> Array:
     """Shape: weights [..., K, P], features [R, P] -> [..., R, K]."""
     logits = np.matmul(weights.reshape(-1, weights.shape[-1]), features.T)
-    return softmax(np.moveaxis(logits.reshape(*weights.shape[:-1], -1), -2, -1))
+    return np.asarray(softmax(np.moveaxis(logits.reshape(*weights.shape[:-1], -1), -2, -1), axis=-1))
 
 
 def _best_epoch(errors: NDArray[Any], looked: NDArray[np.bool_], patience: int | None) -> int:

@@ -1,4 +1,4 @@
-"""Measures of many heads at once: areas under ROC curves over softmax probabilities, and where training stops."""
+"""Measures of many heads at once: areas under ROC curves, and where training stops."""
 
 from __future__ import annotations
 
@@ -10,13 +10,6 @@ from scipy.stats import rankdata
 
 MIN_DELTA = 0.001
 """Least improvement of the validation error that keeps training alive (SPEC section 2.2)."""
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities over the last axis, in the precision of the logits."""
-    odds = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    probabilities: NDArray[np.float32] = odds / odds.sum(axis=-1, keepdims=True)
-    return probabilities
 
 
 def macro_auroc(labels: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
