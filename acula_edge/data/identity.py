@@ -1,10 +1,11 @@
 """One person under one id, however tables and programs spell it.
 
 Two spellings that look alike to a reader are one person without a question: composed and decomposed Unicode, full-width
-digits, invisible characters, blanks at the ends (:func:`normalize_id`). Spellings that differ by what spreadsheets and
-typists change are a *guess* (:func:`similar_id`): case, zeros in front, ``101.0``, ``1e2``, ``1,234``, a quotation mark
-that kept a cell text, a blank, hyphen or underscore for one another. The recipe decides about guesses, and by default
-they are joined: a wrong join costs a person, a missed one lets the test set leak.
+digits, invisible characters, blanks at the ends (:func:`normalize_id`). Spellings that differ by what spreadsheets,
+keyboards and typists change are a *guess* (:func:`similar_id`): case, zeros in front, ``101.0``, ``1e2``, ``1,234``, a
+quotation mark that kept a cell text, a blank, underscore or any dash for one another, digits of another script, letters
+of another alphabet that look the same. The recipe decides about guesses, and by default they are joined: a wrong join
+costs a person, a missed one lets the test set leak.
 """
 
 from __future__ import annotations
@@ -23,6 +24,17 @@ SimilarIds = Literal["join", "distinct", "refuse"]
 _SHOWN = 5
 _WHOLE_NUMBER = re.compile(r"\d+(\.\d+)?[e]\+?\d{1,2}")
 _DIGITS_FOR_ID = 18
+# Drawn as nothing, as category Cf is: joiners, fillers, variation selectors (Default_Ignorable_Code_Point), and the
+# empty Braille pattern.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+# Word processors turn hyphens and quotation marks; Cyrillic and Greek keyboards write capitals that look Latin, a
+# Turkish one another i. Letters here are in lower case.
+_LOOK_ALIKE = str.maketrans(
+    '\u2212\u2018\u2019\u201a\u201c\u201d\u201e\u2032\u02bc`"' + "авекмнорстухіјѕ" + "αβεζηικμνορτυχ" + "ı",
+    "-" + 10 * "'" + "abekmhopctyxijs" + "abezhikmnoptyx" + "i",
+)
 
 
 def normalize_id(text: str) -> str:
@@ -31,7 +43,7 @@ def normalize_id(text: str) -> str:
     >>> normalize_id(" Zoe\\u0301\\u200b \\uff17")
     'Zoé 7'
     """
-    visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    visible = "".join(c for c in _UNSEEN.sub("", text) if unicodedata.category(c) != "Cf")
     return " ".join(unicodedata.normalize("NFKC", visible).split())
 
 
@@ -46,22 +58,31 @@ def cell_id(text: str | None) -> str:
 
 
 def similar_id(text: str) -> str:
-    """Equal for ids that may be one person's: :func:`normalize_id` without case, zeros in front, float and cell forms.
+    """Equal for ids that may be one person's: :func:`normalize_id` without case, zeros in front, float and cell forms,
+    with Latin letters, digits and hyphens for what looks like them.
 
     >>> [similar_id(text) for text in ("P007", "p7", "101.0", "1.01e2", "1,234", "'7", "a b", "a_b")]
     ['p7', 'p7', '101', '101', '1234', '7', 'a-b', 'a-b']
     """
-    text = normalize_id(text).casefold().strip("'\"`")
-    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.0+)?", text):
-        text = text.replace(",", "")
+    # A capital I with a dot has a small form of two characters.
+    text = normalize_id(normalize_id(text).casefold()).replace("i\u0307", "i").translate(_LOOK_ALIKE)
+    text = "".join(_plain_sign(c) for c in text).strip("'")
+    if re.fullmatch(r"\d{1,3}([,']\d{3})+(\.0+)?", text):
+        text = re.sub("[,']", "", text)
     if _WHOLE_NUMBER.fullmatch(text):
         mantissa, _, exponent = text.partition("e")
         whole, _, fraction = mantissa.partition(".")
         if len(fraction.rstrip("0")) <= int(exponent) <= _DIGITS_FOR_ID:
             text = whole + fraction.rstrip("0").ljust(int(exponent), "0")
-    text = re.sub(r"(?<=\d)\.0+$", "", text) if text.count(".") == 1 else text
+    text = re.sub(r"(?<=\d)[.,]0+$", "", text) if text.count(".") + text.count(",") == 1 else text
     text = re.sub(r"(?<![\d.])0+(?=\d)", "", text)
     return re.sub(r"[\s_-]+", "-", text)
+
+
+def _plain_sign(character: str) -> str:
+    if unicodedata.category(character) == "Pd":
+        return "-"
+    return str(unicodedata.decimal(character, character))
 
 
 @dataclass(frozen=True)
@@ -71,13 +92,13 @@ class Identified:
     Attributes:
         recordings: in the order given.
         normalized: ids that were another Unicode form, or differently blank, of one that is there too.
-        joined: [[ids that were taken for one person], ...], guesses only, each as it was spelled.
+        alike: [[ids that may be one person's], ...]: the guesses, all of them, each as it was spelled.
         warnings: what a user should look at, one sentence each; ids only.
     """
 
     recordings: list[Recording]
     normalized: int
-    joined: list[list[str]]
+    alike: list[list[str]]
     warnings: list[str]
 
 
@@ -89,10 +110,10 @@ def identify_persons(recordings: Sequence[Recording], similar: SimilarIds = "joi
             (and named), or refused.
 
     Raises:
-        ManifestError: `similar` is ``"refuse"`` and there are such ids, a data set is spelled in two ways, or an id has
-            no visible character.
+        ManifestError: `similar` is ``"refuse"`` and there are such ids, a data set is spelled in two ways and they are
+            not to be distinct, or an id has no visible character.
     """
-    recordings = _with_normal_datasets(recordings, similar)
+    warnings = _compare_datasets(recordings, similar)
     first: dict[tuple[str, str], Recording] = {}
     spellings: dict[tuple[str, str], set[str]] = {}
     groups: dict[tuple[str, str], set[str]] = {}
@@ -118,7 +139,6 @@ def identify_persons(recordings: Sequence[Recording], similar: SimilarIds = "joi
         person = normalize_id(_own_id(recording))
         subject = f"{recording.dataset}/{person_of.get((recording.dataset, person), person)}"
         identified.append(recording if subject == recording.subject else replace(recording, subject=subject))
-    warnings = []
     if guesses:
         taken, other = ("one person", "distinct") if similar == "join" else ("different persons", "join")
         warnings.append(
@@ -126,34 +146,34 @@ def identify_persons(recordings: Sequence[Recording], similar: SimilarIds = "joi
             f"If that is wrong: --set data.similar_ids={other}, or mend the ids"
         )
     normalized = sum(len(found) - 1 for found in spellings.values())
-    joined = [[f"{key[0]}/{person}" for person in ids] for key, ids in guesses.items()] if similar == "join" else []
-    return Identified(identified, normalized, joined, warnings)
+    alike = [[f"{dataset}/{person}" for person in ids] for (dataset, _), ids in guesses.items()]
+    return Identified(identified, normalized, alike, warnings)
 
 
 def _own_id(recording: Recording) -> str:
     return recording.subject.removeprefix(f"{recording.dataset}/")
 
 
-def _with_normal_datasets(recordings: Sequence[Recording], similar: SimilarIds) -> list[Recording]:
-    """Persons are compared within a data set, so its name must have one spelling as well."""
-    names: dict[str, set[str]] = {}
+def _compare_datasets(recordings: Sequence[Recording], similar: SimilarIds) -> list[str]:
+    """Persons are compared within a data set, so its name must have one spelling as well; a warning for those that do
+    not and are said to be distinct."""
+    names: dict[str, list[str]] = {}
     for dataset in dict.fromkeys(recording.dataset for recording in recordings):
-        names.setdefault(similar_id(dataset), set()).add(normalize_id(dataset))
+        names.setdefault(similar_id(dataset), []).append(dataset)
+    warnings = []
     for found in names.values():
-        if len(found) > 1 and similar != "distinct":
+        if len(found) == 1:
+            continue
+        spelled = " and ".join(map(repr, sorted(found)))
+        if similar != "distinct":
             raise ManifestError(
                 "a data set is spelled in more than one way, so that its persons would count twice",
-                given=" and ".join(map(repr, sorted(found))),
+                given=spelled,
                 remedy="give all rows of a data set one spelling, or, if they are different data sets: "
                 "--set data.similar_ids=distinct",
             )
-    normal = []
-    for recording in recordings:
-        dataset = normalize_id(recording.dataset)
-        subject = f"{dataset}/{_own_id(recording)}"
-        changed = (dataset, subject) != (recording.dataset, recording.subject)
-        normal.append(replace(recording, dataset=dataset, subject=subject) if changed else recording)
-    return normal
+        warnings.append(f"data sets of similar names are taken for different ones, their persons as well: {spelled}")
+    return warnings
 
 
 def _shortest_first(text: str) -> tuple[int, str]:

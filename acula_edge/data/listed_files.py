@@ -11,6 +11,8 @@ import os
 import unicodedata
 from pathlib import Path
 
+_SHOWN = 3
+
 
 class ListedFiles:
     """Finds listed paths; remembers the folders it looked into, for as long as one table is read."""
@@ -29,21 +31,31 @@ class ListedFiles:
         slashes = Path(os.path.normpath(folder / listed.replace("\\", "/")))
         found = Path(slashes.anchor)
         for part in slashes.parts[len(found.parts) :]:
-            name = part if os.path.lexists(found / part) else self._alike(found, part)
+            name = part if os.path.lexists(found / part) else self._only_one_alike(found, part)
             if name is None:
                 return exact
             found /= name
         return found
 
-    def _alike(self, folder: Path, name: str) -> str | None:
-        if folder not in self._names:
-            self._names[folder] = {}
-            for other in _names_in(folder):
-                self._names[folder].setdefault(_caseless(other), []).append(other)
-        alike = self._names[folder].get(_caseless(name), [])
+    def near(self, missing: Path) -> list[str]:
+        """Names beside a file that is not there which differ by case, by Unicode form or by their ending; a few."""
+        same_stem = self._in(missing.parent).get(_caseless(missing.stem), [])
+        return sorted(same_stem)[:_SHOWN]
+
+    def _only_one_alike(self, folder: Path, name: str) -> str | None:
+        stem = _caseless(os.path.splitext(name)[0])
+        alike = [other for other in self._in(folder).get(stem, []) if _caseless(other) == _caseless(name)]
         composed = unicodedata.normalize("NFC", name)
         same = [other for other in alike if unicodedata.normalize("NFC", other) == composed] or alike
         return same[0] if len(same) == 1 else None
+
+    def _in(self, folder: Path) -> dict[str, list[str]]:
+        """Names in a folder by their stem, without case and in one Unicode form."""
+        if folder not in self._names:
+            self._names[folder] = {}
+            for name in _names_in(folder):
+                self._names[folder].setdefault(_caseless(os.path.splitext(name)[0]), []).append(name)
+        return self._names[folder]
 
 
 def _names_in(folder: Path) -> list[str]:

@@ -40,7 +40,8 @@ class Listing:
         recordings: with hashes and splits.
         set_aside: what cannot be used, with the reason.
         facts: ``partition`` {data set: {rule, source, exact}}, ``leaks`` [{dataset, task, sides, persons, ...}] (only
-            where a published partition is followed) and ``warnings`` [sentence], for the run's manifest.
+            where a published partition is followed), ``warnings`` [sentence] and ``persons`` {normalized, alike,
+            similar_ids} (:class:`acula_edge.data.identity.Identified`), for the run's manifest.
     """
 
     recordings: list[Recording]
@@ -192,7 +193,7 @@ def list_recordings(data: DataConfig, run: Run) -> Listing:
         },
         "leaks": _judge_leaks(recordings, set(found.published) if data.split.rule == "published" else set()),
         "warnings": [*found.warnings, *persons.warnings],
-        "persons": {"normalized": persons.normalized, "joined": persons.joined},
+        "persons": {"normalized": persons.normalized, "alike": persons.alike, "similar_ids": data.similar_ids},
     }
     for warning in facts["warnings"]:
         notify("warning: %s", warning)

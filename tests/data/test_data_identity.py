@@ -8,7 +8,9 @@ import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +38,7 @@ SAME = {  # one person without a question
     "decomposed": lambda text: unicodedata.normalize("NFD", text),
     "full width": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
     "no-break blanks": lambda text: f"\u00a0{text}\u2009",
-    "invisible": lambda text: f"\ufeff{text[:1]}\u200b\u00ad{text[1:]}",
+    "invisible": lambda text: f"\ufeff{text[:1]}\u200b\u00ad{text[1:]}\ufe0f\u3164",
 }
 GUESSED = {
     "upper": str.upper,
@@ -47,6 +49,11 @@ GUESSED = {
     "thousands": lambda text: f"{int(text):,}" if text.isascii() and text.isdigit() else text,
     "text cell": lambda text: f"'{text}",
     "underscore": lambda text: text.replace(" ", "_"),
+    "decimal comma": lambda text: f"{text},0" if text.isascii() and text.isdigit() else text,
+    "en dash": lambda text: text.replace("-", "\u2013"),
+    "no-break hyphen": lambda text: text.replace("-", "\u2011"),
+    "Arabic digits": lambda text: text.translate({ord(str(d)): 0x660 + d for d in range(10)}),
+    "Cyrillic": lambda text: text.translate({ord("a"): "\u0430", ord("A"): "\u0410", ord("b"): "\u0432"}),
 }
 # Ids as people give them: letters, accents included, and a number, or a number alone.
 ids = st.one_of(
@@ -81,24 +88,25 @@ def test_no_spelling_of_a_person_is_on_another_side(originals: list[str], data: 
 def test_unicode_forms_are_one_person_in_silence(own: str, form: str) -> None:
     found = identify_persons(listed(own, SAME[form](own)), similar="refuse")
     assert len({recording.subject for recording in found.recordings}) == 1
-    assert found.warnings == [] and found.joined == []
+    assert found.warnings == [] and found.alike == []
     assert found.normalized == (SAME[form](own) != own)
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [("p1", "P1"), ("007", "7"), ("101", "101.0"), ("1000", "1e3"), ("20240501", "2.0240501e+07"), ("1234", "1,234"),
-     ("p 1", "p_1"), ("p01", "p1"), ("'7", "7"), ("Straße 1", "STRASSE 1")],
+     ("p 1", "p_1"), ("p01", "p1"), ("'7", "7"), ("Straße 1", "STRASSE 1"), ("P-01", "P\u201301"), ("7", "7,0"),
+     ("7", "\u0667"), ("i1", "\u01301"), ("P1", "\u04201"), ("o'b 1", "O\u2019B 1"), ("1'234", "1234")],
 )  # fmt: skip
 def test_guesses_are_joined_named_or_refused_as_the_recipe_says(one: str, other: str) -> None:
     recordings = listed(one, other, "someone else")
     joined = identify_persons(recordings)
     assert joined.recordings[0].subject == joined.recordings[1].subject != joined.recordings[2].subject
-    assert len(joined.joined) == 1 and sorted(joined.joined[0]) == sorted([f"clinic/{one}", f"clinic/{other}"])
+    assert len(joined.alike) == 1 and sorted(joined.alike[0]) == sorted([f"clinic/{one}", f"clinic/{other}"])
     assert "clinic/r000" in joined.warnings[0] and "clinic/r001" in joined.warnings[0]
     apart = identify_persons(recordings, similar="distinct")
     assert [r.subject for r in apart.recordings] == [r.subject for r in recordings]
-    assert "clinic/r000" in apart.warnings[0] and apart.joined == []
+    assert "clinic/r000" in apart.warnings[0] and apart.alike == joined.alike
     with pytest.raises(ManifestError, match="more than one spelling") as refused:
         identify_persons(recordings, similar="refuse")
     assert "clinic/r001" in str(refused.value)
@@ -107,7 +115,8 @@ def test_guesses_are_joined_named_or_refused_as_the_recipe_says(one: str, other:
 @pytest.mark.parametrize(
     ("one", "other"),
     [("1.1", "1.10"), ("1.05", "1.5"), ("P01", "P10"), ("1-11", "11-1"), ("p1", "q1"), ("1.2.0", "1.2"), ("0", "10"),
-     ("P-01", "P01"), ("1e3x", "1000x"), ("12,34", "1234"), ("a1", "a1b")],
+     ("P-01", "P01"), ("1e3x", "1000x"), ("12,34", "1234"), ("a1", "a1b"), ("Zoe", "Zoé"), ("P1\u00b2", "P1"),
+     ("\u05d01", "\u05d11")],
 )  # fmt: skip
 def test_different_ids_stay_different_persons(one: str, other: str) -> None:
     first, second = persons_of(one, other)
@@ -128,13 +137,47 @@ def test_equal_ids_of_two_data_sets_are_two_persons() -> None:
 
 
 def test_a_data_set_has_one_spelling() -> None:
-    composed, decomposed = "Köln", unicodedata.normalize("NFD", "Köln")
-    found = identify_persons([*listed("1", dataset=composed), *listed("1", dataset=decomposed)])
-    assert {(r.dataset, r.subject) for r in found.recordings} == {("Köln", "Köln/1")}
     typed = [*listed("1", dataset="Clinic"), *listed("1", dataset="clinic")]
     with pytest.raises(ManifestError, match="spelled in more than one way"):
         identify_persons(typed)
-    assert len({r.subject for r in identify_persons(typed, similar="distinct").recordings}) == 2
+    apart = identify_persons(typed, similar="distinct")
+    assert len({r.subject for r in apart.recordings}) == 2
+    assert len(apart.warnings) == 1 and "'Clinic' and 'clinic'" in apart.warnings[0]
+
+
+def write_table(folder: Path, rows: list[tuple[str, ...]]) -> Path:
+    """A manifest of recordings that differ, one a row of (dataset, subject)."""
+    generator = np.random.default_rng(0)
+    for number in range(len(rows)):
+        soundfile.write(folder / f"{number}.wav", 0.1 * generator.standard_normal(4000), 4000)
+    table = folder / "manifest.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(
+            [("path", "dataset", "subject"), *((f"{number}.wav", *row) for number, row in enumerate(rows))]
+        )
+    return table
+
+
+def test_a_manifest_keeps_a_data_set_and_its_persons_in_one_unicode_form(tmp_path: Path) -> None:
+    composed, decomposed = "Köln", unicodedata.normalize("NFD", "Köln")
+    rows = [(composed, "1"), (decomposed, "1"), (decomposed, f"{decomposed}/1"), (composed, f"{decomposed}/1")]
+    found = readers["manifest"].read(write_table(tmp_path, rows), {})
+    assert {(r.dataset, r.subject) for r in found.recordings} == {("Köln", "Köln/1")}
+    assert found.warnings == []
+
+
+@pytest.mark.parametrize("text", ["nan", "None", "NULL", "n/a"])
+def test_recordings_of_unknown_persons_are_not_one_person(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ManifestError, match="row 3: the column 'subject' says that there is no id"):
+        readers["manifest"].read(write_table(tmp_path, [("a", "1"), ("a", text)]), {})
+
+
+@given(st.text(max_size=12))
+def test_the_spelling_that_is_kept_is_final_and_of_one_kind_of_likeness(text: str) -> None:
+    normal = normalize_id(text)
+    assert normalize_id(normal) == normal
+    assert similar_id(normal) == similar_id(text)
+    assert all(similar_id(change(text)) == similar_id(text) for change in (str.upper, str.lower, str.casefold))
 
 
 def test_a_given_split_on_two_sides_is_found_whatever_the_spelling(tmp_path: Path) -> None:

@@ -42,5 +42,14 @@ def test_an_exact_name_wins_and_nothing_is_guessed_between_two(tmp_path: Path) -
     assert ListedFiles().find(tmp_path, "a.WAV") == tmp_path / "a.WAV"
 
 
+def test_what_nearly_has_the_name_of_a_missing_file_is_told(tmp_path: Path) -> None:
+    lay(tmp_path, "A.wav", "a.WAV", "Ä.flac", "b.wav")
+    files = ListedFiles()
+    assert files.near(files.find(tmp_path, "a.wav")) == ["A.wav", "a.WAV"]
+    assert files.near(files.find(tmp_path, unicodedata.normalize("NFD", "ä.wav"))) == ["Ä.flac"]
+    assert files.near(files.find(tmp_path, "b")) == ["b.wav"]
+    assert files.near(files.find(tmp_path, "none/x.wav")) == files.near(files.find(tmp_path, "x.wav")) == []
+
+
 def test_a_file_that_is_not_there_keeps_its_listed_path(tmp_path: Path) -> None:
     assert ListedFiles().find(tmp_path, "none/x.wav") == tmp_path / "none/x.wav"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import unicodedata
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,12 @@ from acula_edge.audio.decode import read_audio
 from acula_edge.audio.resample import resample
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.manifest import Recording, read_manifest
-from acula_edge.data.prepare import check_recordings, count, list_recordings, prepare
+from acula_edge.data.prepare import check_recordings, count, list_recordings, prepare, prepare_alignment
 from acula_edge.errors import ManifestError
 from acula_edge.files import sha256_file
 from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.quantize.calibration import pick_windows
+from acula_edge.quantize.calibration_sets import CalibrationDefinition
 from acula_edge.recipe import DataConfig, Recipe, Source, SplitConfig
 from acula_edge.run import Run
 from tests.group import run_together
@@ -84,6 +89,44 @@ def test_a_corpus_becomes_waves_with_splits(recipe: Recipe, run: Run, tmp_path: 
     assert (stage["recordings"], stage["subjects"], stage["set_aside"], stage["clipped"]) == (20, 10, 0, 0)
     assert stage["datasets"]["clinic"]["splits"]["test"] == {"recordings": 4, "subjects": 2, "hours": 0.0}
     assert stage["waves"] == store.key and "age" not in json.dumps(stage)
+
+
+@pytest.mark.parametrize("spell", [lambda n: f"P\u2013{n:02}", lambda n: f"p-{n}\u200b", lambda n: f"\uff30-{n:03}"])
+def test_every_stage_sees_one_person_under_one_id(
+    recipe: Recipe, run: Run, rows: list[dict[str, Any]], tmp_path: Path, spell: Callable[[int], str]
+) -> None:
+    spelled = [{**row, "subject": spell(n // 2) if n % 2 else f"P-{n // 2:02}"} for n, row in enumerate(rows)]
+    write_manifest_csv(tmp_path / "clinic", spelled)
+    for store in (prepare(recipe, run), prepare(recipe, run), prepare_alignment(recipe, run)):  # the second is kept
+        assert len({recording.subject for recording in store.recordings}) == 10
+        assert find_leaks(store.recordings, ("person",)) == []
+        sides: dict[int, set[str]] = {}
+        for number, recording in enumerate(store.recordings):
+            sides.setdefault(number // 2, set()).add(recording.split)
+        assert all(len(found) == 1 for found in sides.values())
+    # Windows for calibration: those that fit and those that judge are of different persons, none of them held out.
+    calibration, data = CalibrationDefinition("test", windows=8, device_rates=False), recipe.data
+    chosen = {
+        side: {int(r.recording[1:]) // 2 for r in pick_windows(store, calibration, data, RATE, persons=side).recordings}
+        for side in ("fit", "judge")
+    }
+    assert chosen["fit"] and chosen["judge"] and not chosen["fit"] & chosen["judge"]
+    assert all(sides[person] == {"train"} for person in chosen["fit"] | chosen["judge"])
+    persons = run.manifest["stages"]["data"]["persons"]
+    assert len(persons["alike"]) + persons["normalized"] == 10
+    with pytest.raises(ManifestError, match="more than one spelling") if persons["alike"] else nullcontext():
+        refusing = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, similar_ids="refuse"))
+        prepare(refusing, run)
+
+
+def test_a_data_set_that_nobody_tests_is_known_in_every_unicode_form(
+    recipe: Recipe, run: Run, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    named = [{**row, "dataset": unicodedata.normalize("NFD", "Köln")} for row in rows]
+    write_manifest_csv(tmp_path / "clinic", named)
+    source = dataclasses.replace(recipe.data.sources["clinic"], tested=False)
+    splits = {recording.split for recording in prepare(with_sources(recipe, clinic=source), run).recordings}
+    assert splits == {"train", "val"}
 
 
 def test_the_second_call_takes_everything_from_the_cache(

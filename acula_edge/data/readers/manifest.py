@@ -56,7 +56,13 @@ class ManifestReader(Reader):
         files = ListedFiles()
         for where, row in read_rows(file, result.warnings):
             path, subject = _text(row, "path", where), _text(row, "subject", where)
-            dataset = _text(row, "dataset", where, default)
+            dataset = normalize_id(_text(row, "dataset", where, default))
+            if clean(subject) is None:
+                raise ManifestError(
+                    f"{where}: the column 'subject' says that there is no id, and all such rows would be one person",
+                    given=subject,
+                    remedy="leave out recordings of unknown persons, or give each an id of its own",
+                )
             known, first = first_of_subject.setdefault(normalize_id(subject), (dataset, where))
             if known != dataset:
                 shared.append(f"{where} and {first}")
@@ -73,14 +79,20 @@ class ManifestReader(Reader):
             try:
                 sample_rate_hz, duration_s = read_header(audio)
             except AudioError as error:
-                missing += not os.path.exists(audio)
-                result.set_aside.append(SetAside(key, str(audio), error.problem))
+                reason = error.problem
+                if not os.path.exists(audio):
+                    missing += 1
+                    near = files.near(audio)
+                    reason += f"; nearly the same name: {', '.join(near)}" if near else ""
+                result.set_aside.append(SetAside(key, str(audio), reason))
                 continue
             result.recordings.append(
                 Recording(
                     recording=name,
                     path=str(audio),
-                    subject=subject if subject.startswith(f"{dataset}/") else f"{dataset}/{subject}",
+                    subject=person
+                    if (person := normalize_id(subject)).startswith(f"{dataset}/")
+                    else f"{dataset}/{subject}",
                     dataset=dataset,
                     sample_rate_hz=sample_rate_hz,
                     duration_s=duration_s,
@@ -100,7 +112,7 @@ class ManifestReader(Reader):
             counts = f"{total} rows, {missing} of whose files do not exist; the first: "
             raise ManifestError(
                 f"{file} names no audio file that can be read",
-                given=counts + result.set_aside[0].path if total else "no rows",
+                given=counts + f"{result.set_aside[0].path}: {result.set_aside[0].reason}" if total else "no rows",
                 allowed="paths relative to the manifest's folder, or absolute ones",
                 remedy="mend the column path, or move the manifest to the folder where its paths start",
             )
