@@ -30,9 +30,9 @@ from acula_edge.distill.train import distill
 from acula_edge.encoders import load_encoder, make_student, teachers
 from acula_edge.encoders.students import Student, StudentKind, students
 from acula_edge.frontend.forms import make_frontend
+from acula_edge.pipeline.bundling import Description, write_bundle
 from acula_edge.pipeline.evaluation import encoder_embeddings, teacher_embeddings
 from acula_edge.progress import show_progress
-from acula_edge.quantize.bundle import Description, write_bundle
 from acula_edge.recipe import Recipe, dump_recipe
 from acula_edge.run import Run
 from acula_edge.training import refresh_statistics

@@ -35,6 +35,7 @@ class Subject:
         run: one inference.
         path: the ONNX file; None for a callable and for an engine.
         model: the row of ``verify.json`` that evaluates this very thing; None where none does.
+        sha256: of the file; None where it is not known yet.
     """
 
     artifact: str
@@ -45,6 +46,7 @@ class Subject:
     run: Callable[[], object]
     path: Path | None = None
     model: str | None = None
+    sha256: str | None = None
 
     @property
     def is_engine(self) -> bool:
@@ -61,6 +63,7 @@ def onnx_subject(
     precision: str | None = None,
     model: str | None = None,
     artifact: str | None = None,
+    sha256: str | None = None,
 ) -> Subject:
     """An ONNX file with a fixed input; without `inputs`, noise in the shapes that the file declares."""
     engine = OrtEngine(path, threads=threads)
@@ -74,6 +77,7 @@ def onnx_subject(
         run=lambda: engine.run(feed),
         path=path,
         model=model,
+        sha256=sha256,
     )
 
 
@@ -123,7 +127,7 @@ def measure_subject(
     else:
         row |= measure_footprint(subject.path, subject.threads)
         row["size_bytes"] = subject.path.stat().st_size
-        row["sha256"] = sha256_file(subject.path)
+        row["sha256"] = subject.sha256 or sha256_file(subject.path)
         if row["peak_rss_mb"] is None:
             row["not_measured"]["peak_rss_mb"] = "this system has no /proc/self/status"
     if energy.reason is not None:

@@ -20,7 +20,7 @@ from acula_edge.benchmark.measure import PLANS, Plan
 from acula_edge.benchmark.session import SAMPLES, write_copy
 from acula_edge.benchmark.state import State
 from acula_edge.benchmark.subject import Subject
-from acula_edge.engines.bundle_files import read_bundle
+from acula_edge.bundle.folder import read_bundle
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import sha256_file, write_json
 from tests.benchmark.recorded_machines import orin_nano

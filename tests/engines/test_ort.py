@@ -110,7 +110,7 @@ def test_exact_kernels_are_asked_for_where_the_quick_ones_overflow(
 
 def test_engines_need_neither_torch_nor_onnx() -> None:
     code = (
-        "import sys, acula_edge.engines.ort, acula_edge.engines.tensorrt, acula_edge.engines.bundle_files\n"
+        "import sys, acula_edge.engines.ort, acula_edge.engines.tensorrt, acula_edge.bundle.folder\n"
         "assert not {'torch', 'onnx', 'onnxruntime', 'tensorrt', 'transformers'} & set(sys.modules), sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -14,11 +14,11 @@ import soundfile
 from click.testing import CliRunner
 from safetensors.numpy import load_file
 
+from acula_edge.bundle.checks import verify_bundle
+from acula_edge.bundle.folder import check
 from acula_edge.cli.main import cli
 from acula_edge.data.manifest import Recording
 from acula_edge.data.prepare import list_recordings
-from acula_edge.engines.bundle_files import check
-from acula_edge.evidence.checks import verify_bundle
 from acula_edge.files import read_json, sha256_file, sha256_text
 from acula_edge.pipeline.bundling import build_bundle
 from acula_edge.recipe import load_recipe
@@ -254,7 +254,7 @@ def test_embeddings_equal_those_of_the_verification(
     run = whole_line.run
     store = prepare(run.recipe, run)
     cached = {path: path.read_bytes() for path in run.store_dir.glob("embeddings-*.npy")}
-    expected = model_embeddings(run, whole_line.bundle / "model.int8.onnx", store)
+    expected = model_embeddings(run, whole_line.bundle / "model.int8.onnx", store, 4000)
     assert {path: path.read_bytes() for path in run.store_dir.glob("embeddings-*.npy")} == cached
     position = {recording.key: index for index, recording in enumerate(store.recordings)}
     for recording in heard:

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from acula_edge.cli.main import cli
-from acula_edge.engines.bundle_files import seal
-from acula_edge.engines.prompt_vectors import (
+from acula_edge.bundle.prompt_vectors import (
     FILE,
     PromptTask,
     PromptVectors,
     load_prompt_vectors,
     save_prompt_vectors,
 )
+from acula_edge.bundle.writer import seal
+from acula_edge.cli.main import cli
 from acula_edge.errors import ArtifactError
 from acula_edge.runtime import load_bundle
 from tests.tiny_bundle import DIM, RATE_HZ, SAMPLES, make_sound, write_tiny_bundle

@@ -127,7 +127,7 @@ def _equalization(quantize: Json) -> str:
     if not equalization.get("pairs"):
         return ""
     tried: Json = equalization.get("sqnr_db") or {}
-    chosen, before = tried.get(str(equalization.get("balance"))), tried.get("None")
+    chosen, before = tried.get(str(equalization.get("balance"))), equalization.get("plain_sqnr_db")
     text = f"balance {equalization['balance']:g}" if equalization.get("balance") is not None else "none, which was best"
     if chosen is None or before is None or equalization.get("balance") is None:
         return text

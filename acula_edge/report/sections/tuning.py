@@ -33,7 +33,7 @@ def smoothing_words(quantize: Json) -> str:
     exponent = smoothing.get("exponent")
     if exponent is None:
         return "none, which was best"
-    before = ((quantize.get("equalization") or {}).get("sqnr_db") or {}).get("None")
+    before = smoothing.get("plain_sqnr_db")
     chosen = exponent if isinstance(exponent, str) else f"{exponent:g}"
     return f"exponent {chosen}: SQNR {fixed(before, 1)} → {fixed(tried.get(str(exponent)), 1, 'dB')}"
 
