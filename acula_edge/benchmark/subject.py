@@ -17,6 +17,7 @@ from acula_edge.benchmark.measure import Latency, Plan, measure_latency
 from acula_edge.benchmark.state import read_state
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import sha256_file
+from acula_edge.untrusted.onnx_file import inspect_onnx
 
 _CALLER = "given by the caller as a callable"
 _ENGINE = "an engine runs in this process only"
@@ -89,8 +90,8 @@ def guess_stage(engine: OrtEngine) -> str:
 
 
 def guess_precision(path: Path) -> str:
-    """``int8`` when the file holds quantization operators, else ``float32``; the graph itself is not parsed."""
-    return "int8" if b"QuantizeLinear" in path.read_bytes() else "float32"
+    """``int8`` when the file holds quantization operators, else ``float32``."""
+    return "int8" if ("", "QuantizeLinear") in inspect_onnx(path).operators else "float32"
 
 
 def measure_subject(

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from acula_edge.pipeline.bundling import Exported
 
 LATEST = "runs/latest"
-RECIPE = "recipe"
 
 
 def train(
@@ -80,7 +79,7 @@ def distill(run: Run | str | Path = LATEST, student: str | None = None, resume: 
 def export(
     run: Run | str | Path = LATEST,
     int8: bool = False,
-    student: str | None = RECIPE,
+    student: str | None = None,
     profile: str | None = None,
     gate: bool = True,
     overrides: Sequence[str] = (),
@@ -90,7 +89,7 @@ def export(
     Args:
         run: a run with an aligned encoder.
         int8: quantize as well.
-        student: a registered student; ``"none"`` or None exports the encoder itself; by default the recipe's.
+        student: a registered student, or ``"none"`` for the encoder itself; by default the recipe's.
         profile: ``cpu_x86``, ``cpu_arm`` or ``tensorrt``; by default the recipe's.
         gate: whether a refusal of the quality gate is an error, and whether INT8 that misses its limits on validation
             persons is fine-tuned (``quantize.aware``).
@@ -111,7 +110,8 @@ def export(
 
         run = Run(run.path, overrides)
         check_names(run.recipe)
-    name = run.recipe.distill.student if student == RECIPE else (None if student == "none" else student)
+    chosen = student or run.recipe.distill.student
+    name = None if chosen == "none" else chosen
     if name is not None:
         _check_student(name)
     if not (run.encoder_dir / "model.safetensors").is_file():
@@ -220,7 +220,7 @@ def report(run: Run | str | Path = LATEST) -> Path:
     _need("train", "jinja2")
     from acula_edge.report import write_report
 
-    return write_report(_open(run).path)
+    return write_report(_open(run))
 
 
 def demo(out: str | Path = "runs/demo") -> Path:

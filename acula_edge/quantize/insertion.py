@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from acula_edge.engines.ort import EXACT_ON_X86, OrtEngine
+from acula_edge.engines.ort import FITS_16_BITS, OrtEngine
 from acula_edge.quantize.fusion_guards import guard_floats, guard_integers
 from acula_edge.quantize.graph import IR_VERSION, save_graph, share_constants, sign
 from acula_edge.quantize.histograms import Range
@@ -72,8 +72,9 @@ def insert_qdq(
     # Zero points of biases only: on x86 without VNNI, ONNX Runtime rewrites those of weights in place.
     share_constants(quantized, onnx.TensorProto.INT32)
     quantized.ir_version = IR_VERSION
-    exact = f", {EXACT_ON_X86}" if profile.pairs_fit_16_bits else ""
-    return sign(quantized, f"{model.doc_string}; INT8 for {profile.name}{exact}")
+    if profile.pairs_fit_16_bits:
+        onnx.helper.set_model_props(quantized, dict([FITS_16_BITS]))
+    return sign(quantized, f"{model.doc_string}; INT8 for {profile.name}")
 
 
 def run_graph(model: onnx.ModelProto, mels: Iterable[Array], outputs: Sequence[str] = ("embedding",)) -> list[Array]:

@@ -84,14 +84,13 @@ class Evidence:
         return dict(self.stages.get(name) or {})
 
 
-def read_evidence(path: str | Path) -> Evidence:
+def read_evidence(run: Run) -> Evidence:
     """Read a run's files.
 
     Raises:
-        ArtifactError: the folder is no run, or a file in it is damaged or of another version.
+        ArtifactError: a file in it is damaged or of another version.
         ManifestError: the list of recordings is damaged.
     """
-    run = Run.open(path)
     recipe = run.recipe
     corpora, shared_subjects = count_recordings(run.recordings_path)
     return Evidence(

@@ -55,14 +55,15 @@ def refine(run: Run, material: tuple[Any, ...], student: str | None = "tiny", ga
     """Refine the models of the copied bundle; what is to be said of it."""
     bundle = run.path / "export" / BUNDLE
     quantized = read_facts(bundle / "quantize.json", Quantize)
-    aware = Refinement(run, student, *material, RATE_HZ, gate)(bundle, quantized).aware
+    aware = Refinement(Run(run.path), student, *material, RATE_HZ, gate)(bundle, quantized).aware
     assert isinstance(aware, FineTuning)
     return plain(aware)
 
 
 def export(run: Run) -> dict[str, Any]:
     """Make the bundle anew; what quantize.json says of its fine-tuning."""
-    facts: dict[str, Any] = read_json(build_bundle(run, "tiny", "cpu_x86", int8=True) / "quantize.json")["aware"]
+    bundle = build_bundle(Run(run.path), "tiny", "cpu_x86", int8=True)
+    facts: dict[str, Any] = read_json(bundle / "quantize.json")["aware"]
     return facts
 
 
@@ -152,7 +153,7 @@ def test_without_validation_persons_calibration_windows_decide(copied_run: Run) 
     store.recordings = [replace(r, split="train" if r.split == "val" else r.split) for r in store.recordings]
     bundle = copied_run.path / "export" / BUNDLE
     parity = read_facts(bundle / "quantize.json", Quantize).parity
-    refinement = Refinement(copied_run, "tiny", store, np.zeros((len(store), 32)), [], [], RATE_HZ)
+    refinement = Refinement(Run(copied_run.path), "tiny", store, np.zeros((len(store), 32)), [], [], RATE_HZ)
     judgement = refinement.foresee(bundle, parity)
     assert judgement.asked == "calibration windows" and judgement.n_subjects == 0
     assert not judgement.passed and "mean cosine" in judgement.reasons[0]
@@ -170,7 +171,7 @@ def test_the_fine_tuned_encoder_is_timed_again(tuned: Tuned, tmp_path: Path, mon
     change(run, min_cosine=1, aware_epochs=4, aware_learning_rate=1e-4, speed_guard=True)
     monkeypatch.setattr("acula_edge.pipeline.bundling._measure", lambda settings: measure)
     monkeypatch.setattr("acula_edge.quantize.speed.is_native", lambda profile: True)
-    bundle = build_bundle(run, "tiny", "cpu_x86", int8=True)
+    bundle = build_bundle(Run(run.path), "tiny", "cpu_x86", int8=True)
     after = read_json(bundle / "quantize.json")
     assert after["speed"]["trail"][0]["left_float"] == [] and len(after["speed"]["trail"]) == 1
     assert after["speed"]["before"]["recommended"] == "int8" and answers == []

@@ -16,6 +16,7 @@ from acula_edge.audio.segment import recording_windows
 from acula_edge.bundle.folder import check, read_bundle
 from acula_edge.bundle.golden import golden_recordings, golden_waves, to_pcm, write_selftest
 from acula_edge.bundle.json_files import plain
+from acula_edge.bundle.schema import Provenance
 from acula_edge.bundle.sealed import write_sealed_json
 from acula_edge.bundle.selftest import read_selftest
 from acula_edge.bundle.writer import seal
@@ -29,7 +30,7 @@ from acula_edge.recipe import DataConfig, QuantizeConfig
 from tests.quantize.conftest import RATE_HZ, SAMPLES, SPEC, make_store
 
 DATA = DataConfig(window_s=SAMPLES / RATE_HZ, hop_s=1.0, trim_top_db=None)
-ORIGIN = Description("tiny", "opera-ce", {"recipe_sha256": "0" * 64})
+ORIGIN = Description("tiny", "opera-ce", Provenance(recipe_sha256="0" * 64))
 MODELS = ("frontend.onnx", "encoder.onnx", "model.onnx", "encoder.int8.onnx", "model.int8.onnx")
 
 

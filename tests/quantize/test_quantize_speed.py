@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -224,14 +225,9 @@ def test_a_relu_network_runs_on_integers_from_end_to_end(line: Make) -> None:
 def test_the_whole_path_on_this_machine(slow: tuple[Path, list[np.ndarray]], tmp_path: Path) -> None:
     """Whatever comes out: it is measured, or says why not, and names what it recommends."""
     export = Line(*slow, tmp_path)
-    facts, found = guard_speed(
-        export.folder,
-        "cpu_x86",
-        export.first,
-        export.make,
-        lambda reference, candidate: compare_encoders(reference, candidate, mode="smoke", threads=1),
-    )
+    measure = functools.partial(compare_encoders, mode="smoke", threads=1)
+    facts, found = split(guard_speed(export.folder, "cpu_x86", export.first, export.make, measure))
     assert found["recommended"] in ("int8", "float") and found["reason"]
-    assert facts["int8_mac_share"] > 0
+    assert facts.int8_mac_share > 0
     for step in found["trail"]:
         assert step["speedup"] > 0 and step["mode"] == "smoke" and step["integer_layers"] > 0

@@ -102,8 +102,8 @@ def test_sensitivity_finds_the_layer_that_suffers(form: Form, placement: Placeme
     best = max(loss.sqnr_db for loss in spared.values() if loss is not None)
     assert best > found.whole.sqnr_db
     described = found.describe()
-    assert described["layers"][0]["macs"] == 17 * 8 * 32 * 8
-    assert "no labels" in described["probe_loss"]
+    assert described.layers[0].macs == 17 * 8 * 32 * 8
+    assert "no labels" in described.probe_loss
 
 
 @pytest.mark.parametrize("left", LAYERS)
@@ -160,7 +160,7 @@ def test_layers_go_to_float_by_noise_removed_per_cost() -> None:
 def test_a_layer_that_turns_out_not_to_be_needed_goes_back() -> None:
     cheap_d = {"a": 1000, "b": 1000, "c": 1000, "d": 1}
     plan = plan_precision(layers_of(NOISES, cheap_d), added, 0.98)
-    assert plan.trail[1]["left_float"] == ["d"]
+    assert plan.trail[1].left_float == ["d"]
     assert plan.left_float == ("a",) and plan.met
 
 
