@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acula_edge.bundle.layout import BUNDLE_FILE, MODEL_INT8_FILE
+from acula_edge.bundle.schema import Bundle as BundleFacts
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json
 from acula_edge.recipe import Recipe
@@ -39,7 +41,7 @@ class Bundle:
     @property
     def has_int8(self) -> bool:
         """Whether it holds an INT8 model."""
-        return "model.int8.onnx" in self.files
+        return MODEL_INT8_FILE in self.files
 
     @property
     def files(self) -> dict[str, str]:
@@ -114,7 +116,7 @@ def _bundles(run: Run, recipe: Recipe) -> list[Bundle]:
     bundles = [
         Bundle(
             name=folder.name,
-            facts=read_numbers(folder / "bundle.json", "acula-edge/bundle/1"),
+            facts=read_numbers(folder / BUNDLE_FILE, BundleFacts.SCHEMA),
             **{part: _read(folder, part) for part in _PARTS},
         )
         for folder in run.bundles

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE, MODEL_FILE, MODEL_INT8_FILE
 from acula_edge.report.document import Block, Cell, Column, Facts, Table, Text
 from acula_edge.report.evidence import Bundle
 from acula_edge.report.numbers import MISSING, count, fixed, listing, significant, size, times
 
 _WHAT = {
-    "model.onnx": "float, waveform to scores",
-    "model.int8.onnx": "INT8, waveform to scores",
-    "encoder.onnx": "float, spectrogram to scores",
-    "encoder.int8.onnx": "INT8, spectrogram to scores",
-    "frontend.onnx": "waveform to spectrogram, float",
+    MODEL_FILE: "float, waveform to scores",
+    MODEL_INT8_FILE: "INT8, waveform to scores",
+    ENCODER_FILE: "float, spectrogram to scores",
+    ENCODER_INT8_FILE: "INT8, spectrogram to scores",
+    FRONTEND_FILE: "waveform to spectrogram, float",
 }
 
 _PAIRS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from acula_edge.bundle.layout import MODEL_INT8_FILE
 from acula_edge.report.document import Cell, Column, Section, Table, Tone
 from acula_edge.report.evidence import Bundle, Evidence
 from acula_edge.report.numbers import MISSING, fixed, milliseconds, signed, signed_interval, size, times
@@ -44,7 +45,7 @@ def _row(bundle: Bundle) -> list[Cell]:
         Cell(signed(delta.get("delta")), signed_interval(delta.get("ci95"))),
         Cell(milliseconds(whole.get("p50_ms"))),
         Cell(times(pair.get("speedup"))),
-        Cell(size(bundle.sizes_bytes.get("model.int8.onnx"))),
+        Cell(size(bundle.sizes_bytes.get(MODEL_INT8_FILE))),
     ]
 
 

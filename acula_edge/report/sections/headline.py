@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from acula_edge.bundle.layout import MODEL_FILE, MODEL_INT8_FILE
 from acula_edge.report.document import Headline, KeyFigure, Tone
 from acula_edge.report.evidence import Bundle, Evidence, Json
 from acula_edge.report.numbers import (
@@ -215,7 +216,7 @@ def _speedup(bundle: Bundle) -> KeyFigure:
 
 def _size(bundle: Bundle) -> KeyFigure:
     sizes = bundle.sizes_bytes
-    int8, whole = sizes.get("model.int8.onnx"), sizes.get("model.onnx")
+    int8, whole = sizes.get(MODEL_INT8_FILE), sizes.get(MODEL_FILE)
     if int8 is None:
         return KeyFigure(
             "Size of the model file", size(whole) if whole else _NOT_MEASURED, "float, no INT8 model", not whole

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE, MODEL_FILE, MODEL_INT8_FILE
 from acula_edge.report.charts import NARROW, WIDE
 from acula_edge.report.charts.bars import Bar, Segment, draw_bars
 from acula_edge.report.document import Block, Cell, Chart, Column, Notice, Table, Text
@@ -32,8 +33,7 @@ from acula_edge.report.sections.vocabulary import (
     tone_of,
 )
 
-_FILES = {STUDENT: ("encoder.onnx", "model.onnx"), INT8: ("encoder.int8.onnx", "model.int8.onnx")}
-_FRONTEND = "frontend.onnx"
+_FILES = {STUDENT: (ENCODER_FILE, MODEL_FILE), INT8: (ENCODER_INT8_FILE, MODEL_INT8_FILE)}
 _TONES = {"faster": "non-inferior", "slower": "inferior"}
 
 
@@ -57,7 +57,7 @@ def routes(bundle: Bundle) -> list[Route]:
     """Callables given by hand (the float teacher in PyTorch) first, then float student, then INT8."""
     rows = measurements(bundle)
     by_name = {row.get("artifact"): row for row in rows}
-    known = {file for files in _FILES.values() for file in files} | {_FRONTEND}
+    known = {file for files in _FILES.values() for file in files} | {FRONTEND_FILE}
     found = [
         Route(str(row["artifact"]), row.get("model"), row, ())
         for row in rows
@@ -65,7 +65,7 @@ def routes(bundle: Bundle) -> list[Route]:
     ]
     for model, (encoder, whole) in _FILES.items():
         if encoder in by_name or whole in by_name:
-            stages = [by_name[name] for name in (_FRONTEND, encoder) if name in by_name]
+            stages = [by_name[name] for name in (FRONTEND_FILE, encoder) if name in by_name]
             found.append(Route(f"{MODEL_NAMES[model]}, ONNX", model, by_name.get(whole), stages))
     return found
 
