@@ -808,8 +808,8 @@ class Summary(Struct):
 class Criterion(Struct):
     """One limit of the gate and what was found; ``passed`` is null where it does not apply."""
 
-    limit: float | list[str] | None
-    value: float | None
+    limit: int | float | list[str] | None
+    value: int | float | None
     passed: bool | None
     where: str | None
 
@@ -1052,7 +1052,7 @@ class Benchmark(File, kw_only=True):
     schema: str = SCHEMA
     created: str
     mode: Literal["smoke", "quick", "full"]
-    plan: dict[str, float]
+    plan: dict[str, int | float]
     bundle: str | None
     window_s: float | None
     input: str

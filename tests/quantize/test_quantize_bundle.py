@@ -16,7 +16,7 @@ from acula_edge.audio.segment import recording_windows
 from acula_edge.bundle.folder import check, read_bundle
 from acula_edge.bundle.golden import golden_recordings, golden_waves, to_pcm, write_selftest
 from acula_edge.bundle.json_files import plain
-from acula_edge.bundle.schema import Provenance
+from acula_edge.bundle.schema import Input, Provenance
 from acula_edge.bundle.sealed import write_sealed_json
 from acula_edge.bundle.selftest import read_selftest
 from acula_edge.bundle.writer import seal
@@ -93,7 +93,7 @@ def test_the_bundle_says_what_it_is(written: Path) -> None:
         "hop_s": 1.0,
         "trim_top_db": None,
         "dtype": "float32",
-        "range": [-1.0, 1.0],
+        "range": (-1.0, 1.0),
     }
     assert FrontendSpec.from_dict(info["frontend"]) == SPEC
     assert info["embedding_dim"] == 6
@@ -199,7 +199,7 @@ def test_a_listing_that_points_elsewhere_is_refused(bundle: Path) -> None:
     info = json.loads((bundle / "bundle.json").read_text())
     info["files"]["../secret"] = "0"
     write_sealed_json(bundle / "bundle.json", info)
-    with pytest.raises(ArtifactError, match=r"says what no bundle can\n.*files: \.\./secret"):
+    with pytest.raises(ArtifactError, match=r"says what no such file can\n.*files: \.\./secret"):
         read_bundle(bundle)
 
 
@@ -260,8 +260,8 @@ def test_golden_waveforms_are_exact_in_16_bits_and_cover_the_corners() -> None:
 @pytest.mark.parametrize("trim_top_db", [None, 20.0])
 def test_golden_recordings_are_kept_as_their_windows(tmp_path: Path, written: Path, trim_top_db: float | None) -> None:
     shutil.copyfile(written / "model.onnx", tmp_path / "model.onnx")
-    source = {"sample_rate_hz": RATE_HZ, "samples": SAMPLES, "window_s": SAMPLES / RATE_HZ, "hop_s": 0.75}
-    write_selftest(tmp_path, {**source, "trim_top_db": trim_top_db}, {"float": "model.onnx"})
+    source = Input(RATE_HZ, SAMPLES, SAMPLES / RATE_HZ, 0.75, trim_top_db)
+    write_selftest(tmp_path, source, {"float": "model.onnx"})
     golden = read_selftest(tmp_path)
     made = golden_recordings(RATE_HZ, SAMPLES, round(0.75 * RATE_HZ))
     assert set(golden.recordings) == set(made) == {"short", "long"}
