@@ -54,7 +54,7 @@ def _least(kind: inspect.Type) -> Any:
     if isinstance(kind, inspect.BoolType):
         return False
     if isinstance(kind, (inspect.IntType, inspect.FloatType)):
-        return 1
+        return max(1, getattr(kind, "ge", None) or 0)
     if isinstance(kind, inspect.TupleType):
         return [0.0, 0.0]
     return {} if isinstance(kind, inspect.DictType) else []

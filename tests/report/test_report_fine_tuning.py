@@ -21,13 +21,9 @@ TRAINING = {"epochs": 4, "sqnr_db": {"before": 9.04, "after": 21.96}}
 
 
 def said(aware: dict[str, Any] | None) -> list[Text | Notice]:
-    blocks = quantization_blocks(
-        Bundle(
-            "base-cpu_x86",
-            complete(BundleFacts, {}),
-            quantize=complete(Quantize, {} if aware is None else {"aware": aware}),
-        )
-    )
+    facts = complete(BundleFacts, {})
+    quantize = complete(Quantize, {} if aware is None else {"aware": aware})
+    blocks = quantization_blocks(Bundle("base-cpu_x86", facts, quantize=quantize))
     start = next((n for n, block in enumerate(blocks) if block == Heading("Fine-tuning")), None)
     if start is None:
         return []

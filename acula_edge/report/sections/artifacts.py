@@ -19,12 +19,9 @@ _WHAT = {
 }
 
 _PAIRS = {
-    "torch_vs_onnx": "PyTorch → ONNX float",
     "onnx_vs_torch": "PyTorch → ONNX float",
-    "student_vs_torch": "PyTorch → ONNX float",
     "int8_vs_student": "ONNX float → INT8",
     "int8_vs_onnx": "ONNX float → INT8",
-    "int8_vs_torch": "PyTorch → INT8",
 }
 
 
@@ -69,7 +66,7 @@ def parity_blocks(bundle: Bundle) -> list[Block]:
     parity = {name: pair for item in stated for name, pair in msgspec.structs.asdict(item).items() if pair}
     rows = [
         [
-            Cell(_PAIRS.get(name, name.replace("_", " ")), _compared_on(name, pair)),
+            Cell(_PAIRS[name], _compared_on(name, pair)),
             Cell(_cosine(pair.cosine_mean)),
             Cell(_cosine(pair.cosine_min)),
             Cell(fixed(pair.sqnr_db, 1, "dB") if pair.sqnr_db is not None else _no_noise(pair)),
