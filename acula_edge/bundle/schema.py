@@ -515,12 +515,16 @@ class Finding(Struct):
 
 
 class Footprint(Struct):
-    """Bytes on a device without an operating system (:mod:`acula_edge.quantize.footprint`)."""
+    """Bytes on a device without an operating system; RAM is null where a value's shape is not fixed.
+
+    ``flash_bytes`` of all constants, as they are stored; ``ram_bytes``: most that live at once, inputs and outputs
+    included; ``ram_int8_bytes``: of one-byte values alone; ``peak_node``: where ``ram_bytes`` is reached.
+    """
 
     flash_bytes: Count
-    ram_bytes: Count
-    ram_int8_bytes: Count
-    peak_node: str
+    ram_bytes: Count | None
+    ram_int8_bytes: Count | None
+    peak_node: str | None
     encoder: Footprint | None | UnsetType = UNSET
 
 
@@ -995,7 +999,7 @@ class Measurement(Struct, kw_only=True):
 
     artifact: str
     provider: str | None
-    precision: Literal["float32", "float16", "int8"] | None
+    precision: str | None
     threads: Count
     stage: Literal["frontend", "encoder", "end_to_end"]
     p50_ms: Positive
