@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ EXPORT_SECTIONS = ("quantize", "benchmark", "runtime")
 
 
 class Run:
-    """One run on disk. Opening reads nothing; properties name the files.
+    """One run on disk. Its recipe is read once, when it is first asked for; properties name the files.
 
     Attributes:
         path: the run's folder.
@@ -113,13 +114,13 @@ class Run:
         found = sorted(path.parent for path in self.path.glob("export/*/bundle.json"))
         return [path for path in found if not path.name.startswith(".")]
 
-    @property
+    @functools.cached_property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
         recipe = self.kept_recipe
         return override_recipe(recipe, self.overrides, EXPORT_SECTIONS) if self.overrides else recipe
 
-    @property
+    @functools.cached_property
     def kept_recipe(self) -> Recipe:
         """The recipe in the folder, without `overrides`."""
         try:

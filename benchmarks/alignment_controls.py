@@ -23,6 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from acula_edge.bundle.folder import read_bundle
+
 CONDITIONS = {
     "random": ["align.objectives={}"],
     # Two views per clip: half the epochs see as many crops.
@@ -134,9 +136,10 @@ def run_one(options: argparse.Namespace, condition: str, fold: int) -> None:
         if not (run.student_dir(student) / "model.safetensors").is_file():
             pipeline.distill(run, student, resume=True)
         bundle = build_bundle(run, student, run.recipe.quantize.profile, int8=True)
+        rate_hz = read_bundle(bundle).input.sample_rate_hz
         embeddings = {
-            "student": evaluation.model_embeddings(run, bundle / "model.onnx", store),
-            "int8": evaluation.model_embeddings(run, bundle / "model.int8.onnx", store),
+            "student": evaluation.model_embeddings(run, bundle / "model.onnx", store, rate_hz),
+            "int8": evaluation.model_embeddings(run, bundle / "model.int8.onnx", store, rate_hz),
         }
     else:
         embeddings = {"teacher": evaluation.teacher_embeddings(run, store)}

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.layout import ENCODER_FILE, FRONTEND_FILE
 from acula_edge.data.manifest import Recording
-from acula_edge.engines.bundle_files import read_bundle
 from acula_edge.files import write_json
 from acula_edge.quantize.calibration import CalibrationDefinition, pick_windows
 from acula_edge.quantize.calibration_windows import Spectrograms
 from acula_edge.quantize.equalization import find_pairs
-from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE
 from acula_edge.quantize.graph import load_graph
 from acula_edge.quantize.ranges import float_values, survey
 from acula_edge.recipe import DataConfig
@@ -54,10 +54,10 @@ class Noise:
 
 def calibrate(bundle: Path, count: int, method: str) -> dict[str, float | int | str]:
     """Calibrate on `count` windows in this process, and say what it took."""
-    source = read_bundle(bundle)["input"]
-    data = DataConfig(window_s=source["window_s"], hop_s=source["hop_s"], trim_top_db=source["trim_top_db"])
+    source = read_bundle(bundle).input
+    data = DataConfig(window_s=source.window_s, hop_s=source.hop_s, trim_top_db=source.trim_top_db)
     definition = CalibrationDefinition("noise", windows=count)
-    windows = pick_windows(Noise(count, source["window_s"]), definition, data, source["sample_rate_hz"])
+    windows = pick_windows(Noise(count, source.window_s), definition, data, source.sample_rate_hz)
     model = load_graph(bundle / ENCODER_FILE)
     rescaled = [name for pair in find_pairs(model) for name in pair.values]
     found = survey(model, Spectrograms(bundle / FRONTEND_FILE, windows), float_values(model), rescaled)

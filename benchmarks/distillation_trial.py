@@ -24,15 +24,16 @@ import torch
 from trial_scores import Corpus, open_phantom, read_back, read_bundle_on, score_rows
 
 from acula_edge.align.train import align
+from acula_edge.bundle.schema import Provenance
 from acula_edge.data.prepare import prepare
 from acula_edge.data.store import WaveStore
 from acula_edge.distill.train import distill
 from acula_edge.encoders import load_encoder, make_student, teachers
 from acula_edge.encoders.students import Student, StudentKind, students
 from acula_edge.frontend.forms import make_frontend
+from acula_edge.pipeline.bundling import Description, write_bundle
 from acula_edge.pipeline.evaluation import encoder_embeddings, teacher_embeddings
 from acula_edge.progress import show_progress
-from acula_edge.quantize.bundle import Description, write_bundle
 from acula_edge.recipe import Recipe, dump_recipe
 from acula_edge.run import Run
 from acula_edge.training import refresh_statistics
@@ -117,7 +118,7 @@ def close_trial(trial: Trial, network: Any, run: Run, store: WaveStore, facts: d
     folder = run.path.parent
     recipe = run.recipe
     bundle = write_bundle(
-        folder / "bundle", network.deployable(), [], Description(None, recipe.encoder.name, {}),
+        folder / "bundle", network.deployable(), [], Description(None, recipe.encoder.name, Provenance()),
         data=recipe.data, quantize=recipe.quantize, store=store,
     )  # fmt: skip
     (folder / "scores.json").write_text(json.dumps(read_bundle_on(bundle, Corpus("", store, TASKS), recipe)))

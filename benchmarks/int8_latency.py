@@ -40,15 +40,17 @@ from acula_edge.benchmark.disturbance import disturbance_warnings, measure_distu
 from acula_edge.benchmark.environment import describe_environment
 from acula_edge.benchmark.measure import PLANS, Plan, measure_latency, plan_for
 from acula_edge.benchmark.paired import measure_pairs
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE, MODEL_FILE, MODEL_INT8_FILE
+from acula_edge.bundle.schema import Bundle
 from acula_edge.encoders.students import make_student
-from acula_edge.engines.bundle_files import read_bundle
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import sha256_file, write_json
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.quantize.calibration import make_mels
-from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE, export_float
+from acula_edge.quantize.export import export_float
 from acula_edge.quantize.graph import load_graph
-from acula_edge.quantize.qdq import ENCODER_INT8_FILE, MODEL_INT8_FILE, quantize_encoder
+from acula_edge.quantize.qdq import quantize_encoder
 from acula_edge.quantize.workload import measure_work
 
 SCHEMA = "acula-edge/int8-latency/1"
@@ -92,7 +94,7 @@ TARGETS = {
 def measure(bundle: Path, tiny: Path | None, models: Path, plan: Plan) -> Json:
     """All comparisons and sizes, and each target's verdict."""
     info = read_bundle(bundle)
-    wave = noise(info["input"]["samples"])[None]
+    wave = noise(info.input.samples)[None]
     int8 = OrtEngine(bundle / MODEL_INT8_FILE)
     mel = OrtEngine(bundle / FRONTEND_FILE).run({"waveform": wave})["mel"]
     encoders = {name: OrtEngine(bundle / name) for name in (ENCODER_FILE, ENCODER_INT8_FILE)}
@@ -140,7 +142,7 @@ def measure(bundle: Path, tiny: Path | None, models: Path, plan: Plan) -> Json:
     sizes = {BASE: (bundle / MODEL_INT8_FILE).stat().st_size, TINY: tiny_size(tiny, info)}
     targets += [TARGETS[f"{name}_size"].judge(size / 1e6) for name, size in sizes.items()]
     return {
-        "bundle": {"name": info["name"], "student": info["student"], "sha256": sha256_file(bundle / MODEL_INT8_FILE)},
+        "bundle": {"name": info.name, "student": info.student, "sha256": sha256_file(bundle / MODEL_INT8_FILE)},
         "features": how,
         "optimum_model_bytes": dynamic.stat().st_size,
         "end_to_end": latency,
@@ -153,7 +155,7 @@ def measure(bundle: Path, tiny: Path | None, models: Path, plan: Plan) -> Json:
     }
 
 
-def tiny_size(tiny: Path | None, info: Json) -> int:
+def tiny_size(tiny: Path | None, info: Bundle) -> int:
     """Bytes of the tiny student's INT8 model; without a bundle one is made, of random weights."""
     if tiny is not None:
         read_bundle(tiny)
@@ -162,12 +164,12 @@ def tiny_size(tiny: Path | None, info: Json) -> int:
         folder = Path(name)
         torch.manual_seed(0)
         student = make_student(
-            TINY, frontend=FrontendSpec.from_dict(info["frontend"]), embedding_dim=info["embedding_dim"]
+            TINY, frontend=FrontendSpec.from_dict(info.frontend or {}), embedding_dim=info.embedding_dim
         )
-        samples = info["input"]["samples"]
+        samples = info.input.samples
         export_float(student, [], samples, folder)
         windows = noise(4 * samples).reshape(4, samples)
-        quantize_encoder(folder, info["profile"], make_mels(folder / FRONTEND_FILE, windows))
+        quantize_encoder(folder, info.profile, make_mels(folder / FRONTEND_FILE, windows))
         return (folder / MODEL_INT8_FILE).stat().st_size
 
 

@@ -36,7 +36,7 @@ import numpy as np
 import soundfile
 
 from acula_edge.benchmark.environment import describe_environment
-from acula_edge.engines.bundle_files import read_bundle
+from acula_edge.bundle.folder import read_bundle
 from acula_edge.files import write_json
 from acula_edge.runtime import Bundle, load_bundle
 
@@ -83,7 +83,7 @@ def measure_streams(arguments: argparse.Namespace, folder: Path) -> dict[str, An
     # It ends with 1 where one of its own targets, of speed too, is missed.
     ran = run_python(Path(__file__).with_name("stream_soak.py"), *words, allowed=(0, 1))
     soak = json.loads(kept.read_text())
-    window_s = read_bundle(arguments.bundle)["input"]["window_s"]
+    window_s = read_bundle(arguments.bundle).input.window_s
     # One for every whole hop, and one more for the end where it lies between two hops.
     hops = soak["sound_s"] - window_s
     expected = 64 * (int(hops) + 1 + (hops % 1 > 0))
@@ -162,14 +162,14 @@ def measure_corpus(arguments: argparse.Namespace, folder: Path) -> list[dict[str
 def measure_hours(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """One recording of hours: what each command takes, and whether a window is missing."""
     rows = []
-    source = read_bundle(arguments.bundle)["input"]
+    source = read_bundle(arguments.bundle).input
     for rate_hz, kind in LONG:
         corpus = folder / "long"
         make_corpus(corpus, FELLOWS)
         path = corpus / f"long.{kind}"
         seconds = write_long(path, arguments.hours, rate_hz)
-        whole = round(seconds * source["sample_rate_hz"])
-        window, hop = source["samples"], round(source["hop_s"] * source["sample_rate_hz"])
+        whole = round(seconds * source.sample_rate_hz)
+        window, hop = source.samples, round(source.hop_s * source.sample_rate_hz)
         expected = 1 + -(-(whole - window) // hop)
         score = run_python("-m", "acula_edge", "run", arguments.bundle, path, "--json", keep=True)
         stream = run_python("-m", "acula_edge", "run", arguments.bundle, path, "--stream", "--json", keep=True)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from acula_edge.audio.decode import read_audio
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
-from acula_edge.engines.bundle_files import read_bundle
+from acula_edge.bundle.folder import read_bundle
 from acula_edge.files import write_json
 from acula_edge.runtime.quality import QualityGate
 
@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--window", type=float, default=8.16, metavar="S")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    entry = describe_quality(QualityLimits()) if arguments.bundle is None else read_bundle(arguments.bundle)["quality"]
+    entry = describe_quality(QualityLimits()) if arguments.bundle is None else read_bundle(arguments.bundle).quality
     gate = QualityGate.from_dict(entry)
     clips = list(read(arguments.recordings, arguments.split))
     result = {

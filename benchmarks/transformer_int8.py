@@ -31,6 +31,7 @@ from rich.table import Table
 
 from acula_edge.audio.resample import resample
 from acula_edge.audio.segment import recording_windows
+from acula_edge.bundle.layout import ENCODER_FILE, FRONTEND_FILE
 from acula_edge.data.prepare import at_rate, prepare
 from acula_edge.encoders import load_encoder
 from acula_edge.encoders.base import AudioEncoder, make_encoder
@@ -38,7 +39,7 @@ from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import write_json
 from acula_edge.quantize.calibration import load_definition, make_mels, pick_windows
 from acula_edge.quantize.channel_groups import describe, find_groups
-from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, export_float
+from acula_edge.quantize.export import export_float
 from acula_edge.quantize.forms import Measuring, list_forms
 from acula_edge.quantize.graph import load_graph
 from acula_edge.quantize.parity import compare_rows
@@ -95,7 +96,7 @@ def measure(run: Run, folder: Path, profile_name: str, calibration: int, held_ou
     groups = find_groups(model, placement.quantized)
     rows = []
     for name, graph in _static(model, profile_name, fit, groups, placement):
-        choosing = compare_rows(judged, embed(graph, judge))["sqnr_db"]
+        choosing = compare_rows(judged, embed(graph, judge)).sqnr_db
         rows.append({"name": name, "choosing_sqnr_db": choosing, **_compare(reference, embed(graph, test))})
         print(rows[-1], flush=True)
     best = max(rows, key=lambda row: row["choosing_sqnr_db"])

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from acula_edge.engines.bundle_files import BUNDLE_SCHEMA, write_bundle_file
-from acula_edge.quantize.golden import write_selftest
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.golden import write_selftest
+from acula_edge.bundle.json_files import parse_facts, plain
+from acula_edge.bundle.layout import BUNDLE_FILE
+from acula_edge.bundle.schema import Bundle, Input
+from acula_edge.bundle.writer import BundleWriter, write_bundle_file
 
 RATE_HZ = 1000
 SAMPLES = 2000
@@ -52,7 +57,7 @@ def write_tiny_bundle(folder: Path, *, int8: bool = True, trim_top_db: float | N
         _save(folder / "encoder.int8.onnx", _rounding() + quantized, ("mel", [1, FRAMES, BANDS]), outputs)
         _save(folder / "model.int8.onnx", front + _rounding() + quantized, ("waveform", [1, SAMPLES]), outputs)
         models["int8"] = "model.int8.onnx"
-    write_selftest(folder, describe_input(trim_top_db), models)
+    write_selftest(folder, msgspec.convert(describe_input(trim_top_db), Input), models)
     seal_tiny_bundle(folder, trim_top_db)
     return folder
 
@@ -74,14 +79,25 @@ def describe_input(trim_top_db: float | None = None) -> dict[str, Any]:
 def seal_tiny_bundle(folder: Path, trim_top_db: float | None = None) -> None:
     """Write bundle.json for the files as they are."""
     info = {
-        "schema": BUNDLE_SCHEMA,
+        "schema": Bundle.SCHEMA,
         "name": "tiny-cpu_x86",
         "disclaimer": "Not a medical device.",
         "input": describe_input(trim_top_db),
         "embedding_dim": DIM,
         "tasks": TASKS,
     }
-    write_bundle_file(folder, info)
+    write_info(folder, info)
+
+
+def write_info(folder: Path, info: dict[str, Any]) -> None:
+    """Seal a bundle whose ``bundle.json`` says this beside the hashes of its files."""
+    facts = parse_facts({**info, "files": {}, "sizes_bytes": {}}, Bundle, folder / BUNDLE_FILE)
+    write_bundle_file(folder, BundleWriter(folder, folder, facts).list_files())
+
+
+def reseal(folder: Path, **changes: Any) -> None:
+    """Seal files as they are now, whatever was done to them; `changes` are entries of ``bundle.json``."""
+    write_info(folder, {**plain(read_bundle(folder, verify=False)), **changes})
 
 
 def make_sound(seconds: float, rate_hz: int = RATE_HZ, seed: int = 0) -> np.ndarray:

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-
-from acula_edge.files import read_json
-
-
-def read_verification(bundle: Path) -> dict[str, Any] | None:
-    """The bundle's ``verify.json``; None before verification."""
-    path = bundle / "verify.json"
-    if not path.is_file():
-        return None
-    value = read_json(path)
-    assert isinstance(value, dict)
-    return value
 
 
 def accuracy_of(verification: dict[str, Any] | None, reference: str | None, candidate: str | None) -> dict[str, Any]:

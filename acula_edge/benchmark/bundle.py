@@ -6,22 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from acula_edge.benchmark.accuracy import read_verification
 from acula_edge.benchmark.engine_subjects import engine_subjects
 from acula_edge.benchmark.inputs import bundle_inputs
 from acula_edge.benchmark.measure import plan_for
 from acula_edge.benchmark.session import run_session
 from acula_edge.benchmark.subject import Subject, onnx_subject
-from acula_edge.engines.bundle_files import damaged_files, read_bundle
+from acula_edge.bundle.folder import damaged_files, read_bundle
+from acula_edge.bundle.json_files import plain, read_facts_if_there
+from acula_edge.bundle.layout import ENCODER_FILES, FRONTEND_FILE, MODEL_FILES, ROWS, VERIFY_FILE
+from acula_edge.bundle.schema import Bundle, Verify
 from acula_edge.errors import ArtifactError, InputError
 
 # File, stage, precision, row of verify.json.
 _ARTIFACTS = (
-    ("frontend.onnx", "frontend", "float32", None),
-    ("encoder.onnx", "encoder", "float32", "float_student"),
-    ("encoder.int8.onnx", "encoder", "int8", "int8"),
-    ("model.onnx", "end_to_end", "float32", "float_student"),
-    ("model.int8.onnx", "end_to_end", "int8", "int8"),
+    (FRONTEND_FILE, "frontend", "float32", None),
+    *((ENCODER_FILES[name], "encoder", kind, ROWS[name]) for name, kind in (("float", "float32"), ("int8", "int8"))),
+    *((MODEL_FILES[name], "end_to_end", kind, ROWS[name]) for name, kind in (("float", "float32"), ("int8", "int8"))),
 )
 _EXTRA_MODELS = {"float teacher": "float_teacher", "float student": "float_student"}
 
@@ -50,17 +50,35 @@ def benchmark_bundle(
         ArtifactError: no bundle, or one of its models was altered.
     """
     bundle = Path(path)
-    plan = plan_for(mode)
+    plan_for(mode)
     info = read_bundle(bundle, verify=False)
-    files = [artifact for artifact in _ARTIFACTS if artifact[0] in info["files"]]
     # Only what is measured: an interrupted benchmark leaves a benchmark.json that bundle.json does not know yet.
-    damaged = damaged_files(bundle, {name: info["files"][name] for name, *_ in files})
+    damaged = damaged_files(bundle, {name: info.files[name] for name, *_ in _ARTIFACTS if name in info.files})
     if damaged:
         raise ArtifactError(
             f"the bundle {bundle} is damaged",
             given="; ".join(damaged),
             remedy="copy it again from where it was made, or export it again",
         )
+    verification = read_facts_if_there(bundle / VERIFY_FILE, Verify)
+    return measure_bundle(bundle, info, verification, mode, threads, extra, bundle if out is None else Path(out))
+
+
+def measure_bundle(
+    bundle: Path,
+    info: Bundle,
+    verification: Verify | None,
+    mode: str,
+    threads: int,
+    extra: Mapping[str, Callable[[], object]] | None,
+    out: Path,
+) -> dict[str, Any]:
+    """The same for a bundle that was checked, or is being made.
+
+    Args:
+        info, verification: of the bundle; a file that `info` does not list is not measured.
+        out: folder for both files.
+    """
     feeds = bundle_inputs(bundle, info)
     subjects = [
         onnx_subject(
@@ -70,16 +88,17 @@ def benchmark_bundle(
             stage=stage,
             precision=precision,
             model=model,
+            sha256=info.files[name],
         )
-        for name, stage, precision, model in files
+        for name, stage, precision, model in _ARTIFACTS
+        if name in info.files
     ]
     engines = engine_subjects(bundle, feeds["end_to_end"])
     subjects += [*engines, *(_extra_subject(name, run, threads) for name, run in (extra or {}).items())]
     pairs = _bundle_pairs(subjects)
-    facts = {"bundle": info["name"], "window_s": info["input"]["window_s"], "input": "synthetic heartbeat"}
-    verification = read_verification(bundle)
-    folder = bundle if out is None else Path(out)
-    return run_session(subjects, pairs, plan, mode, facts, verification, folder)
+    facts = {"bundle": info.name, "window_s": info.input.window_s, "input": "synthetic heartbeat"}
+    scored = None if verification is None else plain(verification)
+    return run_session(subjects, pairs, plan_for(mode), mode, facts, scored, out)
 
 
 def benchmark_models(
@@ -116,11 +135,11 @@ def _bundle_pairs(subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
     """(reference, candidate): INT8 against float by stage, engines against the deployed model, that against extras."""
     found = {subject.artifact: subject for subject in subjects}
     pairs = [
-        (found[f"{stem}.onnx"], found[f"{stem}.int8.onnx"])
-        for stem in ("encoder", "model")
-        if f"{stem}.onnx" in found and f"{stem}.int8.onnx" in found
+        (found[files["float"]], found[files["int8"]])
+        for files in (ENCODER_FILES, MODEL_FILES)
+        if files["float"] in found and files["int8"] in found
     ]
-    deployed = found.get("model.int8.onnx") or found.get("model.onnx")
+    deployed = found.get(MODEL_FILES["int8"]) or found.get(MODEL_FILES["float"])
     if deployed is not None:
         pairs += [(deployed, subject) for subject in subjects if subject.is_engine]
         pairs += [(subject, deployed) for subject in subjects if subject.path is None and not subject.is_engine]

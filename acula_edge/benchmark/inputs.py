@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.bundle.golden import golden_waves
+from acula_edge.bundle.layout import FRONTEND_FILE
+from acula_edge.bundle.schema import Bundle
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import InputError
-from acula_edge.quantize.golden import golden_waves
 
 _LEVEL = 0.1
 
@@ -42,16 +44,15 @@ def input_arrays(engine: OrtEngine) -> dict[str, NDArray[Any]]:
     return feeds
 
 
-def bundle_inputs(bundle: Path, info: dict[str, Any]) -> dict[str, dict[str, NDArray[Any]]]:
+def bundle_inputs(bundle: Path, info: Bundle) -> dict[str, dict[str, NDArray[Any]]]:
     """What a bundle's models are fed: a synthetic heartbeat, and its spectrogram by the bundle's own front end.
 
     Returns:
         Inputs by stage: ``frontend`` and ``end_to_end`` take "waveform" [1, T], ``encoder`` takes "mel" [1, F, M].
     """
-    source = info["input"]
-    wave = golden_waves(int(source["sample_rate_hz"]), int(source["samples"]))["heart"][None]
+    wave = golden_waves(info.input.sample_rate_hz, info.input.samples)["heart"][None]
     feeds: dict[str, dict[str, NDArray[Any]]] = {"frontend": {"waveform": wave}, "end_to_end": {"waveform": wave}}
-    frontend = bundle / "frontend.onnx"
+    frontend = bundle / FRONTEND_FILE
     if frontend.is_file():
         feeds["encoder"] = {"mel": OrtEngine(frontend).run({"waveform": wave})["mel"]}
     return feeds

@@ -21,12 +21,10 @@ from acula_edge.benchmark.measure import Plan
 from acula_edge.benchmark.paired import measure_pairs
 from acula_edge.benchmark.state import read_state, state_warnings, summarize_states
 from acula_edge.benchmark.subject import Subject, measure_subject
+from acula_edge.bundle.layout import BENCHMARK_FILE, BENCHMARK_SAMPLES_FILE
+from acula_edge.bundle.schema import Benchmark
 from acula_edge.files import atomic_path, write_json
 from acula_edge.progress import still, track
-
-SCHEMA = "acula-edge/benchmark/1"
-RESULT = "benchmark.json"
-SAMPLES = "benchmark_samples.npz"
 
 
 def run_session(
@@ -85,7 +83,7 @@ def run_session(
     after = core_times()
     state = summarize_states(states)
     result = {
-        "schema": SCHEMA,
+        "schema": Benchmark.SCHEMA,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "mode": mode,
         "plan": asdict(plan),
@@ -100,14 +98,14 @@ def run_session(
             *_jetson_warnings(environment["jetson"]),
             *state_warnings(state),
         ],
-        "samples_file": None if folder is None else SAMPLES,
+        "samples_file": None if folder is None else BENCHMARK_SAMPLES_FILE,
         "measurements": measurements,
         "comparisons": comparisons,
     }
     if folder is not None:
-        with atomic_path(folder / SAMPLES) as temporary:
+        with atomic_path(folder / BENCHMARK_SAMPLES_FILE) as temporary:
             np.savez_compressed(temporary, **samples)  # type: ignore[arg-type]
-        write_json(folder / RESULT, result)
+        write_json(folder / BENCHMARK_FILE, result)
     return result
 
 

@@ -17,6 +17,7 @@ from acula_edge.benchmark.measure import Latency, Plan, measure_latency
 from acula_edge.benchmark.state import read_state
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import sha256_file
+from acula_edge.untrusted.onnx_file import inspect_onnx
 
 _CALLER = "given by the caller as a callable"
 _ENGINE = "an engine runs in this process only"
@@ -35,6 +36,7 @@ class Subject:
         run: one inference.
         path: the ONNX file; None for a callable and for an engine.
         model: the row of ``verify.json`` that evaluates this very thing; None where none does.
+        sha256: of the file; None where it is not known yet.
     """
 
     artifact: str
@@ -45,6 +47,7 @@ class Subject:
     run: Callable[[], object]
     path: Path | None = None
     model: str | None = None
+    sha256: str | None = None
 
     @property
     def is_engine(self) -> bool:
@@ -61,6 +64,7 @@ def onnx_subject(
     precision: str | None = None,
     model: str | None = None,
     artifact: str | None = None,
+    sha256: str | None = None,
 ) -> Subject:
     """An ONNX file with a fixed input; without `inputs`, noise in the shapes that the file declares."""
     engine = OrtEngine(path, threads=threads)
@@ -74,6 +78,7 @@ def onnx_subject(
         run=lambda: engine.run(feed),
         path=path,
         model=model,
+        sha256=sha256,
     )
 
 
@@ -85,8 +90,8 @@ def guess_stage(engine: OrtEngine) -> str:
 
 
 def guess_precision(path: Path) -> str:
-    """``int8`` when the file holds quantization operators, else ``float32``; the graph itself is not parsed."""
-    return "int8" if b"QuantizeLinear" in path.read_bytes() else "float32"
+    """``int8`` when the file holds quantization operators, else ``float32``."""
+    return "int8" if ("", "QuantizeLinear") in inspect_onnx(path).operators else "float32"
 
 
 def measure_subject(
@@ -123,7 +128,7 @@ def measure_subject(
     else:
         row |= measure_footprint(subject.path, subject.threads)
         row["size_bytes"] = subject.path.stat().st_size
-        row["sha256"] = sha256_file(subject.path)
+        row["sha256"] = subject.sha256 or sha256_file(subject.path)
         if row["peak_rss_mb"] is None:
             row["not_measured"]["peak_rss_mb"] = "this system has no /proc/self/status"
     if energy.reason is not None:

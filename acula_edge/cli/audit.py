@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from acula_edge.bundle.layout import MODEL_INT8_FILE
 from acula_edge.cli.command import verb
 from acula_edge.cli.options import PROFILES, json_option
 
 
 @verb(
     "audit",
-    "acula-edge audit runs/latest/export/base-cpu_x86/model.int8.onnx --profile cpu_x86",
+    f"acula-edge audit runs/latest/export/base-cpu_x86/{MODEL_INT8_FILE} --profile cpu_x86",
     "acula-edge audit model.onnx --profile tensorrt --tensorrt 10.13 --json",
     "acula-edge audit --rules --profile tensorrt",
 )

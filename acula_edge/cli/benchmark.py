@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from acula_edge.bundle.layout import MODEL_FILE, MODEL_INT8_FILE
 from acula_edge.cli.command import verb
 
 
 @verb(
     "benchmark",
     "acula-edge benchmark runs/latest/export/base-cpu_x86",
-    "acula-edge benchmark --full a/model.onnx b/model.int8.onnx",
+    f"acula-edge benchmark --full a/{MODEL_FILE} b/{MODEL_INT8_FILE}",
     "acula-edge benchmark base-cpu_arm --full --json pi5.json",
     "acula-edge benchmark runs/latest/export/base-cpu_x86 --json - | jq .measurements",
 )

@@ -71,8 +71,10 @@ def command(
 
     Beside the engine lie two files: where it belongs and what it was built from, and its layers with their precisions.
     """
+    from acula_edge.bundle.folder import read_bundle
+    from acula_edge.bundle.layout import MODEL_FILE, MODEL_INT8_FILE
+    from acula_edge.bundle.writer import seal
     from acula_edge.cli.console import print_json, print_line
-    from acula_edge.engines.bundle_files import read_bundle, seal
     from acula_edge.engines.tensorrt import BuildPolicy, build_engine
     from acula_edge.engines.tensorrt.half import convert
     from acula_edge.engines.tensorrt.policy import HALF_PRECISIONS
@@ -80,18 +82,18 @@ def command(
     from acula_edge.files import read_json
 
     info = read_bundle(bundle)
-    if info.get("profile") != "tensorrt":
+    if info.profile != "tensorrt":
         raise ArtifactError(
             f"the bundle {bundle} was made for another target",
-            given=info.get("profile"),
+            given=info.profile,
             allowed="tensorrt",
             remedy="acula-edge export --int8 --profile tensorrt",
         )
     if check:
         _check(bundle, backend, as_json)
         return
-    model = bundle / ("model.int8.onnx" if precision.startswith("int8") else "model.onnx")
-    if model.name not in info["files"]:
+    model = bundle / (MODEL_INT8_FILE if precision.startswith("int8") else MODEL_FILE)
+    if model.name not in info.files:
         raise ArtifactError(
             f"the bundle {bundle} has no {model.name}",
             remedy="acula-edge export --int8 --profile tensorrt, or another --precision",

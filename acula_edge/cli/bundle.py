@@ -39,9 +39,9 @@ def verify_evidence(bundle: Path, public_key: Path | None, as_json: bool) -> Non
     criteria that were fixed before the run, the model card, and the signature where there is one. Leaves with exit
     code 2 when a check fails; a dash stands for what is not there and need not be.
     """
+    from acula_edge.bundle.checks import verify_bundle
     from acula_edge.cli.console import print_json, print_line, print_table
     from acula_edge.errors import ArtifactError
-    from acula_edge.evidence.checks import verify_bundle
 
     result = verify_bundle(bundle, public_key)
     if as_json:
@@ -72,9 +72,9 @@ def sign(bundle: Path, key: Path) -> None:
     removes the signature; sign last. A signature shows who made a bundle to those who run with --public-key; without
     it one that is there must still be right, where the package cryptography is installed.
     """
+    from acula_edge.bundle.folder import read_bundle
+    from acula_edge.bundle.signature import sign_bundle
     from acula_edge.cli.console import print_line
-    from acula_edge.engines.bundle_files import read_bundle
-    from acula_edge.engines.signature import sign_bundle
 
     read_bundle(bundle)
     print_line(f"{bundle / 'bundle.sig'}: signed by {sign_bundle(bundle, key)}")

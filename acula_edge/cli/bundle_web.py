@@ -57,8 +57,8 @@ def command(
     opened as a file (file://) browsers run no modules, and the page says so. Other machines reach files and microphone
     over https only.
     """
+    from acula_edge.bundle.folder import read_bundle
     from acula_edge.cli.console import note, print_json
-    from acula_edge.engines.bundle_files import read_bundle
     from acula_edge.web import find_onnxruntime_web, write_page
 
     read_bundle(bundle, verify=False)  # before anything is fetched for it

@@ -63,9 +63,9 @@ def command(
     Leaves with exit code 3 when the quality gate refuses the INT8 model.
     """
     from acula_edge import pipeline
+    from acula_edge.bundle.signature import check_private_key, sign_bundle
     from acula_edge.cli.console import note
     from acula_edge.cli.summary import newest_bundle, print_bundle_summary
-    from acula_edge.engines.signature import check_private_key, sign_bundle
     from acula_edge.errors import GateRefused
 
     if key is not None:

@@ -15,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge import __version__
-from acula_edge.engines.bundle_files import PCM_SCALE, SelfTest, read_bundle, read_selftest
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.layout import ENCODER_FILES, FRONTEND_FILE, MODEL_FILES
+from acula_edge.bundle.schema import Bundle
+from acula_edge.bundle.selftest import PCM_SCALE, SelfTest, read_selftest
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError, InputError, did_you_mean
 from acula_edge.files import write_text
@@ -25,12 +28,7 @@ Input = Literal["waveform", "mel"]
 DEFAULT_WAVES = ("heart", "silence", "clipped")
 """A sound, and two corners; every further one takes as much flash again."""
 
-_FILES = {
-    ("waveform", "int8"): "model.int8.onnx",
-    ("waveform", "float"): "model.onnx",
-    ("mel", "int8"): "encoder.int8.onnx",
-    ("mel", "float"): "encoder.onnx",
-}
+_FILES = {"waveform": MODEL_FILES, "mel": ENCODER_FILES}
 _LINE = 118
 _CHECK = """\
 /* 1 when these outputs are within the tolerances for vector `index`, else 0. NaN fails. */
@@ -85,11 +83,11 @@ def write_c_header(
     """
     folder = Path(bundle)
     info = read_bundle(folder)
-    file = _FILES.get((feed, precision))
-    if file is None or file not in info["files"]:
+    file = _FILES.get(feed, {}).get(precision)
+    if file is None or file not in info.files:
         raise ArtifactError(
             f"the bundle {folder} has no {precision} model that takes {feed}",
-            allowed=sorted(name for name in _FILES.values() if name in info["files"]),
+            allowed=sorted(name for files in _FILES.values() for name in files.values() if name in info.files),
         )
     golden = read_selftest(folder)
     rows = _rows(golden, waves)
@@ -135,37 +133,35 @@ def _rows(golden: SelfTest, waves: Sequence[str]) -> list[int]:
 
 def _mel_frames(folder: Path, waves: NDArray[np.float32]) -> NDArray[np.float32]:
     """Shape: [N, T] -> [N, F, M]."""
-    frontend = OrtEngine(folder / "frontend.onnx")
+    frontend = OrtEngine(folder / FRONTEND_FILE)
     frames: NDArray[np.float32] = np.concatenate([frontend.run({"waveform": wave[None]})["mel"] for wave in waves])
     return frames
 
 
-def _comment(info: dict[str, Any], file: str, feed: Input) -> str:
+def _comment(info: Bundle, file: str, feed: Input) -> str:
     what = "samples divided by 32768" if feed == "waveform" else "mel frames as they are"
     columns = "; ".join(
-        f"{task['start']}" + (f" to {task['stop'] - 1}" if task["stop"] - task["start"] > 1 else "") + f" {task['id']}"
-        for task in info["tasks"]
+        f"{task.start}" + (f" to {task.stop - 1}" if task.stop - task.start > 1 else "") + f" {task.id}"
+        for task in info.tasks
     )
     lines = [
-        f"Golden vectors of the bundle {info['name']}, made by acula-edge {__version__}.",
+        f"Golden vectors of the bundle {info.name}, made by acula-edge {__version__}.",
         f"Feed {what} to {file} (or to what a vendor's tool made of it), and hand both outputs to",
         "acula_golden_passes. The waveforms come from formulas; none was recorded.",
         f"Columns of the scores, by task: {columns}.",
-        str(info["disclaimer"]),
+        info.disclaimer,
     ]
     return "/*\n" + "\n".join(f" * {line.replace('*/', '* /')}" for line in lines) + "\n */"
 
 
-def _constants(
-    info: dict[str, Any], file: str, feed: Input, inputs: NDArray[Any], golden: SelfTest, precision: str
-) -> str:
+def _constants(info: Bundle, file: str, feed: Input, inputs: NDArray[Any], golden: SelfTest, precision: str) -> str:
     tolerances = golden.tolerances[precision]
     values: dict[str, str] = {
-        "BUNDLE": _quoted(str(info["name"])),
+        "BUNDLE": _quoted(info.name),
         "MODEL": _quoted(file),
-        "MODEL_SHA256": _quoted(str(info["files"][file])),
+        "MODEL_SHA256": _quoted(info.files[file]),
         "COUNT": str(len(inputs)),
-        "SAMPLE_RATE_HZ": str(int(info["input"]["sample_rate_hz"])),
+        "SAMPLE_RATE_HZ": str(info.input.sample_rate_hz),
     }
     if feed == "waveform":
         values["SAMPLES"] = str(inputs.shape[1])

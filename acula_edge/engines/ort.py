@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from acula_edge.engines.ort_memory import USE_SHARED_ARENA, limit_memory
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
 from acula_edge.limits import MAX_MODEL_IO_ELEMENTS, MAX_RANK
-from acula_edge.untrusted.onnx_file import inspect_onnx
+from acula_edge.untrusted.onnx_file import inspect_onnx, read_metadata
+from acula_edge.untrusted.own_files import is_own
 
 CPU = "CPUExecutionProvider"
-EXACT_ON_X86 = "products fit 16 bits"
-"""Said in a model's description: its integer products fit into 16 bits (:mod:`acula_edge.quantize.profiles`)."""
+FITS_16_BITS = ("acula-edge.products", "fit 16 bits")
+"""Entry of a model's metadata: its integer products fit into 16 bits (:mod:`acula_edge.quantize.profiles`)."""
 
 _INSTALL = {
     "CUDAExecutionProvider": "pip install onnxruntime-gpu",
@@ -41,7 +42,8 @@ class TensorSpec:
 class OrtEngine:
     """A model in ONNX Runtime. Several threads may run it at once.
 
-    The file is looked through first (:func:`acula_edge.untrusted.onnx_file.inspect_onnx`), and computes on the CPU in
+    The file is looked through first (:func:`acula_edge.untrusted.onnx_file.inspect_onnx`), unless this process made it
+    (:mod:`acula_edge.untrusted.own_files`), and computes on the CPU in
     the memory of :mod:`acula_edge.engines.ort_memory`. No library of custom operators is ever registered.
 
     Args:
@@ -49,7 +51,7 @@ class OrtEngine:
         threads: that ONNX Runtime computes one inference with.
         provider: the execution provider that must be used.
         provider_options: of that provider.
-        made_here: whether this process wrote the file itself: it is not looked through, and may be an ``.ort`` file.
+        made_here: whether ONNX Runtime wrote it for this process: it is not looked through, and is an ``.ort`` file.
 
     Attributes:
         provider: the one in use, as the session itself reports it.
@@ -76,12 +78,12 @@ class OrtEngine:
         if not self.path.is_file():
             raise ArtifactError(f"there is no model {self.path}")
         _check_available(provider)
-        facts = None if made_here else inspect_onnx(self.path)
+        facts = None if made_here or is_own(self.path) else inspect_onnx(self.path)
         options = session_options(self.path, threads)
         if provider == CPU:
             limit_memory()
             options.add_session_config_entry(*USE_SHARED_ARENA)
-        if facts is not None:
+        if not made_here:
             options.add_session_config_entry("session.load_model_format", "ONNX")
         left_out = [] if facts is None or facts.constants_small else ["ConstantFolding"]
         try:
@@ -159,7 +161,7 @@ def session_options(path: Path, threads: int) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3
-    if _saturates() and EXACT_ON_X86.encode() not in path.read_bytes():
+    if _saturates() and FITS_16_BITS not in read_metadata(path).items():
         options.add_session_config_entry("session.x64quantprecision", "1")
     return options
 

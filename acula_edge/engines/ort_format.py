@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from acula_edge.engines.bundle_files import read_bundle, read_selftest
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.layout import MODEL_FILE, MODEL_FILES
+from acula_edge.bundle.selftest import read_selftest
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import write_bytes
@@ -51,14 +53,14 @@ def write_ort_format(
 
     folder, out = Path(bundle), Path(out)
     info = read_bundle(folder)
-    target = target or _TARGET_OF_PROFILE.get(info.get("profile", ""))
+    target = target or _TARGET_OF_PROFILE.get(info.profile or "")
     if target not in TARGETS:
         raise InputError(
-            "an .ort file is for one kind of processor", given=target or info.get("profile"), allowed=TARGETS,
+            "an .ort file is for one kind of processor", given=target or info.profile, allowed=TARGETS,
             remedy="name it with --target",
         )  # fmt: skip
-    name = "model.int8" if precision == "int8" else "model"
-    if f"{name}.onnx" not in info["files"]:
+    name = Path(MODEL_FILES.get(precision, MODEL_FILE)).stem
+    if f"{name}.onnx" not in info.files:
         raise ArtifactError(f"the bundle {folder} has no {precision} model", remedy="acula-edge export --int8")
     if not inspect_onnx(folder / f"{name}.onnx").constants_small:
         # The converter computes them, in memory that has no limit.
@@ -79,7 +81,7 @@ def write_ort_format(
             write_bytes(out / file.name, file.read_bytes())
     model, operators = (out / file.name for file in made)
     return {
-        "bundle": info["name"],
+        "bundle": info.name,
         "model": str(model),
         "operators": str(operators),
         "target": target,

@@ -11,17 +11,20 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from acula_edge.bundle.layout import BENCHMARK_FILE, BENCHMARK_SAMPLES_FILE, BUNDLE_FILE
 from acula_edge.command_line import command_line
 from acula_edge.errors import ArtifactError, GateRefused, InputError, MissingCapability
-from acula_edge.files import atomic_path, changed_folder, read_json
+from acula_edge.files import atomic_path
 from acula_edge.folder_lock import locked
 from acula_edge.recipe import BenchmarkConfig, Recipe
 from acula_edge.run import Run
 
+if TYPE_CHECKING:
+    from acula_edge.pipeline.bundling import Exported
+
 LATEST = "runs/latest"
-RECIPE = "recipe"
 
 
 def train(
@@ -76,7 +79,7 @@ def distill(run: Run | str | Path = LATEST, student: str | None = None, resume: 
 def export(
     run: Run | str | Path = LATEST,
     int8: bool = False,
-    student: str | None = RECIPE,
+    student: str | None = None,
     profile: str | None = None,
     gate: bool = True,
     overrides: Sequence[str] = (),
@@ -86,7 +89,7 @@ def export(
     Args:
         run: a run with an aligned encoder.
         int8: quantize as well.
-        student: a registered student; ``"none"`` or None exports the encoder itself; by default the recipe's.
+        student: a registered student, or ``"none"`` for the encoder itself; by default the recipe's.
         profile: ``cpu_x86``, ``cpu_arm`` or ``tensorrt``; by default the recipe's.
         gate: whether a refusal of the quality gate is an error, and whether INT8 that misses its limits on validation
             persons is fine-tuned (``quantize.aware``).
@@ -107,7 +110,8 @@ def export(
 
         run = Run(run.path, overrides)
         check_names(run.recipe)
-    name = run.recipe.distill.student if student == RECIPE else (None if student == "none" else student)
+    chosen = student or run.recipe.distill.student
+    name = None if chosen == "none" else chosen
     if name is not None:
         _check_student(name)
     if not (run.encoder_dir / "model.safetensors").is_file():
@@ -115,24 +119,22 @@ def export(
             f"{run.path} has no aligned encoder yet",
             remedy=command_line("acula-edge", "train", "--out", run.path, "--resume"),
         )
-    from acula_edge.pipeline.bundling import build_bundle
+    from acula_edge.pipeline.bundling import export_bundle
 
     with locked(run.path, "export"):
         if name is not None and not (run.student_dir(name) / "model.safetensors").is_file():
             distill(run, name, resume=True)
-        bundle = build_bundle(run, name, profile or run.recipe.quantize.profile, int8=int8, gate=gate)
-        verification = verify(bundle)
-        benchmark([bundle], mode=run.recipe.benchmark.mode)
+        made = export_bundle(run, name, profile or run.recipe.quantize.profile, int8=int8, gate=gate)
         report(run)
-    judged = verification["gate"]
-    if int8 and gate and not judged["passed"]:
+    judged = made.verification.gate
+    if int8 and gate and not judged.passed:
         raise GateRefused(
-            f"the quality gate refused {bundle}",
-            given="; ".join(judged["reasons"]),
+            f"the quality gate refused {made.bundle}",
+            given="; ".join(judged.reasons),
             allowed="the limits under verify.gate in the recipe",
-            remedy=f"{_mend(verification, bundle)}, or write the bundle all the same with --no-gate",
+            remedy=f"{_mend(made)}, or write the bundle all the same with --no-gate",
         )
-    return bundle
+    return made.bundle
 
 
 def verify(
@@ -148,14 +150,22 @@ def verify(
         The content of verify.json; of the last bundle where there are several.
     """
     _need("train", "torch", "sklearn", "statsmodels")
-    from acula_edge.pipeline.evaluation import verify_bundle
+    from acula_edge.bundle.folder import read_bundle
+    from acula_edge.bundle.json_files import plain
+    from acula_edge.bundle.writer import changed_bundle
+    from acula_edge.data.prepare import prepare
+    from acula_edge.pipeline.evaluation import evaluate_bundle
 
     bundles = _bundles(target)
     result: dict[str, Any] = {}
     for bundle in bundles:
         run = Run.open(bundle.parent.parent)
         with locked(run.path, "verify"):
-            result = verify_bundle(run, bundle, tasks, zero_shot)
+            store, info = prepare(run.recipe, run), read_bundle(bundle, verify=False)
+            evaluation = evaluate_bundle(run, store, bundle, info, tasks, zero_shot)
+            with changed_bundle(bundle) as writer:
+                evaluation.add_to(writer)
+        result = plain(evaluation.verify)
     return result
 
 
@@ -179,6 +189,7 @@ def benchmark(
     """
     from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
     from acula_edge.benchmark.session import write_copy
+    from acula_edge.pipeline.timing import float_teacher
 
     files = [Path(path) for path in paths]
     if len(files) == 1 and not files[0].exists():
@@ -192,7 +203,7 @@ def benchmark(
         if all(path.suffix == ".onnx" for path in files):
             result = benchmark_models(files, mode=chosen, threads=count, out=None if json is None else folder)
         elif len(files) == 1:
-            extra = _float_teacher(files[0])
+            extra = float_teacher(Run(files[0].parent.parent))
             result = benchmark_bundle(files[0], mode=chosen, threads=count, extra=extra, out=folder)
             if in_run or json is None:
                 _keep_results(folder, files[0], in_run)
@@ -209,7 +220,7 @@ def report(run: Run | str | Path = LATEST) -> Path:
     _need("train", "jinja2")
     from acula_edge.report import write_report
 
-    return write_report(_open(run).path)
+    return write_report(_open(run))
 
 
 def demo(out: str | Path = "runs/demo") -> Path:
@@ -222,7 +233,7 @@ def demo(out: str | Path = "runs/demo") -> Path:
 def _open(run: Run | str | Path) -> Run:
     if isinstance(run, Run):
         return run
-    if (Path(run) / "bundle.json").is_file():
+    if (Path(run) / BUNDLE_FILE).is_file():
         raise ArtifactError(
             f"{run} is a bundle: it holds no recordings to train or calibrate on",
             remedy="name the run that it was made in",
@@ -233,7 +244,7 @@ def _open(run: Run | str | Path) -> Run:
 def _bundles(target: Run | str | Path) -> list[Path]:
     """Bundles of a run, or the one bundle named."""
     path = target.path if isinstance(target, Run) else Path(target)
-    if (path / "bundle.json").is_file():
+    if (path / BUNDLE_FILE).is_file():
         if not (path.parent.parent / "recipe.yaml").is_file():
             raise ArtifactError(
                 f"{path} lies outside its run, so the test recordings are not at hand",
@@ -253,36 +264,29 @@ def _check_student(name: str) -> None:
     students[name]
 
 
-def _mend(verification: Mapping[str, Any], bundle: Path) -> str:
+def _mend(made: Exported) -> str:
     """What makes a refused model pass."""
-    if not verification["tasks"]:
+    if not made.verification.tasks:
         return "give the recipe a task that these recordings can answer (acula-edge doctor lists the tasks)"
-    aware = (read_json(bundle / "quantize.json").get("aware") or {}).get("outcome")
-    untried = " fine-tune in INT8 (quantize.aware: always in recipe.yaml)," if aware in (None, "not needed") else ""
+    tuned = made.quantized.aware if made.quantized is not None else None
+    untried = (
+        " fine-tune in INT8 (quantize.aware: always in recipe.yaml),"
+        if not tuned or tuned.outcome == "not needed"
+        else ""
+    )
     return f"see report.html;{untried} keep more nodes in float (quantize.keep_float), calibrate on more windows"
 
 
 def _keep_results(results: Path, bundle: Path, in_run: bool) -> None:
-    """Put a benchmark's files into a bundle and list them in bundle.json; in a run all at once or not at all."""
-    # Elsewhere the bundle may be a device's mounted folder, which cannot be put in another's place.
-    with changed_folder(bundle) if in_run else contextlib.nullcontext(bundle) as stage:
-        for file in results.iterdir():
-            with atomic_path(stage / file.name) as temporary:
-                shutil.copyfile(file, temporary)
-        if (stage / "bundle.json").is_file():
-            from acula_edge.evidence.sealing import seal_evidence
+    """Put a benchmark's files into a bundle; in a run all at once or not at all."""
+    from acula_edge.bundle.json_files import read_facts
+    from acula_edge.bundle.schema import Benchmark
+    from acula_edge.bundle.writer import changed_bundle
 
-            seal_evidence(stage)
-
-
-def _float_teacher(bundle: Path) -> dict[str, Any]:
-    """The run's float teacher in PyTorch, waveform to embedding, as a callable; empty where it is not at hand."""
-    folder = bundle.parent.parent
-    if not (folder / "encoder" / "model.safetensors").is_file() or not _installed("torch"):
-        return {}
-    from acula_edge.pipeline.evaluation import teacher_callable
-
-    return {"float teacher, PyTorch": teacher_callable(Run.open(folder))}
+    with changed_bundle(bundle, in_place=not in_run) as writer:
+        with atomic_path(writer.folder / BENCHMARK_SAMPLES_FILE) as temporary:
+            shutil.copyfile(results / BENCHMARK_SAMPLES_FILE, temporary)
+        writer.write(read_facts(results / BENCHMARK_FILE, Benchmark))
 
 
 def _installed(package: str) -> bool:

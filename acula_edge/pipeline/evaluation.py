@@ -3,67 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
-from acula_edge.data.prepare import at_rate, prepare
+from acula_edge.bundle.json_files import plain
+from acula_edge.bundle.layout import MODEL_FILES, PROMPT_SCORES_FILE, VERIFY_SCORES_FILE
+from acula_edge.bundle.schema import Bundle, Verify
+from acula_edge.bundle.writer import BundleWriter
+from acula_edge.data.prepare import at_rate
 from acula_edge.data.store import WaveStore
 from acula_edge.distill.teaching import collect_lessons
 from acula_edge.encoders import load_encoder
 from acula_edge.engines.ort import OrtEngine
-from acula_edge.evidence.sealing import seal_evidence
-from acula_edge.files import changed_folder, read_json, sha256_file, write_json
+from acula_edge.files import sha256_file
 from acula_edge.frontend.forms import make_frontend
 from acula_edge.pipeline.zero_shot import verify_zero_shot
 from acula_edge.probe.embedding_cache import cached_embeddings
 from acula_edge.probe.embeddings import Waves, embed_store
 from acula_edge.probe.heads import fit_probes
-from acula_edge.probe.scores import write_scores
+from acula_edge.probe.scores import TaskScores, write_scores
 from acula_edge.probe.tasks import Task, resolve_tasks
-from acula_edge.probe.verify import score_tasks, verify_embeddings
+from acula_edge.probe.verify import score_tasks, verify_scores
 from acula_edge.progress import notify, track
 from acula_edge.recipe import Recipe
 from acula_edge.run import Run
 from acula_edge.training import resolve_device
 
 
-def verify_bundle(
-    run: Run, bundle: Path, tasks: Sequence[str] | None = None, zero_shot: str | Path | None = None
-) -> dict[str, Any]:
-    """Evaluate every model of a bundle on the run's test persons; writes verify.json and verify_scores.npz.
+@dataclass(frozen=True)
+class Evaluation:
+    """What a bundle was found to be worth.
+
+    Attributes:
+        verify: the content of ``verify.json``.
+        scores: of the test recordings, by task.
+        prompted: the same by text prompts; None without any.
+    """
+
+    verify: Verify
+    scores: Sequence[TaskScores]
+    prompted: Sequence[TaskScores] | None
+
+    def add_to(self, writer: BundleWriter) -> None:
+        """Put it into a bundle."""
+        writer.write(self.verify)
+        write_scores(writer.folder / VERIFY_SCORES_FILE, self.scores)
+        (writer.folder / PROMPT_SCORES_FILE).unlink(missing_ok=True)
+        if self.prompted is not None:
+            write_scores(writer.folder / PROMPT_SCORES_FILE, self.prompted)
+
+
+def evaluate_bundle(
+    run: Run,
+    store: WaveStore,
+    folder: Path,
+    info: Bundle,
+    tasks: Sequence[str] | None = None,
+    zero_shot: str | Path | None = None,
+) -> Evaluation:
+    """Evaluate every model of a bundle on the run's test persons; nothing is written.
 
     Args:
+        store: the run's recordings.
+        folder, info: of the bundle.
         tasks: instead of the recipe's.
-        zero_shot: prompts instead of the recipe's; where there are any, zero_shot_scores.npz is written too.
+        zero_shot: prompts instead of the recipe's.
     """
-    recipe = run.recipe
-    store = prepare(recipe, run)
+    recipe, recordings = run.recipe, store.recordings
     chosen = select_tasks(tasks or [*recipe.verify.tasks, *recipe.verify.gate.require_tasks], store)
     embeddings = {"float_teacher": teacher_embeddings(run, store)}
-    for model, file in (("float_student", "model.onnx"), ("int8", "model.int8.onnx")):
-        if (bundle / file).is_file():
-            embeddings[model] = model_embeddings(run, bundle / file, store)
-    probes = {model: fit_probes(values, store.recordings, chosen, recipe.seed) for model, values in embeddings.items()}
-    facts = read_json(bundle / "bundle.json")
-    result = verify_embeddings(embeddings, probes, store.recordings, chosen, recipe.verify, facts.get("parity", {}))
+    for precision, row in (("float", "float_student"), ("int8", "int8")):
+        model = folder / MODEL_FILES[precision]
+        if model.is_file():
+            embeddings[row] = model_embeddings(run, model, store, info.input.sample_rate_hz)
+    probes = {model: fit_probes(values, recordings, chosen, recipe.seed) for model, values in embeddings.items()}
+    scored, missing = score_tasks(embeddings, probes, recordings, chosen)
+    result = verify_scores(scored, missing, embeddings, recordings, recipe.verify, plain(info.parity))
     prompts = zero_shot or recipe.zero_shot.prompts
     result["zero_shot"], prompted = None, None
     if prompts is not None:
         only = None if tasks is None else [task.id for task in chosen]
-        result["zero_shot"], prompted = verify_zero_shot(run, bundle, store, embeddings, prompts, only)
+        result["zero_shot"], prompted = verify_zero_shot(run, folder, store, embeddings, prompts, only)
     result["split"] = {"rule": recipe.data.split.rule, "leaks": run.manifest["stages"]["data"].get("leaks", [])}
-    scored, _ = score_tasks(embeddings, probes, store.recordings, chosen)
-    with changed_folder(bundle) as stage:
-        (stage / "zero_shot_scores.npz").unlink(missing_ok=True)
-        if prompted is not None:
-            write_scores(stage / "zero_shot_scores.npz", prompted)
-        write_json(stage / "verify.json", result)
-        write_scores(stage / "verify_scores.npz", scored)
-        seal_evidence(stage)
-    return result
+    return Evaluation(msgspec.convert(result, Verify), scored, prompted)
 
 
 def select_tasks(names: Sequence[str], store: WaveStore) -> list[Task]:
@@ -91,14 +118,17 @@ def teacher_embeddings(run: Run, store: WaveStore) -> np.ndarray:
     return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
 
 
-def model_embeddings(run: Run, model: Path, store: WaveStore, splits: Collection[str] | None = None) -> np.ndarray:
+def model_embeddings(
+    run: Run, model: Path, store: WaveStore, sample_rate_hz: int, splits: Collection[str] | None = None
+) -> np.ndarray:
     """The embedding of every recording by a bundle's ONNX model, [R, D], kept under the model's hash.
 
     Args:
+        sample_rate_hz: that the model takes.
         splits: rows of recordings outside these are zero, and not listened to.
     """
     recipe = run.recipe
-    store = at_rate(store, run, read_json(model.parent / "bundle.json")["input"]["sample_rate_hz"])
+    store = at_rate(store, run, sample_rate_hz)
     used = [row for row in _used(store) if splits is None or store.recordings[row].split in splits]
 
     def embed(positions: list[int]) -> np.ndarray:

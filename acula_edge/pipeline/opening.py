@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from acula_edge.bundle.criteria import fix_criteria
 from acula_edge.errors import InputError, RecipeError
-from acula_edge.evidence.criteria import fix_criteria
 from acula_edge.folder_lock import LOCK_FILE, locked, move_locked
 from acula_edge.processes import broadcast_object, is_main, main_first
 from acula_edge.progress import notify

@@ -10,8 +10,8 @@ import numpy as np
 
 from acula_edge.align.reports import ReportVectors, read_reports
 from acula_edge.align.text_space import load_text_space
+from acula_edge.bundle.prompt_vectors import PromptTask, PromptVectors, load_prompt_vectors
 from acula_edge.data.store import WaveStore
-from acula_edge.engines.prompt_vectors import PromptTask, PromptVectors, load_prompt_vectors
 from acula_edge.language import embed_recordings
 from acula_edge.probe.scores import INT8, STUDENT, TEACHER, TaskScores
 from acula_edge.run import Run

@@ -4,57 +4,7 @@ Two questions are answered (DESIGN section 5). *Engine swap*, the headline: head
 training embeddings read both the float student's and the INT8 model's test embeddings. *Retrained probe*: INT8
 embeddings are read by heads fitted on INT8 embeddings.
 
-Layout (schema ``acula-edge/verify/1``; null where a number does not exist, never 0)::
-
-    schema
-    method          {unit, bootstrap, alpha, margins, min_subjects, ...}
-    tasks           [ { id, name, dataset, set "real"|"phantom", sound, metric "auroc"|"mae",
-                        better "higher"|"lower", kind, labels, unit, target, protocol, assumed, note, licence, access,
-                        n_test, n_subjects, undetectable_failure_share, baseline,
-                        n_positive, n_negative, n_positive_subjects, n_negative_subjects,
-                        float_teacher, float_student, int8:      ROW or null
-                        int8_vs_student, int8_vs_teacher, student_vs_teacher:    COMPARISON or null
-                        retrained_probe: {float_student ROW, int8 ROW, int8_vs_student COMPARISON} or null
-                        published_probe: {reason, MODEL: {value, std, per_seed, per_subject, best_epochs, n, ...}}
-                        flips, flip_rate, ece_change,
-                        subgroups [{column, group, n_test, n_subjects, float_student, int8: values or null,
-                          int8_vs_student: {delta, ci95} or null}],
-                        subgroups_too_small [{column, groups, n_test, n_subjects}], subgroup_comparisons } ]
-    summary         {tasks_evaluated [id], tasks_missing [{id, reason}],
-                     means {model: mean AUROC}, means_by_set {real, phantom: {model: mean AUROC, tasks}},
-                     mean_delta {pair: {delta, ci95, tasks, left_out [id]}},  mean_relative_mae_change {pair: number},
-                     verdicts_holm {pair: {id: {p_adjusted, verdict}}}, flips, flip_rate}
-    parity          {int8_vs_student {cosine_mean, ...}, ...}   (quantize.parity.compare_rows)
-    gate            {passed, criteria, reasons, decided_by}
-    split           {rule, leaks [{dataset, task, sides, persons, of_persons, equal_files}]}   (pipeline.evaluation)
-    zero_shot       null without text prompts, else {prompts, prompts_sha256, in_bundle, temperature, language_model,
-                     maps {model: how its embedding gets to the reports' space}, explained,
-                     tasks [as above, without retrained_probe], tasks_missing [{id, reason}],
-                     retrieval {split, candidates, scopes [{dataset or null for all, n_recordings, n_subjects,
-                       n_reports, chance {recall_at_1, recall_at_5, recall_at_10},
-                       model: {recall_at_1, recall_at_5, recall_at_10: {value, ci95, shuffled}}}]}}
-                     (zero_shot.retrieval says what each is; added by pipeline.zero_shot)
-
-    ROW             {value, ci95}; for auroc also {per_subject {value, ci95}, sensitivity_at_95_specificity,
-                     threshold, sensitivity, specificity, ece}, of more than two classes {per_class {label: value}}
-    COMPARISON      {delta, ci95, ci95_bootstrap, bound, p_noninferiority, p_inferiority, p_equivalence, margin,
-                     verdict, reason}   (statistics.noninferiority.Comparison says what each is)
-
-``undetectable_failure_share``: a gross failure of INT8 on fewer than this share of people may, with a chance of more
-than 5 %, not occur among the test subjects at all; no statistic of this file can see it.
-``left_out``: tasks with a single subject in a class, of whose difference no variance can be estimated; they are not
-part of the mean difference, but of everything else.
-``published_probe``: the published protocol's figure, each model's probe trained on its own embeddings; for comparison
-with published figures, no verdict rests on it (null for a task without such a protocol; ``reason`` where it could not
-be trained).
-``ece``: expected calibration error at even odds, per recording (statistics.calibration_error); ``ece_change`` is
-INT8's minus the float student's. ``subgroups`` (by ``sex``, ``age_band``, device and site) are descriptive: no verdict
-is drawn, and ``subgroup_comparisons`` says how many differences were looked at. Groups with fewer subjects (of each
-class, for auroc) than ``method.min_subgroup_subjects`` are counted in ``subgroups_too_small`` and not named.
-``n_positive`` and its like are absent but for two classes; of more there are ``n_per_class`` and
-``n_subjects_per_class`` {label: count}, and no thresholds: ``flips`` are recordings whose most probable class differs.
-A subject's AUROC (``per_subject``) uses the mean of the subject's scores; one whose recordings differ in label counts
-once with each. MAE is the mean over subjects.
+What each entry means is said where it is defined: :class:`acula_edge.bundle.schema.Verify`.
 """
 
 from __future__ import annotations
@@ -66,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.bundle.json_files import plain
+from acula_edge.bundle.schema import Verify
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.analysis import PAIRS, TaskResult, analyze
@@ -81,8 +33,6 @@ from acula_edge.probe.tasks import Task
 from acula_edge.progress import track
 from acula_edge.quantize.parity import compare_rows
 from acula_edge.recipe import VerifyConfig
-
-SCHEMA = "acula-edge/verify/1"
 
 
 def verify_embeddings(
@@ -109,12 +59,24 @@ def verify_embeddings(
         The content of ``verify.json``.
     """
     scores, missing = score_tasks(embeddings, probes, recordings, tasks)
+    return verify_scores(scores, missing, embeddings, recordings, config, parity)
+
+
+def verify_scores(
+    scores: Sequence[TaskScores],
+    missing: list[dict[str, str]],
+    embeddings: Mapping[str, NDArray[Any]],
+    recordings: Sequence[Recording],
+    config: VerifyConfig,
+    parity: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The same for tasks that :func:`score_tasks` has scored."""
     results = [analyze(item, config) for item in track(scores, "comparing on tasks")]
     wanted = config.published_probe
     for item, result in zip(track(scores, "training published probes") if wanted else scores, results, strict=True):
         result.facts["published_probe"] = published_figures(item.task, embeddings, recordings) if wanted else None
     report: dict[str, Any] = {
-        "schema": SCHEMA,
+        "schema": Verify.SCHEMA,
         "method": {
             "unit": "subject",
             "bootstrap": config.bootstrap,
@@ -229,7 +191,7 @@ def _parity(embeddings: Mapping[str, NDArray[Any]], recordings: Sequence[Recordi
     test = [position for position, recording in enumerate(recordings) if recording.split == "test"]
     if STUDENT not in embeddings or INT8 not in embeddings or not test:
         return {}
-    return {"int8_vs_student": compare_rows(embeddings[STUDENT][test], embeddings[INT8][test])}
+    return {"int8_vs_student": plain(compare_rows(embeddings[STUDENT][test], embeddings[INT8][test]))}
 
 
 def _json_safe(value: Any) -> Any:

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, overload
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from acula_edge.audio.resample import resample
 from acula_edge.audio.segment import recording_windows
+from acula_edge.bundle.schema import CalibrationSet
 from acula_edge.data.manifest import Recording
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import sha256_text
@@ -112,18 +114,20 @@ class CalibrationWindows(Arrays):
         """All of them in memory. Shape: [N, T]."""
         return np.stack(list(self))
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, judges: CalibrationSet | None | UnsetType = UNSET) -> CalibrationSet:
         """For ``quantize.json``; subjects appear as hashes only."""
         subjects = sorted({sha256_text(recording.subject)[:16] for recording in self.recordings})
-        return {
-            "definition": self.definition,
-            "n_windows": len(self),
-            "n_subjects": len(subjects),
-            "datasets": dict(sorted(Counter(item.dataset for item in self.recordings).items())),
-            "sample_rates_hz": dict(sorted(Counter(str(item.sample_rate_hz) for item in self.recordings).items())),
-            "degraded": self.degraded,
-            "subjects_sha256": subjects,
-        }
+        rates = Counter(str(item.sample_rate_hz) for item in self.recordings)
+        return CalibrationSet(
+            n_windows=len(self),
+            definition=self.definition,
+            n_subjects=len(subjects),
+            datasets=dict(sorted(Counter(item.dataset for item in self.recordings).items())),
+            sample_rates_hz=dict(sorted(rates.items())),
+            degraded=self.degraded,
+            subjects_sha256=subjects,
+            judges=judges,
+        )
 
 
 class Spectrograms(Arrays):

@@ -21,6 +21,7 @@ from acula_edge.engines.ort_memory import USE_SHARED_ARENA, limit_memory
 from acula_edge.quantize.graph import load_graph, shapes
 from acula_edge.quantize.workload import Work, measure_work
 from acula_edge.untrusted.onnx_file import inspect_onnx
+from acula_edge.untrusted.own_files import is_own
 
 INTEGER_OPERATORS = (
     "ConvInteger", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulIntegerToFloat", "QAttention", "QGemm",
@@ -179,14 +180,14 @@ def _ahead(node: onnx.NodeProto, read_by: Mapping[str, list[onnx.NodeProto]]) ->
 def _optimize(path: Path) -> onnx.ModelProto:
     import onnxruntime
 
-    facts = inspect_onnx(path)
+    constants_small = is_own(path) or inspect_onnx(path).constants_small
     limit_memory()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "optimized.onnx"
         options = session_options(path, threads=1)
         options.optimized_model_filepath = str(file)
         options.add_session_config_entry(*USE_SHARED_ARENA)
-        left_out = [] if facts.constants_small else ["ConstantFolding"]
+        left_out = [] if constants_small else ["ConstantFolding"]
         onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"], disabled_optimizers=left_out
         )

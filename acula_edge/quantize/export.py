@@ -20,6 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from acula_edge.bundle.layout import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE
+from acula_edge.bundle.schema import Parity
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import InputError
 from acula_edge.frontend.forms import graph_frontend
@@ -27,10 +29,6 @@ from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.quantize.graph import IR_VERSION, OPSET, load_graph, merge, save_graph, tidy
 from acula_edge.quantize.heads import TaskHead, check_heads
 from acula_edge.quantize.parity import compare_rows
-
-FRONTEND_FILE = "frontend.onnx"
-ENCODER_FILE = "encoder.onnx"
-MODEL_FILE = "model.onnx"
 
 
 class Encoder(Protocol):
@@ -58,7 +56,7 @@ class FloatExport:
     embedding_dim: int
     columns: int
     parameters: int
-    parity: dict[str, float | int | None]
+    parity: Parity
 
 
 class EncoderWithHeads(nn.Module):
@@ -228,7 +226,7 @@ def _torch_embeddings(network: nn.Module, frontend: nn.Module, windows: NDArray[
 
 
 def _example_windows(sample_rate_hz: int, samples: int) -> NDArray[np.float32]:
-    from acula_edge.quantize.golden import golden_waves
+    from acula_edge.bundle.golden import golden_waves
 
     waves = golden_waves(sample_rate_hz, samples)
     return np.stack([waves["heart"], waves["chirp"]])

@@ -15,14 +15,16 @@ All give the spectrogram that ``encoder.onnx`` and ``encoder.int8.onnx`` read. N
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from acula_edge.engines.bundle_files import FRONTEND_SELFTEST_FILE
+from acula_edge.bundle.golden import golden_waves, to_pcm
+from acula_edge.bundle.layout import FRONTEND_SELFTEST_FILE
+from acula_edge.bundle.schema import FrontEnd, NativeFrontEnd, PcmFrontEnd, StreamFrontEnd
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import InputError
 from acula_edge.files import write_bytes
@@ -32,7 +34,6 @@ from acula_edge.frontend.pcm import PcmFrontend
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.frontend.stream import Level, StreamMelPower
 from acula_edge.quantize.export import export_module
-from acula_edge.quantize.golden import golden_waves, to_pcm
 from acula_edge.quantize.graph import save_graph, tidy
 from acula_edge.recipe import QuantizeConfig
 
@@ -43,17 +44,18 @@ LEVEL_FILE = "level.onnx"
 
 def write_extra_frontends(
     folder: Path, spec: FrontendSpec, samples: int, settings: QuantizeConfig
-) -> list[dict[str, Any]]:
+) -> list[NativeFrontEnd | PcmFrontEnd | StreamFrontEnd]:
     """Export what `settings` asks for into `folder`, and golden spectrograms of it.
 
     Returns:
-        For ``bundle.json``: an entry per front end, with ``file``, ``kind`` (``native``, ``int16``, ``stream``) and
-        what it takes.
+        An entry of ``bundle.json`` per front end.
 
     Raises:
         InputError: the encoder's front end has no such form.
     """
-    entries = [_write_native(folder, spec, samples, rate) for rate in settings.input_rates_hz]
+    entries: list[NativeFrontEnd | PcmFrontEnd | StreamFrontEnd] = [
+        _write_native(folder, spec, samples, rate) for rate in settings.input_rates_hz
+    ]
     if settings.int16_input:
         if settings.profile == "tensorrt":
             raise InputError(
@@ -61,16 +63,14 @@ def write_extra_frontends(
             )
         pcm = torch.zeros(1, samples, dtype=torch.int16)
         _write(folder / INT16_FILE, PcmFrontend(graph_frontend(spec, samples)), (pcm,), ["pcm"], ["mel"])
-        entries.append({
-            "file": INT16_FILE, "kind": "int16", "sample_rate_hz": spec.sample_rate_hz, "samples": samples,
-        })  # fmt: skip
+        entries.append(PcmFrontEnd(INT16_FILE, spec.sample_rate_hz, samples))
     if settings.stream_hops:
         entries.append(_write_stream(folder, spec, samples, settings.stream_hops))
     _write_golden(folder, entries)
     return entries
 
 
-def _write_native(folder: Path, spec: FrontendSpec, samples: int, rate_hz: int) -> dict[str, Any]:
+def _write_native(folder: Path, spec: FrontendSpec, samples: int, rate_hz: int) -> NativeFrontEnd:
     native = native_spec(spec, rate_hz)
     length, rest = divmod(samples * rate_hz, spec.sample_rate_hz)
     if rest or rate_hz == spec.sample_rate_hz:
@@ -81,12 +81,10 @@ def _write_native(folder: Path, spec: FrontendSpec, samples: int, rate_hz: int) 
         )
     file = f"frontend-{rate_hz}.onnx"
     _write(folder / file, graph_frontend(native, length), (torch.zeros(1, length),), ["waveform"], ["mel"])
-    return {
-        "file": file, "kind": "native", "sample_rate_hz": rate_hz, "samples": length, "frontend": native.to_dict(),
-    }  # fmt: skip
+    return NativeFrontEnd(file, rate_hz, length, native.to_dict())
 
 
-def _write_stream(folder: Path, spec: FrontendSpec, samples: int, hops: int) -> dict[str, Any]:
+def _write_stream(folder: Path, spec: FrontendSpec, samples: int, hops: int) -> StreamFrontEnd:
     hop = spec.hop_length
     if hops < 3 or samples < 3 * hop:
         raise InputError(
@@ -98,10 +96,7 @@ def _write_stream(folder: Path, spec: FrontendSpec, samples: int, hops: int) -> 
     _write(folder / STREAM_FILE, StreamMelPower(spec, hops), example, ["chunk", "tail"], ["power", "next_tail"])
     power = torch.zeros(1, spec.frames(samples), spec.n_mels)
     _write(folder / LEVEL_FILE, Level(spec), (power,), ["power"], ["mel"])
-    return {
-        "file": STREAM_FILE, "kind": "stream", "level": LEVEL_FILE, "sample_rate_hz": spec.sample_rate_hz,
-        "hops": hops, "hop_samples": hop,
-    }  # fmt: skip
+    return StreamFrontEnd(STREAM_FILE, spec.sample_rate_hz, LEVEL_FILE, hops, hop)
 
 
 def _write(
@@ -112,15 +107,15 @@ def _write(
     save_graph(tidy(model, stage, f"{', '.join(inputs)} -> {', '.join(outputs)}"), path)
 
 
-def _write_golden(folder: Path, entries: list[dict[str, Any]]) -> None:
+def _write_golden(folder: Path, entries: Sequence[FrontEnd]) -> None:
     """Spectrograms of the golden waveforms at every native rate."""
     arrays = {}
     for entry in entries:
-        if entry["kind"] == "native":
-            engine = OrtEngine(folder / entry["file"])
-            waves = golden_waves(entry["sample_rate_hz"], entry["samples"]).values()
-            arrays[f"{entry['file']}/pcm"] = np.stack([to_pcm(wave) for wave in waves])
-            arrays[f"{entry['file']}/mel"] = np.concatenate([engine.run({"waveform": w[None]})["mel"] for w in waves])
+        if isinstance(entry, NativeFrontEnd):
+            engine = OrtEngine(folder / entry.file)
+            waves = golden_waves(entry.sample_rate_hz, entry.samples).values()
+            arrays[f"{entry.file}/pcm"] = np.stack([to_pcm(wave) for wave in waves])
+            arrays[f"{entry.file}/mel"] = np.concatenate([engine.run({"waveform": w[None]})["mel"] for w in waves])
     if arrays:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]

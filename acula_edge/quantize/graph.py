@@ -19,6 +19,7 @@ from acula_edge import __version__
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import write_bytes
 from acula_edge.untrusted.onnx_file import inspect_onnx
+from acula_edge.untrusted.own_files import is_own, mark_own
 
 OPSET = 18
 IR_VERSION = 10
@@ -29,12 +30,14 @@ def load_graph(path: str | Path, runnable: bool = True) -> onnx.ModelProto:
     """Read an ONNX file, weights in it included.
 
     Args:
-        runnable: see :func:`acula_edge.untrusted.onnx_file.inspect_onnx`.
+        runnable: see :func:`acula_edge.untrusted.onnx_file.inspect_onnx`; what :func:`save_graph` wrote is not looked
+            through.
 
     Raises:
         ArtifactError: no such file, no ONNX model, or one that is not allowed.
     """
-    inspect_onnx(path, runnable)
+    if not is_own(path):
+        inspect_onnx(path, runnable)
     try:
         model = onnx.load(str(path), load_external_data=False)
     except FileNotFoundError as error:
@@ -50,6 +53,7 @@ def save_graph(model: onnx.ModelProto, path: str | Path) -> None:
     """Check a model and write it, weights included; equal models give equal bytes."""
     onnx.checker.check_model(model)
     write_bytes(path, model.SerializeToString(deterministic=True))
+    mark_own(path)
 
 
 def initializers(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:

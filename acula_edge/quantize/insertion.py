@@ -8,14 +8,14 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from acula_edge.engines.ort import EXACT_ON_X86, OrtEngine
+from acula_edge.engines.ort import FITS_16_BITS, OrtEngine
 from acula_edge.quantize.fusion_guards import guard_floats, guard_integers
 from acula_edge.quantize.graph import IR_VERSION, save_graph, share_constants, sign
 from acula_edge.quantize.histograms import Range
@@ -72,8 +72,9 @@ def insert_qdq(
     # Zero points of biases only: on x86 without VNNI, ONNX Runtime rewrites those of weights in place.
     share_constants(quantized, onnx.TensorProto.INT32)
     quantized.ir_version = IR_VERSION
-    exact = f", {EXACT_ON_X86}" if profile.pairs_fit_16_bits else ""
-    return sign(quantized, f"{model.doc_string}; INT8 for {profile.name}{exact}")
+    if profile.pairs_fit_16_bits:
+        onnx.helper.set_model_props(quantized, dict([FITS_16_BITS]))
+    return sign(quantized, f"{model.doc_string}; INT8 for {profile.name}")
 
 
 def run_graph(model: onnx.ModelProto, mels: Iterable[Array], outputs: Sequence[str] = ("embedding",)) -> list[Array]:
@@ -97,11 +98,17 @@ def embed(model: onnx.ModelProto, mels: Iterable[Array]) -> Array:
     return run_graph(model, mels)[0]
 
 
-def describe_work(model: onnx.ModelProto) -> dict[str, Any]:
-    """Multiply-accumulates of a QDQ graph and how many of them run on INT8."""
+@dataclass(frozen=True)
+class WorkOfGraph:
+    """Multiply-accumulates of a QDQ graph: INT8 nodes by operator, all, and the share on INT8."""
+
+    ops: dict[str, int]
+    macs: int
+    int8_mac_share: float
+
+
+def describe_work(model: onnx.ModelProto) -> WorkOfGraph:
+    """How much of a QDQ graph's work runs on INT8."""
     work = measure_work(model)
-    return {
-        "ops": dict(sorted(Counter(item.operator for item in work if item.int8).items())),
-        "macs": sum(item.macs for item in work),
-        "int8_mac_share": int8_share(work),
-    }
+    ops = Counter(item.operator for item in work if item.int8)
+    return WorkOfGraph(dict(sorted(ops.items())), sum(item.macs for item in work), int8_share(work))

@@ -9,6 +9,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from acula_edge.bundle.schema import Loss as LossFacts
+from acula_edge.bundle.schema import Parity
 from acula_edge.quantize.insertion import run_graph
 from acula_edge.quantize.parity import compare_rows
 
@@ -39,13 +41,9 @@ class Loss:
         """Noise over signal, as a ratio of powers."""
         return float(10 ** (-self.sqnr_db / 10))
 
-    def describe(self) -> dict[str, float | None]:
+    def describe(self) -> LossFacts:
         """For ``quantize.json``; an infinite SQNR is None."""
-        return {
-            "sqnr_db": self.sqnr_db if np.isfinite(self.sqnr_db) else None,
-            "cosine_mean": self.cosine_mean,
-            "probe_loss": self.probe_loss,
-        }
+        return LossFacts(self.sqnr_db if np.isfinite(self.sqnr_db) else None, self.cosine_mean, self.probe_loss)
 
 
 class Judge:
@@ -63,14 +61,13 @@ class Judge:
     def __call__(self, candidate: onnx.ModelProto) -> Loss:
         embedding, scores = run_graph(candidate, self.mels, ("embedding", "scores"))
         compared = compare_rows(self._embedding, embedding)
-        sqnr_db = compared["sqnr_db"]
         return Loss(
-            sqnr_db=float("inf") if sqnr_db is None else float(sqnr_db),
-            cosine_mean=float(compared["cosine_mean"] or 0.0),
+            sqnr_db=float("inf") if compared.sqnr_db is None else compared.sqnr_db,
+            cosine_mean=compared.cosine_mean,
             probe_loss=_probe_loss(self._scores, scores),
         )
 
-    def parity(self, candidate: onnx.ModelProto) -> dict[str, float | int | None]:
+    def parity(self, candidate: onnx.ModelProto) -> Parity:
         """Everything that :func:`acula_edge.quantize.parity.compare_rows` says."""
         return compare_rows(self._embedding, run_graph(candidate, self.mels)[0])
 

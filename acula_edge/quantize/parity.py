@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.bundle.schema import Parity
 from acula_edge.errors import InputError
 
 
-def compare_rows(reference: NDArray[Any], candidate: NDArray[Any]) -> dict[str, float | int | None]:
+def compare_rows(reference: NDArray[Any], candidate: NDArray[Any]) -> Parity:
     """Compare embeddings of the same windows.
 
     Returns:
@@ -28,15 +29,15 @@ def compare_rows(reference: NDArray[Any], candidate: NDArray[Any]) -> dict[str, 
     cosine = _cosines(first, second)
     center = first.mean(axis=0)
     noise, signal = float(np.square(first - second).sum()), float(np.square(first).sum())
-    return {
-        "n": len(first),
-        "cosine_mean": float(cosine.mean()),
-        "cosine_min": float(cosine.min()),
-        "cosine_p1": float(np.quantile(cosine, 0.01)),
-        "cosine_centered_mean": float(_cosines(first - center, second - center).mean()) if len(first) > 1 else None,
-        "sqnr_db": 10 * float(np.log10(signal / noise)) if noise > 0 and signal > 0 else None,
-        "max_abs_error": float(np.abs(first - second).max()),
-    }
+    return Parity(
+        n=len(first),
+        cosine_mean=float(cosine.mean()),
+        cosine_min=float(cosine.min()),
+        cosine_p1=float(np.quantile(cosine, 0.01)),
+        cosine_centered_mean=float(_cosines(first - center, second - center).mean()) if len(first) > 1 else None,
+        sqnr_db=10 * float(np.log10(signal / noise)) if noise > 0 and signal > 0 else None,
+        max_abs_error=float(np.abs(first - second).max()),
+    )
 
 
 def _cosines(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import onnx
 
+from acula_edge.bundle.schema import FloatNode
 from acula_edge.errors import InputError, did_you_mean
 from acula_edge.quantize.graph import attribute, consumers, initializers, producers, shapes
 from acula_edge.quantize.profiles import WEIGHTED_OPERATORS, Profile
@@ -24,12 +25,12 @@ class Placement:
 
     Attributes:
         quantized: names of nodes computed on integers, in graph order.
-        kept: weighted nodes that stay in float, each ``{"node", "reason"}``.
+        kept: weighted nodes that stay in float, each with its reason.
         patterns: name patterns of nodes that the user keeps in float.
     """
 
     quantized: list[str]
-    kept: list[dict[str, str]]
+    kept: list[FloatNode]
     patterns: tuple[str, ...] = ()
 
 
@@ -67,7 +68,7 @@ def place(
     behind = _behind_embedding(model)
     stem = _stem(model)
     weighted: list[str] = []
-    kept: list[dict[str, str]] = []
+    kept: list[FloatNode] = []
     for node in nodes:
         if node.op_type not in WEIGHTED_OPERATORS:
             continue
@@ -85,7 +86,7 @@ def place(
         if reason is None:
             weighted.append(node.name)
         else:
-            kept.append({"node": node.name, "reason": reason})
+            kept.append(FloatNode(node.name, reason))
     if not weighted:
         raise InputError(
             "nothing is left to quantize in the encoder",
@@ -106,7 +107,7 @@ def leave_float(
 ) -> Placement:
     """The same with some of its weighted nodes in float as well, each for the reason given."""
     rest = [name for name in weighted_nodes(model, placement) if name not in reasons]
-    kept = [*placement.kept, *({"node": name, "reason": reason} for name, reason in reasons.items())]
+    kept = [*placement.kept, *(FloatNode(name, reason) for name, reason in reasons.items())]
     return Placement(restrict(model, profile, placement, rest).quantized, kept, placement.patterns)
 
 

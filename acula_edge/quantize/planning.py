@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from acula_edge.bundle.schema import PrecisionStep
 from acula_edge.quantize.judging import Loss
 from acula_edge.quantize.sensitivity import Sensitivities
 
@@ -30,7 +30,7 @@ class Plan:
 
     left_float: tuple[str, ...]
     met: bool
-    trail: list[dict[str, Any]]
+    trail: list[PrecisionStep]
 
 
 def plan_precision(sensitivities: Sensitivities, measure: Callable[[Sequence[str]], Loss], min_cosine: float) -> Plan:
@@ -44,14 +44,15 @@ def plan_precision(sensitivities: Sensitivities, measure: Callable[[Sequence[str
     Returns:
         The plan; where the target is out of reach, the one that came closest.
     """
-    trail: list[dict[str, Any]] = []
+    trail: list[PrecisionStep] = []
     losses: dict[tuple[str, ...], Loss] = {}
 
     def attempt(left: Sequence[str]) -> Loss:
         key = tuple(left)
         if key not in losses:
             losses[key] = measure(key)
-            trail.append({"left_float": list(key), **losses[key].describe()})
+            loss = losses[key].describe()
+            trail.append(PrecisionStep(loss.sqnr_db, loss.cosine_mean, loss.probe_loss, list(key)))
         return losses[key]
 
     left: list[str] = []

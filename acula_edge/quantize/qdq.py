@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
+from msgspec import UNSET
 from numpy.typing import NDArray
 
-from acula_edge.engines.ort import EXACT_ON_X86
-from acula_edge.files import write_json
+from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE, MODEL_FILE, MODEL_INT8_FILE
+from acula_edge.bundle.schema import CalibrationSet, Equalization, Nodes, Quantize, SizeRatios, Smoothing
 from acula_edge.progress import track
 from acula_edge.quantize.channel_groups import describe, find_groups
 from acula_edge.quantize.equalization import find_pairs
-from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE, merge_files
+from acula_edge.quantize.export import merge_files
 from acula_edge.quantize.forms import Form, Measuring, count_forms, list_forms, settle
 from acula_edge.quantize.graph import load_graph, save_graph
 from acula_edge.quantize.insertion import describe_work
@@ -31,11 +33,6 @@ from acula_edge.quantize.judging import Judge
 from acula_edge.quantize.placement import place
 from acula_edge.quantize.profiles import profiles
 from acula_edge.quantize.tuning import FIT_WINDOWS, Tuning, Windows, tune
-
-SCHEMA = "acula-edge/quantize/1"
-ENCODER_INT8_FILE = "encoder.int8.onnx"
-MODEL_INT8_FILE = "model.int8.onnx"
-QUANTIZE_FILE = "quantize.json"
 
 TRIAL_WINDOWS = 64
 DEFAULT_TUNING = Tuning()
@@ -60,10 +57,10 @@ def quantize_encoder(
     method: str = "minmax",
     keep_float: Sequence[str] = (),
     left_float: Mapping[str, str] | None = None,
-    calibration: Mapping[str, Any] | None = None,
+    calibration: CalibrationSet | None = None,
     parity_mels: Sequence[Array] | None = None,
     tuning: Tuning = DEFAULT_TUNING,
-) -> dict[str, Any]:
+) -> Quantize:
     """Quantize ``encoder.onnx`` in `folder` and merge it with ``frontend.onnx``.
 
     Args:
@@ -79,7 +76,7 @@ def quantize_encoder(
         tuning: what is done to the best form.
 
     Returns:
-        The content of ``quantize.json``, which is written beside ``encoder.int8.onnx`` and ``model.int8.onnx``.
+        The content of ``quantize.json``, of which nothing is written but the two models.
 
     Raises:
         InputError: an unknown profile, method or pattern, or nothing to quantize.
@@ -102,15 +99,15 @@ def quantize_encoder(
         return Candidate(form, int8, judge(int8).sqnr_db)
 
     best: Candidate | None = None
-    equalized: dict[str, float | None] = {}
-    smoothed: dict[str, float | None] = {}
+    equalized: dict[Any, float | None] = {}
+    smoothed: dict[Any, float | None] = {}
     for form in track(list_forms(model, measuring, pairs, groups), "quantizing", count_forms(pairs, groups)):
         candidate = quantize(form)
         sqnr_db = candidate.sqnr_db if np.isfinite(candidate.sqnr_db) else None
         if form.facts["smoothing"] is None:
-            equalized[str(form.facts["balance"])] = sqnr_db
+            equalized[form.facts["balance"]] = sqnr_db
         if form.facts["balance"] is None:
-            smoothed[str(form.facts["smoothing"])] = sqnr_db
+            smoothed[form.facts["smoothing"]] = sqnr_db
         # One at a time: a large encoder's forms do not fit into memory together.
         if best is None or candidate.sqnr_db > best.sqnr_db:
             best = candidate
@@ -127,32 +124,40 @@ def quantize_encoder(
 
     save_graph(tuned.model, folder / ENCODER_INT8_FILE)
     merge_files(folder / FRONTEND_FILE, folder / ENCODER_INT8_FILE, folder / MODEL_INT8_FILE)
-    facts = {
-        "schema": SCHEMA,
-        "profile": chosen.name,
-        "method": method,
-        "activation_type": chosen.activation_type + (" symmetric" if chosen.symmetric_activations else ""),
-        "weight_type": "int8 symmetric, per channel" + (f", {EXACT_ON_X86}" if chosen.pairs_fit_16_bits else ""),
-        "calibration": dict(calibration or {"definition": None, "n_windows": len(mels)}),
-        "equalization": {"pairs": len(pairs), "balance": best.form.facts["balance"], "sqnr_db": equalized},
-        "smoothing": {"layers": describe(groups), "exponent": best.form.facts["smoothing"], "sqnr_db": smoothed},
-        **tuned.facts,
-        "nodes": {"quantized": len(tuned.placement.quantized), "float": tuned.placement.kept},
-        **describe_work(tuned.model),
-        "parity": {
-            **judge.parity(tuned.model),
-            "windows": "calibration" if parity_mels is None else "held out",
-        },
-        **_sizes(folder),
-    }
-    write_json(folder / QUANTIZE_FILE, facts)
-    return facts
+    sizes, ratios = _sizes(folder)
+    exact = ", products fit 16 bits" if chosen.pairs_fit_16_bits else ""
+    work = describe_work(tuned.model)
+    parity = msgspec.structs.replace(
+        judge.parity(tuned.model), windows="calibration" if parity_mels is None else "held out"
+    )
+    return Quantize(
+        profile=chosen.name,  # type: ignore[arg-type]
+        method=method,
+        activation_type=chosen.activation_type + (" symmetric" if chosen.symmetric_activations else ""),
+        weight_type=f"int8 symmetric, per channel{exact}",
+        calibration=calibration or CalibrationSet(len(mels)),
+        equalization=Equalization(len(pairs), best.form.facts["balance"], *_tried(equalized)),
+        smoothing=Smoothing(describe(groups), best.form.facts["smoothing"], *_tried(smoothed)),
+        bias_correction=tuned.bias_correction,
+        mixed_precision=tuned.mixed_precision,
+        sensitivity=tuned.sensitivity,
+        nodes=Nodes(len(tuned.placement.quantized), tuned.placement.kept),
+        ops=work.ops,
+        macs=work.macs,
+        int8_mac_share=work.int8_mac_share,
+        parity=parity,
+        sizes_bytes=sizes,
+        size_ratio=ratios,
+    )
 
 
-def _sizes(folder: Path) -> dict[str, Any]:
+def _tried(sqnr_db: dict[Any, float | None]) -> tuple[dict[str, float | None], float | None]:
+    """SQNR by what was tried, and that of the network as it was."""
+    return {str(value): found for value, found in sqnr_db.items() if value is not None}, sqnr_db.get(None)
+
+
+def _sizes(folder: Path) -> tuple[dict[str, int], SizeRatios]:
     files = (ENCODER_FILE, ENCODER_INT8_FILE, MODEL_FILE, MODEL_INT8_FILE)
     sizes = {name: (folder / name).stat().st_size for name in files if (folder / name).is_file()}
-    ratios = {"encoder": sizes[ENCODER_FILE] / sizes[ENCODER_INT8_FILE]}
-    if MODEL_FILE in sizes:
-        ratios["model"] = sizes[MODEL_FILE] / sizes[MODEL_INT8_FILE]
-    return {"sizes_bytes": sizes, "size_ratio": ratios}
+    model = sizes[MODEL_FILE] / sizes[MODEL_INT8_FILE] if MODEL_FILE in sizes else UNSET
+    return sizes, SizeRatios(sizes[ENCODER_FILE] / sizes[ENCODER_INT8_FILE], model)

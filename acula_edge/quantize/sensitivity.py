@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import onnx
 
+from acula_edge.bundle.schema import LayerSensitivity
+from acula_edge.bundle.schema import Sensitivity as SensitivityFacts
 from acula_edge.progress import track
 from acula_edge.quantize.forms import Form
 from acula_edge.quantize.insertion import insert_qdq
@@ -48,23 +49,21 @@ class Sensitivities:
     whole: Loss
     n_windows: int
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> SensitivityFacts:
         """For ``quantize.json``."""
-        return {
-            "n_windows": self.n_windows,
-            "probe_loss": PROBE_LOSS,
-            "whole": self.whole.describe(),
-            "layers": [
-                {
-                    "node": layer.node,
-                    "operator": layer.operator,
-                    "macs": layer.macs,
-                    "alone": layer.alone.describe(),
-                    "spared": None if layer.spared is None else layer.spared.describe(),
-                }
-                for layer in self.layers
-            ],
-        }
+        layers = [
+            LayerSensitivity(
+                layer.node,
+                layer.operator,
+                layer.macs,
+                layer.alone.describe(),
+                None if layer.spared is None else layer.spared.describe(),
+            )
+            for layer in self.layers
+        ]
+        return SensitivityFacts(
+            n_windows=self.n_windows, probe_loss=PROBE_LOSS, whole=self.whole.describe(), layers=layers
+        )
 
 
 def measure_sensitivity(form: Form, profile: Profile, placement: Placement, judge: Judge) -> Sensitivities:

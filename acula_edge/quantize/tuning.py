@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
+from acula_edge.bundle.schema import BeforeAfter, BiasCorrection, FitAndJudge, MixedPrecision
+from acula_edge.bundle.schema import Sensitivity as SensitivityFacts
 from acula_edge.quantize.bias import correct_biases
 from acula_edge.quantize.forms import Form
 from acula_edge.quantize.insertion import insert_qdq
@@ -68,12 +70,14 @@ class Tuned:
     Attributes:
         model: QDQ graph.
         placement: that it was made by.
-        facts: for ``quantize.json``.
+        bias_correction, mixed_precision, sensitivity: for ``quantize.json``; UNSET for what was not asked for.
     """
 
     model: onnx.ModelProto
     placement: Placement
-    facts: dict[str, Any]
+    bias_correction: BiasCorrection
+    mixed_precision: MixedPrecision | UnsetType
+    sensitivity: SensitivityFacts | UnsetType
 
 
 def tune(
@@ -87,7 +91,7 @@ def tune(
     """
     names = weighted_nodes(form.network, placement)
     model, corrected = _correct(form, int8, names, windows, tuning)
-    facts: dict[str, Any] = {"bias_correction": corrected}
+    mixed: MixedPrecision | UnsetType = UNSET
     sensitivities: Sensitivities | None = None
 
     def measure() -> Sensitivities:
@@ -96,11 +100,11 @@ def tune(
 
     if tuning.min_cosine is not None:
         reached = windows.judge(model).cosine_mean
-        facts["mixed_precision"] = {"min_cosine": tuning.min_cosine, "cosine_mean": reached, "needed": False}
+        mixed = MixedPrecision(tuning.min_cosine, reached, needed=False)
         if reached < tuning.min_cosine and len(names) > 1:
             sensitivities = measure()
 
-            def build(left: Sequence[str]) -> tuple[onnx.ModelProto, Placement, dict[str, Any]]:
+            def build(left: Sequence[str]) -> tuple[onnx.ModelProto, Placement, BiasCorrection]:
                 fewer = leave_float(form.network, profile, placement, dict.fromkeys(left, REASON))
                 int8 = insert_qdq(form.network, profile, fewer, form.ranges)
                 rest = weighted_nodes(form.network, fewer)
@@ -108,39 +112,34 @@ def tune(
                 return model, fewer, corrected
 
             plan = plan_precision(sensitivities, lambda left: windows.judge(build(left)[0]), tuning.min_cosine)
-            model, placement, facts["bias_correction"] = build(plan.left_float)
-            facts["mixed_precision"] |= {
-                "needed": True,
-                "met": plan.met,
-                "left_float": list(plan.left_float),
-                "trail": plan.trail,
-            }
-    if sensitivities is None and tuning.sensitivity:
-        if len(names) <= MOST_LAYERS:
-            sensitivities = measure()
-        else:
-            facts["sensitivity"] = {"reason": f"{len(names)} layers; measured unasked up to {MOST_LAYERS}"}
+            model, placement, corrected = build(plan.left_float)
+            mixed = MixedPrecision(tuning.min_cosine, reached, True, plan.met, list(plan.left_float), plan.trail)
+    if sensitivities is None and tuning.sensitivity and len(names) <= MOST_LAYERS:
+        sensitivities = measure()
+    described: SensitivityFacts | UnsetType = UNSET
     if sensitivities is not None:
-        facts["sensitivity"] = sensitivities.describe()
-    return Tuned(model, placement, facts)
+        described = sensitivities.describe()
+    elif tuning.sensitivity:
+        described = SensitivityFacts(reason=f"{len(names)} layers; measured unasked up to {MOST_LAYERS}")
+    return Tuned(model, placement, corrected, mixed, described)
 
 
 def _correct(
     form: Form, int8: onnx.ModelProto, names: Sequence[str], windows: Windows, tuning: Tuning
-) -> tuple[onnx.ModelProto, dict[str, Any]]:
+) -> tuple[onnx.ModelProto, BiasCorrection]:
     """The graph with corrected biases if that brings it closer to float, and what to say of it."""
     if not tuning.bias_correction:
-        return int8, {"kept": False, "reason": "not asked for"}
+        return int8, BiasCorrection(False, "not asked for")
     if len(names) > MOST_LAYERS:
-        return int8, {"kept": False, "reason": f"{len(names)} layers; tried up to {MOST_LAYERS}"}
+        return int8, BiasCorrection(False, f"{len(names)} layers; tried up to {MOST_LAYERS}")
     if not windows.fit:
-        return int8, {"kept": False, "reason": "there is no window to fit it on"}
+        return int8, BiasCorrection(False, "there is no window to fit it on")
     corrected = correct_biases(int8, form.network, names, windows.fit)
     before, after = windows.judge(int8), windows.judge(corrected)
     kept = after.sqnr_db > before.sqnr_db
-    return corrected if kept else int8, {
-        "kept": kept,
-        "sqnr_db": {"before": before.describe()["sqnr_db"], "after": after.describe()["sqnr_db"]},
-        "n_windows": {"fit": len(windows.fit), "judge": len(windows.judge.mels)},
-        "judged_by": "other persons" if windows.held_out else "other windows",
-    }
+    return corrected if kept else int8, BiasCorrection(
+        kept,
+        sqnr_db=BeforeAfter(before.describe().sqnr_db, after.describe().sqnr_db),
+        n_windows=FitAndJudge(len(windows.fit), len(windows.judge.mels)),
+        judged_by="other persons" if windows.held_out else "other windows",
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from acula_edge.run import Run
 
-def write_report(run_path: str | Path) -> Path:
+
+def write_report(run: Run | str | Path) -> Path:
     """Write ``RUN/report.html``, one self-contained page, and ``RUN/report.md``.
 
     Stages that have not run are named as such; equal files give equal bytes.
@@ -25,9 +27,10 @@ def write_report(run_path: str | Path) -> Path:
     from acula_edge.report.rendering import render_html, render_markdown
     from acula_edge.untrusted.json_file import showing
 
-    page = Path(run_path) / "report.html"
-    with showing(f"{run_path}: manifest.json or a JSON file of a bundle in export/"):
-        document = assemble(read_evidence(run_path))
+    run = run if isinstance(run, Run) else Run.open(run)
+    page = run.path / "report.html"
+    with showing(f"{run.path}: manifest.json or a JSON file of a bundle in export/"):
+        document = assemble(read_evidence(run))
         html, markdown = render_html(document), render_markdown(document)
     # Not the run's lock: a training that runs may be looked at.
     with taking_turns(page.parent) as alone:

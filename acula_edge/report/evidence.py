@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acula_edge.bundle.json_files import Kind, parse_facts
+from acula_edge.bundle.layout import (
+    AUDIT_FILE,
+    BENCHMARK_FILE,
+    BUNDLE_FILE,
+    MODEL_INT8_FILE,
+    QUANTIZE_FILE,
+    VERIFY_FILE,
+)
+from acula_edge.bundle.schema import (
+    AdjustedVerdict,
+    Audit,
+    Benchmark,
+    MeanDelta,
+    Measurement,
+    PairMeasurement,
+    Quantize,
+    Row,
+    TaskEvaluation,
+    Verify,
+)
+from acula_edge.bundle.schema import Bundle as BundleFacts
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json
 from acula_edge.recipe import Recipe
@@ -17,12 +39,11 @@ from acula_edge.run import Run
 Json = dict[str, Any]
 
 _REMEDY = "make the file again: acula-edge export, verify or benchmark"
-_PARTS = ("verify", "benchmark", "audit", "quantize")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """The JSON files of one bundle; None for those that are not there.
+    """What the JSON files of one bundle say; None for those that are not there.
 
     Attributes:
         name: of its folder.
@@ -30,31 +51,52 @@ class Bundle:
     """
 
     name: str
-    facts: Json
-    verify: Json | None = None
-    benchmark: Json | None = None
-    audit: Json | None = None
-    quantize: Json | None = None
+    facts: BundleFacts
+    verify: Verify | None = None
+    benchmark: Benchmark | None = None
+    audit: Audit | None = None
+    quantize: Quantize | None = None
 
     @property
     def has_int8(self) -> bool:
         """Whether it holds an INT8 model."""
-        return "model.int8.onnx" in self.files
+        return MODEL_INT8_FILE in self.facts.files
 
     @property
-    def files(self) -> dict[str, str]:
-        """SHA-256 by file name."""
-        return dict(self.facts.get("files") or {})
+    def tasks(self) -> Sequence[TaskEvaluation]:
+        """What was evaluated; empty before verification."""
+        return () if self.verify is None else self.verify.tasks
 
     @property
-    def sizes_bytes(self) -> dict[str, int]:
-        """Bytes by file name."""
-        return dict(self.facts.get("sizes_bytes") or {})
+    def mean_delta(self) -> MeanDelta | None:
+        """Mean AUROC of INT8 minus that of the float student."""
+        return None if self.verify is None else self.verify.summary.mean_delta.int8_vs_student
 
-    def models(self) -> dict[str, float | None]:
-        """Mean AUROC over tasks by model; empty before verification."""
-        summary = (self.verify or {}).get("summary") or {}
-        return dict(summary.get("means") or {})
+    @property
+    def adjusted(self) -> Mapping[str, AdjustedVerdict]:
+        """Verdicts on INT8 against its float student by task, adjusted over tasks."""
+        return {} if self.verify is None else self.verify.summary.verdicts_holm.int8_vs_student
+
+    @property
+    def measurements(self) -> Sequence[Measurement]:
+        """Rows of ``benchmark.json``."""
+        return () if self.benchmark is None else self.benchmark.measurements
+
+    @property
+    def comparisons(self) -> Sequence[PairMeasurement]:
+        """Pairs that ran in turn."""
+        return () if self.benchmark is None else self.benchmark.comparisons
+
+    def mean_auroc(self, model: str) -> float | None:
+        """Over tasks; None before verification."""
+        mean: float | None = None if self.verify is None else getattr(self.verify.summary.means, model)
+        return mean
+
+
+def row_of(task: TaskEvaluation, model: str) -> Row | None:
+    """What ``verify.json`` says of a model on a task."""
+    row: Row | None = getattr(task, model)
+    return row
 
 
 @dataclass(frozen=True)
@@ -84,14 +126,13 @@ class Evidence:
         return dict(self.stages.get(name) or {})
 
 
-def read_evidence(path: str | Path) -> Evidence:
+def read_evidence(run: Run) -> Evidence:
     """Read a run's files.
 
     Raises:
-        ArtifactError: the folder is no run, or a file in it is damaged or of another version.
+        ArtifactError: a file in it is damaged or of another version.
         ManifestError: the list of recordings is damaged.
     """
-    run = Run.open(path)
     recipe = run.recipe
     corpora, shared_subjects = count_recordings(run.recordings_path)
     return Evidence(
@@ -115,19 +156,23 @@ def _bundles(run: Run, recipe: Recipe) -> list[Bundle]:
     bundles = [
         Bundle(
             name=folder.name,
-            facts=read_numbers(folder / "bundle.json", "acula-edge/bundle/1"),
-            **{part: _read(folder, part) for part in _PARTS},
+            facts=_read(folder / BUNDLE_FILE, BundleFacts),
+            verify=_read_if_there(folder / VERIFY_FILE, Verify),
+            benchmark=_read_if_there(folder / BENCHMARK_FILE, Benchmark),
+            audit=_read_if_there(folder / AUDIT_FILE, Audit),
+            quantize=_read_if_there(folder / QUANTIZE_FILE, Quantize),
         )
         for folder in run.bundles
     ]
     return sorted(bundles, key=lambda bundle: (bundle.name != own, bundle.name))
 
 
-def _read(folder: Path, part: str) -> Json | None:
-    file = folder / f"{part}.json"
-    if not file.is_file():
-        return None
-    return read_numbers(file, f"acula-edge/{part}/1")
+def _read(file: Path, kind: type[Kind]) -> Kind:
+    return parse_facts(read_numbers(file, kind.SCHEMA), kind, file)
+
+
+def _read_if_there(file: Path, kind: type[Kind]) -> Kind | None:
+    return _read(file, kind) if file.is_file() else None
 
 
 def read_numbers(file: Path, schema: str) -> Json:

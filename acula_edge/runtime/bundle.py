@@ -14,12 +14,12 @@ from acula_edge.audio.quality import Pieces
 from acula_edge.audio.resample import resample
 from acula_edge.audio.samples import as_number, check_hop, check_rate, to_wave
 from acula_edge.audio.segment import recording_windows
-from acula_edge.engines.bundle_files import bundle_folder, listed, read_bundle
+from acula_edge.bundle.folder import bundle_folder, listed, read_bundle
+from acula_edge.bundle.layout import MODEL_FILES, PROMPTS_FILE
+from acula_edge.bundle.prompt_vectors import load_prompt_vectors
+from acula_edge.bundle.schema import Bundle as BundleFacts
 from acula_edge.engines.ort import OrtEngine
-from acula_edge.engines.prompt_vectors import FILE as PROMPTS_FILE
-from acula_edge.engines.prompt_vectors import load_prompt_vectors
 from acula_edge.errors import ArtifactError, InputError
-from acula_edge.files import sha256_json
 from acula_edge.runtime.decisions import read_smoothing
 from acula_edge.runtime.listeners import FrontEnds, Listener, answer, open_frontends
 from acula_edge.runtime.long_recording import windows_of_pieces
@@ -28,8 +28,6 @@ from acula_edge.runtime.providers import Engine, find_engine, ort_provider
 from acula_edge.runtime.quality import QualityGate
 from acula_edge.runtime.scores import TaskColumns, describe_scores, pool_windows
 from acula_edge.runtime.updates import ScoreWindow, Stream, StreamPlan, follow
-
-MODEL_FILES = {"int8": "model.int8.onnx", "float": "model.onnx"}
 
 
 def load_bundle(
@@ -50,7 +48,7 @@ def load_bundle(
             ``acula-edge build-engine`` wrote into the bundle on this device, or ONNX Runtime's own name of a provider.
             ``"auto"`` takes such an engine where there is one that belongs here, else the CPU; which it was, the
             bundle's ``provider`` and ``provider_because`` say.
-        public_key: see :func:`acula_edge.engines.bundle_files.read_bundle`.
+        public_key: see :func:`acula_edge.bundle.folder.read_bundle`.
 
     Raises:
         ArtifactError: the bundle is incomplete or a file in it was altered (named), it has no such model, or no engine
@@ -65,9 +63,8 @@ def load_bundle(
     folder = bundle_folder(path)
     info = read_bundle(folder, public_key=public_key)
     if precision is None:
-        # Bundles of earlier versions recommend nothing.
-        made = [name for name, file in MODEL_FILES.items() if file in info["files"]]
-        precision = info["recommended"] if info.get("recommended") in made else next(iter(made), "int8")
+        made = [name for name, file in MODEL_FILES.items() if file in info.files]
+        precision = info.recommended if info.recommended in made else next(iter(made), "int8")
     return Bundle(folder, info, int(count), precision, provider, public_key)
 
 
@@ -97,7 +94,7 @@ class Bundle:
     def __init__(
         self,
         path: Path,
-        info: dict[str, Any],
+        info: BundleFacts,
         threads: int,
         precision: str,
         provider: str = "auto",
@@ -108,25 +105,24 @@ class Bundle:
         self._loaded_by = (path.absolute(), threads, precision, provider, key)
         file = MODEL_FILES[precision]
         # What merely lies in the folder was not checked.
-        if file not in info["files"]:
+        if file not in info.files:
             raise ArtifactError(
                 f"the bundle {path} has no {precision} model ({file})",
-                allowed=[name for name, other in MODEL_FILES.items() if other in info["files"]],
+                allowed=[name for name, other in MODEL_FILES.items() if other in info.files],
                 remedy="acula-edge export --int8" if precision == "int8" else "export the bundle again",
             )
         self.path = path
         self.info = info
         self.precision = precision
         self.threads = threads
-        source = info["input"]
-        self.sample_rate_hz = int(source["sample_rate_hz"])
-        self.window_samples = int(source["samples"])
-        self.hop_samples = round(source["hop_s"] * self.sample_rate_hz)
-        self.embedding_dim = int(info["embedding_dim"])
-        self.tasks = tuple(TaskColumns.from_dict(task) for task in info["tasks"])
-        self.quality = QualityGate.from_dict(info.get("quality"))
-        self.smoothing = read_smoothing(info.get("smoothing"))
-        has_prompts = PROMPTS_FILE in info["files"]
+        self.sample_rate_hz = info.input.sample_rate_hz
+        self.window_samples = info.input.samples
+        self.hop_samples = round(info.input.hop_s * self.sample_rate_hz)
+        self.embedding_dim = info.embedding_dim
+        self.tasks = tuple(TaskColumns.of(task) for task in info.tasks)
+        self.quality = QualityGate.from_dict(info.quality)
+        self.smoothing = read_smoothing(info.smoothing)
+        has_prompts = PROMPTS_FILE in info.files
         self.prompts = load_prompt_vectors(path, self.embedding_dim) if has_prompts else None
         engine: Engine | None = None
         self.provider_because = "it was asked for"
@@ -145,7 +141,7 @@ class Bundle:
         self.sample_rates_hz = (self.sample_rate_hz, *self._frontends.natives)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _load_again, (*self._loaded_by, sha256_json(self.info))
+        return _load_again, (*self._loaded_by, self.info.sha256)
 
     def __copy__(self) -> Bundle:
         return self
@@ -177,7 +173,7 @@ class Bundle:
     @property
     def disclaimer(self) -> str:
         """What this bundle is not for."""
-        return str(self.info["disclaimer"])
+        return self.info.disclaimer
 
     def embed(self, pcm: Any, sample_rate_hz: int) -> NDArray[np.float32]:
         """Embedding of a recording: the mean over its windows.
@@ -205,7 +201,7 @@ class Bundle:
             ``tasks``: by id, see :func:`acula_edge.runtime.scores.describe_scores`; ``quality``, see
             :meth:`acula_edge.runtime.quality.QualityGate.assess`: where it says that the recording is not measurable,
             no task is decided; ``windows``: how many were cut; where the bundle carries prompts also ``zero_shot``,
-            see :meth:`acula_edge.engines.prompt_vectors.PromptVectors.answer`.
+            see :meth:`acula_edge.bundle.prompt_vectors.PromptVectors.answer`.
 
         Raises:
             AudioError, ArtifactError: as for :meth:`embed`.
@@ -233,11 +229,11 @@ class Bundle:
             return (to_wave(piece) for piece in pieces() if np.size(piece))
 
         listener = self._frontends.natives.get(sample_rate_hz, self._own)
-        source = self.info["input"]
+        source = self.info.input
         quality = self.quality.assess_pieces(waves, sample_rate_hz)
-        hop_samples = round(source["hop_s"] * listener.sample_rate_hz)
+        hop_samples = round(source.hop_s * listener.sample_rate_hz)
         windows = windows_of_pieces(
-            waves, sample_rate_hz, listener.sample_rate_hz, listener.window_samples, hop_samples, source["trim_top_db"]
+            waves, sample_rate_hz, listener.sample_rate_hz, listener.window_samples, hop_samples, source.trim_top_db
         )
         return self._answers(*listener.run(windows), quality)
 
@@ -272,7 +268,7 @@ class Bundle:
         """
         sample_rate_hz = check_rate(sample_rate_hz)
         listener = self._frontends.natives.get(sample_rate_hz, self._own)
-        hop_samples = check_hop(self.info["input"]["hop_s"] if hop_s is None else hop_s, listener.sample_rate_hz)
+        hop_samples = check_hop(self.info.input.hop_s if hop_s is None else hop_s, listener.sample_rate_hz)
         plan = StreamPlan(
             sample_rate_hz=listener.sample_rate_hz,
             window_samples=listener.window_samples,
@@ -304,13 +300,13 @@ class Bundle:
     def _run(self, wave: NDArray[np.float32], sample_rate_hz: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A recording, window by window. Shape: [T] -> ([N, D], [N, K])."""
         listener = self._frontends.natives.get(sample_rate_hz, self._own)
-        source = self.info["input"]
+        source = self.info.input
         windows = recording_windows(
             resample(wave, sample_rate_hz, listener.sample_rate_hz),
             listener.sample_rate_hz,
             listener.window_samples / listener.sample_rate_hz,
-            source["hop_s"],
-            source["trim_top_db"],
+            source.hop_s,
+            source.trim_top_db,
         )
         return listener.run(windows)
 
@@ -326,7 +322,7 @@ def _load_again(
             remedy="copy the bundle to that path, or call load_bundle in each process",
         )
     bundle = load_bundle(path, threads, precision, provider, public_key)
-    if sha256_json(bundle.info) != info_sha256:
+    if bundle.info.sha256 != info_sha256:
         raise ArtifactError(
             f"the bundle {path} has changed since it was loaded in the process that pickled it",
             remedy="load it again there, or call load_bundle in each process",

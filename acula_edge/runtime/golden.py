@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.engines.bundle_files import SelfTest, bundle_folder, damaged_files, read_bundle, read_selftest
+from acula_edge.bundle.folder import bundle_folder, damaged_files, read_bundle
+from acula_edge.bundle.layout import ENCODER_FILES, FRONTEND_FILE, MODEL_FILES
+from acula_edge.bundle.selftest import SelfTest, read_selftest
 from acula_edge.engines.ort import CPU, OrtEngine
 from acula_edge.errors import AculaEdgeError
-from acula_edge.runtime.bundle import MODEL_FILES, Bundle
+from acula_edge.runtime.bundle import Bundle
 from acula_edge.runtime.golden_calls import check_calls, check_recordings
 from acula_edge.runtime.golden_frontends import check_frontends
 from acula_edge.runtime.golden_providers import check_providers
@@ -20,7 +22,6 @@ from acula_edge.runtime.listeners import chain
 
 SCHEMA = "acula-edge/selftest-result/1"
 
-_HALVES = {"float": ("frontend.onnx", "encoder.onnx"), "int8": ("frontend.onnx", "encoder.int8.onnx")}
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -45,17 +46,14 @@ def selftest(bundle: str | Path | Bundle, threads: int = 1) -> dict[str, Any]:
 
     path = bundle.path if isinstance(bundle, Bundle) else bundle_folder(bundle)
     info = read_bundle(path, verify=False)
-    damaged = damaged_files(path, info["files"])
-    checks = [
-        _check("files", not damaged, "; ".join(damaged) or f"{len(info['files'])} files are as they were written")
-    ]
+    damaged = damaged_files(path, info.files)
+    checks = [_check("files", not damaged, "; ".join(damaged) or f"{len(info.files)} files are as they were written")]
     golden = read_selftest(path)
     for precision in golden.tolerances:
         checks.append(_check_model(path, precision, golden, threads))
-        if all((path / name).is_file() for name in _HALVES[precision]):
+        if all((path / name).is_file() for name in (FRONTEND_FILE, ENCODER_FILES[precision])):
             checks.append(_check_halves(path, precision, golden, threads))
-    recommended = info.get("recommended")
-    precision = recommended if recommended in golden.tolerances else next(reversed(golden.tolerances))
+    precision = info.recommended if info.recommended in golden.tolerances else next(reversed(golden.tolerances))
     result, calls = check_calls(path, precision, golden, threads)
     checks.append(_check(*result))
     checks += [_check(*result) for result in check_recordings(path, precision, golden, threads)]
@@ -69,7 +67,7 @@ def selftest(bundle: str | Path | Bundle, threads: int = 1) -> dict[str, Any]:
     passed = all(check["passed"] for check in checks)
     return {
         "schema": SCHEMA,
-        "bundle": info["name"],
+        "bundle": info.name,
         "machine": f"{platform.system()} {platform.machine()}",
         "onnxruntime": onnxruntime.__version__,
         "verdict": "passed" if passed else "failed",
@@ -92,7 +90,7 @@ def _check_model(path: Path, precision: str, golden: SelfTest, threads: int) -> 
 
 def _check_halves(path: Path, precision: str, golden: SelfTest, threads: int) -> dict[str, Any]:
     """Front end and encoder one after the other, as streaming uses them, against the same outputs."""
-    names = _HALVES[precision]
+    names = (FRONTEND_FILE, ENCODER_FILES[precision])
     title = " + ".join(names)
     try:
         outputs = _run([path / name for name in names], golden.waves, threads)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.engines.bundle_files import PCM_SCALE, SelfTest
+from acula_edge.bundle.layout import MODEL_FILES
+from acula_edge.bundle.selftest import PCM_SCALE, SelfTest
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import AculaEdgeError
-from acula_edge.runtime.bundle import MODEL_FILES, Bundle, load_bundle
+from acula_edge.runtime.bundle import Bundle, load_bundle
 from acula_edge.runtime.scores import describe_scores, pool_windows
 
 CALLS = 100

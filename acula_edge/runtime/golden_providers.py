@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from acula_edge.engines.bundle_files import SelfTest
+from acula_edge.bundle.layout import MODEL_FILES
+from acula_edge.bundle.selftest import SelfTest
 from acula_edge.engines.ort import CPU, OrtEngine, available_providers
 from acula_edge.errors import AculaEdgeError
-from acula_edge.runtime.bundle import MODEL_FILES
 
 LOOKED_FOR = (
     "TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider", "QNNExecutionProvider",

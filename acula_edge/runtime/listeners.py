@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.engines.bundle_files import listed
+from acula_edge.bundle.folder import listed
+from acula_edge.bundle.layout import ENCODER_FILES
+from acula_edge.bundle.schema import Bundle, NativeFrontEnd, PcmFrontEnd, StreamFrontEnd
 from acula_edge.engines.ort import CPU, OrtEngine
 from acula_edge.errors import ArtifactError
 from acula_edge.runtime.providers import Engine
-
-ENCODER_FILES = {"int8": "encoder.int8.onnx", "float": "encoder.onnx"}
 
 Array = NDArray[np.float32]
 
@@ -80,9 +80,9 @@ class FrameStream:
         entry: what ``bundle.json`` says of them.
     """
 
-    def __init__(self, stream: OrtEngine, level: OrtEngine, entry: dict[str, Any], window_samples: int) -> None:
+    def __init__(self, stream: OrtEngine, level: OrtEngine, entry: StreamFrontEnd, window_samples: int) -> None:
         self._stream, self._level = stream, level
-        self._hop, self._hops = int(entry["hop_samples"]), int(entry["hops"])
+        self._hop, self._hops = entry.hop_samples, entry.hops
         self._blocks, self._rest = divmod(window_samples, self._hop)
         self._frames: dict[int, Array] = {}
 
@@ -129,7 +129,7 @@ class FrontEnds:
     """
 
     natives: dict[int, Listener]
-    stream: tuple[OrtEngine, OrtEngine, dict[str, Any]] | None = None
+    stream: tuple[OrtEngine, OrtEngine, StreamFrontEnd] | None = None
     encoder: OrtEngine | None = None
 
     def share_frames(self, window_samples: int, hop_samples: int) -> FrameStream | None:
@@ -137,31 +137,30 @@ class FrontEnds:
         if self.stream is None or hop_samples >= window_samples:
             return None
         stream, level, entry = self.stream
-        step, rest = divmod(hop_samples, entry["hop_samples"])
+        step, rest = divmod(hop_samples, entry.hop_samples)
         # Chunks for the new frames and one for the window's ends; a chunk has its own fixed cost.
-        computed = (-(-step // entry["hops"]) + 1) * entry["hops"]
-        spares = rest == 0 and 2 * computed * entry["hop_samples"] <= window_samples
+        computed = (-(-step // entry.hops) + 1) * entry.hops
+        spares = rest == 0 and 2 * computed * entry.hop_samples <= window_samples
         return FrameStream(stream, level, entry, window_samples) if spares else None
 
 
-def open_frontends(path: Path, info: dict[str, Any], precision: str, threads: int, provider: str = CPU) -> FrontEnds:
+def open_frontends(path: Path, info: Bundle, precision: str, threads: int, provider: str = CPU) -> FrontEnds:
     """Open the front ends of a bundle; one made without any has none.
 
     Raises:
         ArtifactError: a file that ``bundle.json`` tells of is missing.
         MissingCapability: no such provider here.
     """
-    entries = [entry for entry in info.get("frontends") or [] if entry["kind"] in ("native", "stream")]
+    entries = [entry for entry in info.frontends if not isinstance(entry, PcmFrontEnd)]
     if not entries:
         return FrontEnds({})
     half = listed(path, info, ENCODER_FILES[precision])
     encoder = OrtEngine(half, threads, provider)
     natives, stream = {}, None
     for entry in entries:
-        front = OrtEngine(listed(path, info, entry["file"]), threads, provider)
-        if entry["kind"] == "native":
-            rate = int(entry["sample_rate_hz"])
-            natives[rate] = Listener([front, encoder], rate, int(entry["samples"]))
+        front = OrtEngine(listed(path, info, entry.file), threads, provider)
+        if isinstance(entry, NativeFrontEnd):
+            natives[entry.sample_rate_hz] = Listener([front, encoder], entry.sample_rate_hz, entry.samples)
         else:
-            stream = (front, OrtEngine(listed(path, info, entry["level"]), threads, provider), entry)
+            stream = (front, OrtEngine(listed(path, info, entry.level), threads, provider), entry)
     return FrontEnds(natives, stream, encoder)

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from acula_edge.bundle.folder import listed
+from acula_edge.bundle.schema import Bundle
 from acula_edge.command_line import command_line
-from acula_edge.engines.bundle_files import listed
 from acula_edge.engines.ort import CPU, TensorSpec
 from acula_edge.errors import AculaEdgeError, ArtifactError, InputError, MissingCapability, did_you_mean
 
@@ -54,7 +55,7 @@ def ort_provider(name: str) -> str:
     )
 
 
-def find_engine(path: Path, info: Mapping[str, Any], precision: str, *, required: bool) -> tuple[Engine | None, str]:
+def find_engine(path: Path, info: Bundle, precision: str, *, required: bool) -> tuple[Engine | None, str]:
     """The TensorRT engine of a bundle that was built here, for the model of this precision.
 
     An engine is a program: TensorRT runs what is in it. One that nobody asked for by name is only taken where it

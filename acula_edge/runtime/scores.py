@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.bundle.schema import ScoredTask
 from acula_edge.errors import ArtifactError
 
 # Probabilities nearer to 0 or 1 than float32 resolves give no finite logit.
@@ -39,27 +40,24 @@ class TaskColumns:
     stop: int
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TaskColumns:
+    def of(cls, entry: ScoredTask) -> TaskColumns:
         """Read one entry of ``bundle.json``'s ``tasks``.
 
         Raises:
-            ArtifactError: a key is missing, or kind, labels and columns contradict each other.
+            ArtifactError: labels and columns contradict each other.
         """
-        try:
-            task = cls(
-                id=values["id"],
-                name=values["name"],
-                kind=values["kind"],
-                labels=tuple(values.get("labels") or ()),
-                unit=values.get("unit") or "",
-                threshold=values.get("threshold"),
-                start=values["start"],
-                stop=values["stop"],
-            )
-        except KeyError as error:
-            raise ArtifactError("a task of this bundle lacks an entry", given=str(error)) from error
+        task = cls(
+            entry.id,
+            entry.name,
+            entry.kind,
+            tuple(entry.labels),
+            entry.unit or "",
+            entry.threshold,
+            entry.start,
+            entry.stop,
+        )
         width = len(task.labels) if task.kind == "multiclass" else 1
-        if task.kind not in ("binary", "multiclass", "regression") or task.stop - task.start != width:
+        if task.stop - task.start != width:
             raise ArtifactError(
                 f"the task {task.id} of this bundle contradicts itself",
                 given=f"kind {task.kind}, {len(task.labels)} labels, columns {task.start} to {task.stop}",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.audio.segment import repeat_pad
-from acula_edge.engines.prompt_vectors import PromptVectors
+from acula_edge.bundle.prompt_vectors import PromptVectors
 from acula_edge.errors import InputError
 from acula_edge.runtime.decisions import Decisions
 from acula_edge.runtime.packets import Arrivals

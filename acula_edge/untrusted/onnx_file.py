@@ -33,6 +33,7 @@ _BITS = {
 _FLOAT_DATA, _INT32_DATA, _STRING_DATA, _INT64_DATA, _RAW_DATA, _DOUBLE_DATA, _UINT64_DATA = 4, 5, 6, 7, 9, 10, 11
 _FIXED = {_FLOAT_DATA: 4, _DOUBLE_DATA: 8}
 _MOST_VALUES = 64
+_METADATA = 14
 _MAPPED_BYTES = 1 << 24
 
 
@@ -71,6 +72,30 @@ def inspect_onnx(path: str | os.PathLike[str], runnable: bool = True) -> OnnxFac
         return _Model(data, runnable).read()
     except ValueError as error:
         raise ArtifactError(f"{path} cannot be taken as {_WHAT}", given=error) from error
+    finally:
+        if isinstance(data, mmap.mmap):
+            data.close()
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """A model's own entries (``metadata_props``); empty where a file is no model, which others find out.
+
+    Raises:
+        ArtifactError: no such file, or one that is too large.
+    """
+    with open_artifact(Path(path), _WHAT, MAX_ONNX_BYTES) as file:
+        size = os.fstat(file.fileno()).st_size
+        data: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size > _MAPPED_BYTES else file.read()
+    try:
+        with memoryview(data) as view:
+            wire, found = Wire(view), {}
+            for number, _, value in wire.fields(0, view.nbytes):
+                if number == _METADATA:
+                    entry = {key: wire.text(text) for key, _, text in wire.fields(*wire.span(value))}
+                    found[entry.get(1, "")] = entry.get(2, "")
+        return found
+    except ValueError:
+        return {}
     finally:
         if isinstance(data, mmap.mmap):
             data.close()

@@ -11,16 +11,22 @@ from typing import Any
 
 from acula_edge import __version__
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
-from acula_edge.engines.bundle_files import BUNDLE_FILE, FRONTEND_SELFTEST_FILE, SELFTEST_FILE, read_bundle
-from acula_edge.engines.prompt_vectors import FILE as PROMPTS_FILE
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.layout import (
+    BUNDLE_FILE,
+    ENCODER_FILES,
+    FRONTEND_FILE,
+    FRONTEND_SELFTEST_FILE,
+    PROMPTS_FILE,
+    SELFTEST_FILE,
+)
+from acula_edge.bundle.schema import Bundle, NativeFrontEnd
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import atomic_folder, sha256_file, write_json
 from acula_edge.web.onnxruntime_web import OrtWeb
 
 SITE_FILE = "site.json"
 SITE_SCHEMA = "acula-edge/web/1"
-FRONTEND_FILE = "frontend.onnx"
-ENCODER_FILES = ("encoder.int8.onnx", "encoder.onnx")
 
 
 def write_page(
@@ -57,32 +63,31 @@ def write_page(
         site = {
             "schema": SITE_SCHEMA,
             "created_by": {"name": "acula-edge", "version": __version__},
-            "bundle": info["name"],
+            "bundle": info.name,
             "onnxruntime_web": {"version": runtime.version, "tested": runtime.tested},
             "samples": list(examples),
-            # Bundles of earlier versions have none of their own.
-            "quality": info.get("quality") or describe_quality(QualityLimits()),
+            "quality": info.quality or describe_quality(QualityLimits()),
             "files": _hashes(folder),
         }
         write_json(folder / SITE_FILE, site)
     return site
 
 
-def _bundle_files(bundle: Path, info: dict[str, Any]) -> list[str]:
+def _bundle_files(bundle: Path, info: Bundle) -> list[str]:
     """What the page reads of a bundle."""
-    natives = [entry["file"] for entry in info.get("frontends") or [] if entry["kind"] == "native"]
+    natives = [entry.file for entry in info.frontends if isinstance(entry, NativeFrontEnd)]
     wanted = [FRONTEND_FILE, *natives, SELFTEST_FILE]
-    missing = [name for name in wanted if name not in info["files"]]
-    encoders = [name for name in ENCODER_FILES if name in info["files"]]
-    if missing or not encoders or "mel" not in info or "frontend" not in info:
-        what = [*missing, *([] if encoders else [" or ".join(ENCODER_FILES)])]
+    missing = [name for name in wanted if name not in info.files]
+    encoders = [name for name in ENCODER_FILES.values() if name in info.files]
+    if missing or not encoders or info.mel is None or info.frontend is None:
+        what = [*missing, *([] if encoders else [" or ".join(ENCODER_FILES.values())])]
         raise ArtifactError(
             f"the bundle {bundle} lacks what a page needs",
             given=f"no {', '.join(what)}" if what else "no description of its spectrogram",
             remedy="export the bundle again with this version",
         )
     further = (PROMPTS_FILE, FRONTEND_SELFTEST_FILE)
-    return [*wanted, *encoders, *(name for name in further if name in info["files"])]
+    return [*wanted, *encoders, *(name for name in further if name in info.files)]
 
 
 def _check_free(out: Path, bundle: Path) -> None:

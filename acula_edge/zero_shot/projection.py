@@ -26,8 +26,8 @@ from sklearn.model_selection import GroupKFold
 
 from acula_edge.align.reports import ReportVectors
 from acula_edge.align.text_space import TextSpace, make_text_space
+from acula_edge.bundle.prompt_vectors import PromptTask
 from acula_edge.data.manifest import Recording
-from acula_edge.engines.prompt_vectors import PromptTask
 from acula_edge.errors import InputError
 from acula_edge.zero_shot.prompts import Prompts
 

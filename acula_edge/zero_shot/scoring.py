@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.bundle.prompt_vectors import PromptTask
 from acula_edge.data.manifest import Recording
-from acula_edge.engines.prompt_vectors import PromptTask
 from acula_edge.probe.analysis import analyze
 from acula_edge.probe.scores import TaskScores
 from acula_edge.probe.tasks import Task, tasks

@@ -17,10 +17,11 @@ from acula_edge.benchmark.energy import Meter
 from acula_edge.benchmark.environment import describe_environment
 from acula_edge.benchmark.footprint import measure_footprint
 from acula_edge.benchmark.measure import PLANS, Plan
-from acula_edge.benchmark.session import SAMPLES, write_copy
+from acula_edge.benchmark.session import write_copy
 from acula_edge.benchmark.state import State
 from acula_edge.benchmark.subject import Subject
-from acula_edge.engines.bundle_files import read_bundle
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.layout import BENCHMARK_SAMPLES_FILE as SAMPLES
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import sha256_file, write_json
 from tests.benchmark.recorded_machines import orin_nano

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.bundle.folder import read_bundle
 from acula_edge.engines import tensorrt as trt
-from acula_edge.engines.bundle_files import read_bundle, write_bundle_file
 from acula_edge.engines.tensorrt import Gpu, build, trtexec
 from tests.cli.conftest import Invoke
 from tests.engines.tensorrt_doubles import Package
+from tests.tiny_bundle import reseal
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def device(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     """A bundle for TensorRT on a machine with a GPU, without TensorRT."""
     folder = tmp_path / "tiny-tensorrt"
     shutil.copytree(bundle, folder)
-    write_bundle_file(folder, {**read_bundle(folder), "profile": "tensorrt"})
+    reseal(folder, profile="tensorrt")
     for module in (build, trt):
         monkeypatch.setattr(module, "find_gpu", lambda: Gpu("NVIDIA A10", "8.6"))
     monkeypatch.setattr(trtexec, "find_program", lambda: None)
@@ -36,17 +37,17 @@ def test_an_engine_is_built_sealed_and_described(invoke: Invoke, device: Path, m
     assert result.exit_code == 0, result.stderr
     assert "engine-nvidia-a10-10.13.2.plan" in result.stdout
     assert "int8 50%" in result.stdout and "front end in float32" in result.stdout
-    files = read_bundle(device)["files"]
+    files = read_bundle(device).files
     assert {"engine-nvidia-a10-10.13.2.plan", "engine-nvidia-a10-10.13.2.layers.json"} <= set(files)
     facts = json.loads(invoke("build-engine", device, "--json").stdout)
     assert facts["precision"] == "int8" and facts["plan"].endswith(".plan")
-    assert read_bundle(device)["files"], "a second build leaves the bundle whole"
+    assert read_bundle(device).files, "a second build leaves the bundle whole"
 
 
 def test_float16_takes_a_graph_of_its_own(invoke: Invoke, device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     converted = invoke("build-engine", device, "--precision", "fp16", "--only-convert")
     assert converted.exit_code == 0, converted.stderr
-    assert "model.fp16.onnx" in converted.stdout and "model.fp16.onnx" in read_bundle(device)["files"]
+    assert "model.fp16.onnx" in converted.stdout and "model.fp16.onnx" in read_bundle(device).files
     package = Package("10.3.0").install(monkeypatch)
     assert invoke("build-engine", device, "--precision", "fp16").exit_code == 0
     assert package.asked("parse") == [(device / "model.fp16.onnx").read_bytes()]

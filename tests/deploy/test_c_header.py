@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from acula_edge.bundle.selftest import PCM_SCALE, read_selftest
 from acula_edge.cli.main import cli
-from acula_edge.engines.bundle_files import PCM_SCALE, read_selftest
 from acula_edge.engines.c_header import DEFAULT_WAVES, write_c_header
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError, InputError

@@ -46,7 +46,7 @@ def assert_exports(encoder: AudioEncoder, seconds: float, folder: Path) -> Float
     samples = encoder.frontend.samples(seconds)
     before = encoder.eval().embed(sound(samples), encoder.frontend.sample_rate_hz)
     facts = export_float(encoder, [], samples, folder)
-    assert facts.parity["cosine_min"] >= 0.9999
+    assert facts.parity.cosine_min >= 0.9999
     assert facts.embedding_dim == encoder.embedding_dim
     torch.testing.assert_close(encoder.embed(sound(samples), encoder.frontend.sample_rate_hz), before, rtol=0, atol=0)
     return facts

@@ -91,7 +91,7 @@ def test_export_stretches_by_a_matrix_product(tmp_path):
         stage.blocks = stage.blocks[:blocks]  # blocks are alike, and each costs seconds of the exporter's time
     exported = export_float(encoder, (), samples=130560, folder=tmp_path)
     assert exported.frames == 256
-    assert exported.parity["cosine_min"] > 0.9999
+    assert exported.parity.cosine_min > 0.9999
     nodes = onnx.load(tmp_path / "encoder.onnx").graph.node
     assert [node.op_type for node in nodes if "/stretch/" in node.name] == ["MatMul"]
     assert not {node.op_type for node in nodes} & {"Resize", "If", "Loop"}

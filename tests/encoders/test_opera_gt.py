@@ -95,4 +95,4 @@ def test_export_agrees_with_torch(tmp_path):
     encoder.blocks = encoder.blocks[:2]  # blocks are alike, and each costs seconds of the exporter's time
     exported = export_float(encoder, (), samples=130560, folder=tmp_path)
     assert exported.frames == 256
-    assert exported.parity["cosine_min"] > 0.9999
+    assert exported.parity.cosine_min > 0.9999

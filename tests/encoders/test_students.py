@@ -8,14 +8,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE
 from acula_edge.encoders import make_student, students
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.quantize.calibration import make_mels
-from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, export_float
+from acula_edge.quantize.export import export_float
 from acula_edge.quantize.footprint import estimate_footprint
 from acula_edge.quantize.graph import load_graph, shapes
 from acula_edge.quantize.heads import TaskHead
-from acula_edge.quantize.qdq import ENCODER_INT8_FILE, quantize_encoder
+from acula_edge.quantize.qdq import quantize_encoder
 
 SPEC = FrontendSpec(sample_rate_hz=4000, n_fft=256, hop_length=128, n_mels=64, fmin_hz=25, fmax_hz=2000)
 SAMPLES = SPEC.samples(8.16)

@@ -110,18 +110,19 @@ def test_exact_kernels_are_asked_for_where_the_quick_ones_overflow(
 
 def test_engines_need_neither_torch_nor_onnx() -> None:
     code = (
-        "import sys, acula_edge.engines.ort, acula_edge.engines.tensorrt, acula_edge.engines.bundle_files\n"
+        "import sys, acula_edge.engines.ort, acula_edge.engines.tensorrt, acula_edge.bundle.folder\n"
         "assert not {'torch', 'onnx', 'onnxruntime', 'tensorrt', 'transformers'} & set(sys.modules), sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-@pytest.mark.parametrize(("description", "asked"), [("INT8 for cpu_arm", "1"), ("INT8, products fit 16 bits", None)])
+@pytest.mark.parametrize(("entries", "asked"), [({"a": "b"}, "1"), ({"a": "b", **dict([ort.FITS_16_BITS])}, None)])
 def test_exact_kernels_are_asked_for_only_where_products_could_overflow(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: str, asked: str | None
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: dict[str, str], asked: str | None
 ) -> None:
     described = onnx.load(model)
-    described.doc_string = description
+    described.doc_string = " ".join(ort.FITS_16_BITS)  # a text is no entry
+    onnx.helper.set_model_props(described, entries)
     onnx.save(described, tmp_path / "described.onnx")
     monkeypatch.setattr(ort, "_saturates", lambda: True)
     options = OrtEngine(tmp_path / "described.onnx")._session.get_session_options()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acula_edge.engines.bundle_files import read_selftest
+from acula_edge.bundle.selftest import read_selftest
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.engines.ort_format import write_ort_format
 from acula_edge.errors import ArtifactError, InputError

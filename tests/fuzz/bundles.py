@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from acula_edge.engines.bundle_files import BUNDLE_FILE
-from acula_edge.engines.prompt_vectors import PromptTask, PromptVectors, save_prompt_vectors
-from acula_edge.engines.sealed_json import render_sealed_json
+from acula_edge.bundle.layout import BUNDLE_FILE
+from acula_edge.bundle.prompt_vectors import PromptTask, PromptVectors, save_prompt_vectors
+from acula_edge.bundle.sealed import render_sealed_json
 from tests.tiny_bundle import DIM, seal_tiny_bundle, write_tiny_bundle
 
 _BLANK = "0" * 64

@@ -12,20 +12,24 @@ import pytest
 import yaml
 
 from acula_edge import pipeline
+from acula_edge.bundle.folder import check
+from acula_edge.bundle.json_files import plain, read_facts
+from acula_edge.bundle.schema import FineTuning, Quantize
 from acula_edge.data.prepare import prepare
 from acula_edge.data.store import WaveStore
-from acula_edge.engines.bundle_files import check
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import read_json, sha256_file
 from acula_edge.pipeline import fine_tuning
+from acula_edge.pipeline.bundling import build_bundle
 from acula_edge.pipeline.evaluation import model_embeddings, select_tasks
+from acula_edge.pipeline.fine_tuning import Refinement
 from acula_edge.probe.heads import fit_heads
-from acula_edge.quantize.replacement import measure_again
 from acula_edge.run import Run
 from acula_edge.runtime import load_bundle, selftest
 from tests.pipeline.conftest import WholeLine
 
 BUNDLE = "tiny-cpu_x86"
+RATE_HZ = 4000
 Tuned = tuple[Run, dict[str, Any]]
 
 
@@ -42,15 +46,23 @@ def material(whole_line: WholeLine) -> tuple[Any, ...]:
     """What an export hands over: recordings, the float student's embeddings, heads on them, and their tasks."""
     run = whole_line.run
     store = prepare(run.recipe, run)
-    embeddings = model_embeddings(run, whole_line.bundle / "model.onnx", store)
+    embeddings = model_embeddings(run, whole_line.bundle / "model.onnx", store, RATE_HZ)
     tasks = select_tasks(["all"], store)
     return store, embeddings, fit_heads(embeddings, store.recordings, tasks), tasks
 
 
 def refine(run: Run, material: tuple[Any, ...], student: str | None = "tiny", gate: bool = True) -> dict[str, Any]:
-    """Refine the copied bundle; what quantize.json says of it afterwards."""
+    """Refine the models of the copied bundle; what is to be said of it."""
     bundle = run.path / "export" / BUNDLE
-    fine_tuning.refine(run, bundle, student, *material, gate=gate)
+    quantized = read_facts(bundle / "quantize.json", Quantize)
+    aware = Refinement(Run(run.path), student, *material, RATE_HZ, gate)(bundle, quantized).aware
+    assert isinstance(aware, FineTuning)
+    return plain(aware)
+
+
+def export(run: Run) -> dict[str, Any]:
+    """Make the bundle anew; what quantize.json says of its fine-tuning."""
+    bundle = build_bundle(Run(run.path), "tiny", "cpu_x86", int8=True)
     facts: dict[str, Any] = read_json(bundle / "quantize.json")["aware"]
     return facts
 
@@ -60,13 +72,13 @@ def models(run: Run) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def tuned(whole_line: WholeLine, material: tuple[Any, ...], tmp_path_factory: pytest.TempPathFactory) -> Tuned:
+def tuned(whole_line: WholeLine, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
     """A copy of the run in which post-training INT8 was not good enough."""
     folder = tmp_path_factory.mktemp("tuned") / "run"
     shutil.copytree(whole_line.run.path, folder)
     run = Run(folder)
     change(run, min_cosine=1, aware_epochs=4, aware_learning_rate=1e-4)
-    return run, refine(run, material)
+    return run, export(run)
 
 
 def test_int8_that_misses_a_limit_is_fine_tuned_and_only_int8_changes(whole_line: WholeLine, tuned: Tuned) -> None:
@@ -90,14 +102,14 @@ def test_the_bundle_is_whole_again(tuned: Tuned) -> None:
 
 
 def test_an_export_of_the_same_again_does_not_train_again(
-    whole_line: WholeLine, material: tuple[Any, ...], tuned: Tuned, monkeypatch: pytest.MonkeyPatch
+    whole_line: WholeLine, tuned: Tuned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, facts = tuned
     expected = models(run)
     shutil.rmtree(run.path / "export")
     shutil.copytree(whole_line.run.path / "export", run.path / "export")
     monkeypatch.setattr(fine_tuning, "fine_tune", lambda *_: pytest.fail("trained again"))
-    assert refine(run, material) == facts
+    assert export(run) == facts
     assert models(run) == expected
 
 
@@ -106,9 +118,9 @@ def test_only_validation_persons_are_asked(
 ) -> None:
     asked: list[Any] = []
 
-    def listen(run: Run, model: Path, store: WaveStore, splits: Any = None) -> np.ndarray:
+    def listen(run: Run, model: Path, store: WaveStore, rate_hz: int, splits: Any = None) -> np.ndarray:
         asked.append((model.name, splits))
-        return model_embeddings(run, model, store, splits)
+        return model_embeddings(run, model, store, rate_hz, splits)
 
     monkeypatch.setattr(fine_tuning, "model_embeddings", listen)
     change(copied_run)
@@ -140,26 +152,29 @@ def test_without_validation_persons_calibration_windows_decide(copied_run: Run) 
     store = prepare(copied_run.recipe, copied_run)
     store.recordings = [replace(r, split="train" if r.split == "val" else r.split) for r in store.recordings]
     bundle = copied_run.path / "export" / BUNDLE
-    judgement = fine_tuning.foresee(copied_run, bundle, store, np.zeros((len(store), 32)), [], [])
+    parity = read_facts(bundle / "quantize.json", Quantize).parity
+    refinement = Refinement(Run(copied_run.path), "tiny", store, np.zeros((len(store), 32)), [], [], RATE_HZ)
+    judgement = refinement.foresee(bundle, parity)
     assert judgement.asked == "calibration windows" and judgement.n_subjects == 0
     assert not judgement.passed and "mean cosine" in judgement.reasons[0]
 
 
-def test_the_fine_tuned_encoder_is_timed_again(tuned: Tuned, tmp_path: Path) -> None:
-    bundle = tmp_path / BUNDLE
-    shutil.copytree(tuned[0].path / "export" / BUNDLE, bundle)
-    before = read_json(bundle / "quantize.json")
+def test_the_fine_tuned_encoder_is_timed_again(tuned: Tuned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(Path(shutil.copytree(tuned[0].path, tmp_path / "run")))
+    answers = [("faster", 2.0), ("slower", 0.5), ("slower", 0.5)]
 
-    def slower(reference: Path, candidate: Path) -> dict[str, Any]:
+    def measure(reference: Path, candidate: Path) -> dict[str, Any]:
         assert (reference.name, candidate.name) == ("encoder.onnx", "encoder.int8.onnx")
-        return {"verdict": "slower", "speedup": 0.5, "speedup_ci95": [0.4, 0.6]}
+        verdict, speedup = answers.pop(0)
+        return {"verdict": verdict, "speedup": speedup, "speedup_ci95": [speedup - 0.1, speedup + 0.1]}
 
-    measure_again(bundle, "cpu_arm", slower)
-    assert read_json(bundle / "quantize.json") == before  # that machine is another one
-    measure_again(bundle, "cpu_x86", slower)
+    change(run, min_cosine=1, aware_epochs=4, aware_learning_rate=1e-4, speed_guard=True)
+    monkeypatch.setattr("acula_edge.pipeline.bundling._measure", lambda settings: measure)
+    monkeypatch.setattr("acula_edge.quantize.speed.is_native", lambda profile: True)
+    bundle = build_bundle(Run(run.path), "tiny", "cpu_x86", int8=True)
     after = read_json(bundle / "quantize.json")
     assert after["speed"]["trail"][0]["left_float"] == [] and len(after["speed"]["trail"]) == 1
-    assert after["speed"]["before"] == before["speed"]
+    assert after["speed"]["before"]["recommended"] == "int8" and answers == []
     assert read_json(bundle / "bundle.json")["recommended"] == "float"
     assert check(bundle) == []
     assert load_bundle(bundle).precision == "float"

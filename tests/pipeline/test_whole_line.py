@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import numpy as np
@@ -14,18 +13,20 @@ import soundfile
 from click.testing import CliRunner
 from safetensors.numpy import load_file
 
+from acula_edge.bundle.checks import verify_bundle
+from acula_edge.bundle.folder import check
+from acula_edge.bundle.json_files import plain, read_facts
+from acula_edge.bundle.schema import FILES, Benchmark, File, Verify, describe_schema
 from acula_edge.cli.main import cli
 from acula_edge.data.manifest import Recording
 from acula_edge.data.prepare import list_recordings
-from acula_edge.engines.bundle_files import check
-from acula_edge.evidence.checks import verify_bundle
 from acula_edge.files import read_json, sha256_file, sha256_text
 from acula_edge.pipeline.bundling import build_bundle
 from acula_edge.recipe import load_recipe
 from acula_edge.run import Run
 from acula_edge.runtime import Bundle, load_bundle, selftest
 from tests.pipeline.conftest import WholeLine, acula_edge, leftovers
-from tests.pipeline.schemas import BENCHMARK, BUNDLE, MANIFEST, VERIFY
+from tests.pipeline.schemas import MANIFEST
 
 MODELS = {"frontend.onnx", "encoder.onnx", "encoder.int8.onnx", "model.onnx", "model.int8.onnx"}
 
@@ -79,18 +80,39 @@ def test_the_working_folder_holds_nothing_else(whole_line: WholeLine) -> None:
     assert names(whole_line.run.path.parent) == {"latest"}
 
 
-@pytest.mark.parametrize(
-    ("file", "schema"),
-    [
-        ("manifest.json", MANIFEST),
-        ("export/tiny-cpu_x86/bundle.json", BUNDLE),
-        ("export/tiny-cpu_x86/verify.json", VERIFY),
-        ("export/tiny-cpu_x86/benchmark.json", BENCHMARK),
-    ],
-)
-def test_json_that_others_read_keeps_its_promise(whole_line: WholeLine, file: str, schema: dict[str, Any]) -> None:
+def test_the_manifest_keeps_its_promise(whole_line: WholeLine) -> None:
+    jsonschema.Draft202012Validator.check_schema(MANIFEST)
+    jsonschema.validate(read_json(whole_line.run.manifest_path), MANIFEST, jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize(("file", "kind"), FILES.items())
+def test_json_that_others_read_says_what_its_structure_says(whole_line: WholeLine, file: str, kind: type[File]) -> None:
+    content = read_json(whole_line.bundle / file)
+    schema = describe_schema(kind)
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(read_json(whole_line.run.path / file), schema, jsonschema.Draft202012Validator)
+    jsonschema.validate(content, schema, jsonschema.Draft202012Validator)
+    assert plain(read_facts(whole_line.bundle / file, kind)) == content, "a key that the structure does not know"
+
+
+def test_a_run_with_all_three_models_has_every_value(whole_line: WholeLine) -> None:
+    verify = read_facts(whole_line.bundle / "verify.json", Verify)
+    assert verify.tasks and verify.gate.criteria and verify.split and verify.zero_shot and verify.zero_shot.tasks
+    assert None not in (
+        verify.summary.means.float_teacher,
+        verify.summary.means.float_student,
+        verify.summary.means.int8,
+    )
+    for task in (*verify.tasks, *verify.zero_shot.tasks):
+        rows = (task.float_teacher, task.float_student, task.int8, task.int8_vs_student, task.int8_vs_teacher)
+        assert None not in rows, task.id
+        assert all(group.int8_vs_student is not None for group in task.subgroups)
+    assert verify.parity.onnx_vs_torch and verify.parity.int8_vs_onnx
+    benchmark = read_facts(whole_line.bundle / "benchmark.json", Benchmark)
+    assert {row.stage for row in benchmark.measurements} == {"frontend", "encoder", "end_to_end"}
+    assert len(benchmark.measurements) >= 6 and all(
+        row.threads == 1 and row.loops == 2 for row in benchmark.measurements
+    )
+    assert len(benchmark.comparisons) >= 3 and all(pair.accuracy.tasks for pair in benchmark.comparisons)
 
 
 def test_every_json_file_names_its_schema_and_holds_no_nan(whole_line: WholeLine) -> None:
@@ -254,7 +276,7 @@ def test_embeddings_equal_those_of_the_verification(
     run = whole_line.run
     store = prepare(run.recipe, run)
     cached = {path: path.read_bytes() for path in run.store_dir.glob("embeddings-*.npy")}
-    expected = model_embeddings(run, whole_line.bundle / "model.int8.onnx", store)
+    expected = model_embeddings(run, whole_line.bundle / "model.int8.onnx", store, 4000)
     assert {path: path.read_bytes() for path in run.store_dir.glob("embeddings-*.npy")} == cached
     position = {recording.key: index for index, recording in enumerate(store.recordings)}
     for recording in heard:

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from acula_edge.bundle.layout import FRONTEND_FILE, MODEL_INT8_FILE
 from acula_edge.quantize.calibration import make_mels
-from acula_edge.quantize.export import FRONTEND_FILE, export_float
+from acula_edge.quantize.export import export_float
 from acula_edge.quantize.heads import TaskHead
-from acula_edge.quantize.qdq import MODEL_INT8_FILE, quantize_encoder
+from acula_edge.quantize.qdq import quantize_encoder
 from tests.quantize.conftest import SAMPLES, SPEC, make_windows
 
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+from acula_edge.bundle.layout import FRONTEND_FILE
 from acula_edge.data.manifest import Recording
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.quantize.calibration import make_mels
-from acula_edge.quantize.export import FRONTEND_FILE, FloatExport, export_float
+from acula_edge.quantize.export import FloatExport, export_float
 from acula_edge.quantize.heads import TaskHead
 
 RATE_HZ = 4000

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from acula_edge.bundle.layout import ENCODER_FILE, FRONTEND_FILE
 from acula_edge.encoders.students import make_student
 from acula_edge.quantize.audit import audit_model
 from acula_edge.quantize.calibration import make_mels
-from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, export_float, merge_files
+from acula_edge.quantize.export import export_float, merge_files
 from acula_edge.quantize.graph import load_graph, save_graph
 from acula_edge.quantize.placement import place
 from acula_edge.quantize.profiles import profiles

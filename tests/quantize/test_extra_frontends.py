@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from acula_edge.audio.quality_limits import QualityLimits
-from acula_edge.engines.bundle_files import read_bundle
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.golden import golden_waves, to_pcm
+from acula_edge.bundle.json_files import plain
+from acula_edge.bundle.writer import seal
 from acula_edge.errors import InputError
 from acula_edge.frontend.native import native_spec
 from acula_edge.frontend.reference import log_mel
-from acula_edge.quantize.bundle import seal, write_bundle
-from acula_edge.quantize.golden import golden_waves, to_pcm
+from acula_edge.pipeline.bundling import write_bundle
 from acula_edge.recipe import QuantizeConfig, RuntimeConfig
 from acula_edge.runtime import load_bundle, selftest
 from acula_edge.smoothing import SmoothingSettings
@@ -37,7 +39,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_bundle_lists_them(bundle: Path) -> None:
-    entries = {entry["kind"]: entry for entry in read_bundle(bundle)["frontends"]}
+    entries = {entry["kind"]: entry for entry in plain(read_bundle(bundle))["frontends"]}
     assert set(entries) == {"native", "int16", "stream"}
     assert entries["native"]["file"] == "frontend-2000.onnx" and entries["native"]["samples"] == SAMPLES // 2
     assert entries["native"]["frontend"] == native_spec(SPEC, 2000).to_dict()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acula_edge.bundle.json_files import plain
 from acula_edge.errors import InputError
 from acula_edge.files import sha256_text
 from acula_edge.quantize.calibration import CalibrationDefinition, Degradation, load_definition, pick_windows, spread
@@ -72,7 +73,7 @@ def test_the_choice_is_the_same_every_time_and_follows_the_seed() -> None:
 
 def test_what_is_recorded_names_no_subject() -> None:
     picked = pick_windows(make_store(), PLAIN, DATA, RATE_HZ, 12)
-    facts = picked.describe()
+    facts = plain(picked.describe())
     subjects = {recording.subject for recording in picked.recordings}
     assert facts["n_windows"] == 12
     assert facts["n_subjects"] == len(subjects)
@@ -155,7 +156,7 @@ def test_the_rates_of_devices_count_alike_within_a_data_set() -> None:
     store.recordings = [replace(r, sample_rate_hz=44100) if r.subject in rare else r for r in store.recordings]
 
     def rates(definition: CalibrationDefinition) -> dict[str, int]:
-        return pick_windows(store, definition, DATA, RATE_HZ, 12).describe()["sample_rates_hz"]
+        return pick_windows(store, definition, DATA, RATE_HZ, 12).describe().sample_rates_hz
 
     assert rates(PLAIN) == {"4000": 6, "44100": 6}
     assert rates(replace(PLAIN, device_rates=False)).get("44100", 0) < 6

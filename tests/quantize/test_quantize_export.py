@@ -52,7 +52,7 @@ def test_files_carry_no_path_and_no_trace_of_the_exporter(exported: tuple[Path, 
 
 def test_the_graph_computes_what_pytorch_computes(exported: tuple[Path, FloatExport]) -> None:
     folder, facts = exported
-    assert facts.parity["cosine_min"] > 0.99999
+    assert facts.parity.cosine_min > 0.99999
     windows = make_windows(4, 9)
     whole = OrtEngine(folder / "model.onnx")
     front, back = OrtEngine(folder / "frontend.onnx"), OrtEngine(folder / "encoder.onnx")

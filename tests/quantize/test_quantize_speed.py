@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import torch
+from msgspec import UNSET
 from torch import nn
 from torch.nn import functional
 
 from acula_edge.benchmark.encoders import compare_encoders
+from acula_edge.bundle.json_files import plain
+from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE
+from acula_edge.bundle.schema import Quantize, Speed
 from acula_edge.errors import InputError
 from acula_edge.quantize import speed
 from acula_edge.quantize.calibration import make_mels
 from acula_edge.quantize.execution import Execution, inspect_execution
-from acula_edge.quantize.export import ENCODER_FILE, FRONTEND_FILE, FloatExport, export_float
-from acula_edge.quantize.qdq import ENCODER_INT8_FILE, quantize_encoder
+from acula_edge.quantize.export import FloatExport, export_float
+from acula_edge.quantize.qdq import quantize_encoder
 from acula_edge.quantize.speed import REASON, guard_speed
 from tests.quantize.conftest import SAMPLES, SPEC, make_windows
 from tests.quantize.test_quantize_qdq import copy_of
@@ -59,6 +65,9 @@ def said(verdict: str, speedup: float) -> dict[str, Any]:
     return {"verdict": verdict, "speedup": speedup, "speedup_ci95": [speedup - 0.05, speedup + 0.05]}
 
 
+ANY = Quantize(
+    **{field.name: None for field in msgspec.structs.fields(Quantize) if field.required}  # type: ignore[arg-type]
+)
 LAST = "encoder/projection/Gemm"
 FASTER, SLOWER, ALIKE = said("faster", 1.5), said("slower", 0.5), said("no difference shown", 1.0)
 
@@ -73,7 +82,7 @@ class Line:
         self.first = self.make({})
         self.asked.clear()
 
-    def make(self, left_float: Mapping[str, str]) -> dict[str, Any]:
+    def make(self, left_float: Mapping[str, str]) -> Quantize:
         self.asked.append(left_float)
         return quantize_encoder(self.folder, "cpu_x86", self.mels, left_float=left_float)
 
@@ -84,8 +93,14 @@ class Line:
     def bytes(self) -> bytes:
         return (self.folder / ENCODER_INT8_FILE).read_bytes()
 
-    def guard(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        return guard_speed(self.folder, "cpu_x86", self.first, self.make, self.measure)
+    def guard(self) -> tuple[Quantize, dict[str, Any]]:
+        """How the INT8 model came about but for speed, and what is said of that."""
+        return split(guard_speed(self.folder, "cpu_x86", self.first, self.make, self.measure))
+
+
+def split(quantized: Quantize) -> tuple[Quantize, dict[str, Any]]:
+    assert isinstance(quantized.speed, Speed)
+    return msgspec.structs.replace(quantized, speed=UNSET), plain(quantized.speed)
 
 
 Make = Callable[..., Line]
@@ -135,10 +150,10 @@ def test_layers_that_cost_more_than_they_save_are_named_and_left_in_float(slow_l
     first, second = found["trail"]
     assert set(first["islands"]) >= {"encoder/expand/Conv", "encoder/depthwise/Conv", "encoder/project/Conv"}
     assert export.asked == [dict.fromkeys(second["left_float"], REASON)]
-    reasons = {entry["node"]: entry["reason"] for entry in facts["nodes"]["float"]}
+    reasons = {entry.node: entry.reason for entry in facts.nodes.float}
     assert all(reasons[name] == REASON for name in second["left_float"])
     assert "left in float" in found["reason"]
-    assert facts["int8_mac_share"] < export.first["int8_mac_share"]
+    assert facts.int8_mac_share < export.first.int8_mac_share
 
 
 def test_float_is_recommended_where_planning_again_does_not_help(slow_line: Make) -> None:
@@ -146,7 +161,7 @@ def test_float_is_recommended_where_planning_again_does_not_help(slow_line: Make
     facts, found = export.guard()
     assert found["recommended"] == "float"
     assert "even with layers left in float" in found["reason"]
-    assert facts["nodes"] != export.first["nodes"]  # it is the better one of the two, and stays in the bundle
+    assert facts.nodes != export.first.nodes  # it is the better one of the two, and stays in the bundle
 
 
 def test_the_first_plan_comes_back_where_the_second_is_no_quicker(slow_line: Make) -> None:
@@ -186,14 +201,14 @@ def test_speed_is_measured_only_on_the_machine_that_a_profile_is_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
-    facts, found = guard_speed(tmp_path, profile, {"a": 1}, pytest.fail, pytest.fail)
-    assert facts == {"a": 1}
+    facts, found = split(guard_speed(tmp_path, profile, ANY, pytest.fail, pytest.fail))
+    assert facts == ANY
     assert not found["measured"] and found["recommended"] == "int8"
     assert "another machine" in found["reason"]
 
 
 def test_what_was_not_asked_for_is_not_measured(tmp_path: Path) -> None:
-    _, found = guard_speed(tmp_path, "cpu_x86", {}, pytest.fail, None)
+    _, found = split(guard_speed(tmp_path, "cpu_x86", ANY, pytest.fail, None))
     assert (found["measured"], found["reason"]) == (False, "not measured: not asked for")
 
 
@@ -210,14 +225,9 @@ def test_a_relu_network_runs_on_integers_from_end_to_end(line: Make) -> None:
 def test_the_whole_path_on_this_machine(slow: tuple[Path, list[np.ndarray]], tmp_path: Path) -> None:
     """Whatever comes out: it is measured, or says why not, and names what it recommends."""
     export = Line(*slow, tmp_path)
-    facts, found = guard_speed(
-        export.folder,
-        "cpu_x86",
-        export.first,
-        export.make,
-        lambda reference, candidate: compare_encoders(reference, candidate, mode="smoke", threads=1),
-    )
+    measure = functools.partial(compare_encoders, mode="smoke", threads=1)
+    facts, found = split(guard_speed(export.folder, "cpu_x86", export.first, export.make, measure))
     assert found["recommended"] in ("int8", "float") and found["reason"]
-    assert facts["int8_mac_share"] > 0
+    assert facts.int8_mac_share > 0
     for step in found["trail"]:
         assert step["speedup"] > 0 and step["mode"] == "smoke" and step["integer_layers"] > 0

@@ -11,8 +11,9 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from acula_edge.bundle.layout import ENCODER_FILE
 from acula_edge.errors import InputError
-from acula_edge.quantize.export import ENCODER_FILE, FloatExport
+from acula_edge.quantize.export import FloatExport
 from acula_edge.quantize.fake_quantization import Scale, Weight
 from acula_edge.quantize.graph import initializers, load_graph
 from acula_edge.quantize.insertion import embed, insert_qdq
@@ -62,15 +63,15 @@ def test_the_mirror_computes_what_onnx_runtime_computes_before_and_after_trainin
     graph = TrainableGraph(model, profiles[profile])
     reference = embed(load_graph(exported[0] / ENCODER_FILE), other_mels)
     before = compare_rows(embed(model, other_mels), torch_embeddings(graph, other_mels))
-    rounding = compare_rows(reference, embed(model, other_mels))["sqnr_db"]
+    rounding = compare_rows(reference, embed(model, other_mels)).sqnr_db
     # Far closer to the INT8 file than the INT8 file is to float.
-    assert before["cosine_min"] > 0.9995 and before["sqnr_db"] > rounding + 6
+    assert before.cosine_min > 0.9995 and before.sqnr_db > rounding + 6
     target = embed(load_graph(exported[0] / ENCODER_FILE), mels)
     train(graph, mels, target)
     learned = graph.to_model()
     after = compare_rows(embed(learned, other_mels), torch_embeddings(graph, other_mels))
-    assert after["cosine_min"] > 0.9995 and after["sqnr_db"] > rounding + 6
-    assert compare_rows(reference, embed(learned, other_mels))["sqnr_db"] > rounding + 2
+    assert after.cosine_min > 0.9995 and after.sqnr_db > rounding + 6
+    assert compare_rows(reference, embed(learned, other_mels)).sqnr_db > rounding + 2
 
 
 def test_only_numbers_change(exported: tuple[Path, FloatExport], mels: Mels) -> None:
@@ -115,7 +116,7 @@ def test_biases_that_are_equal_in_the_file_learn_apart(exported: tuple[Path, Flo
     train(graph, mels, np.ones((len(mels), 24), np.float32), steps=15)
     learned = graph.to_model()
     parity = compare_rows(embed(learned, mels), torch_embeddings(graph, mels))
-    assert parity["cosine_min"] > 0.9995
+    assert parity.cosine_min > 0.9995
 
 
 @pytest.mark.parametrize("profile", profiles.names())
@@ -127,7 +128,7 @@ def test_a_layer_left_in_float_learns_too(exported: tuple[Path, FloatExport], me
     train(graph, mels, np.ones((len(mels), 24), np.float32), steps=15)
     assert len(kept) == 2 and all(not torch.equal(before[name], graph.floats[name]) for name in kept)
     parity = compare_rows(embed(graph.to_model(), mels), torch_embeddings(graph, mels))
-    assert parity["cosine_min"] > 0.9995
+    assert parity.cosine_min > 0.9995
 
 
 def test_an_operator_that_is_not_known_is_named(exported: tuple[Path, FloatExport], mels: Mels) -> None:

@@ -9,6 +9,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from acula_edge.bundle.json_files import plain
+from acula_edge.bundle.schema import FloatNode
 from acula_edge.quantize.bias import correct_biases
 from acula_edge.quantize.export import FloatExport
 from acula_edge.quantize.forms import Form
@@ -74,7 +76,7 @@ def test_only_biases_are_corrected(form: Form, placement: Placement, mels: Mels)
 def test_a_correction_is_kept_only_if_other_windows_agree(
     exported: tuple[Path, FloatExport], mels: Mels, other_mels: Mels, tmp_path: Path
 ) -> None:
-    facts = quantize_encoder(copy_of(exported, tmp_path / "a"), "cpu_x86", mels, parity_mels=other_mels)
+    facts = plain(quantize_encoder(copy_of(exported, tmp_path / "a"), "cpu_x86", mels, parity_mels=other_mels))
     tried = facts["bias_correction"]
     assert tried["kept"] == (tried["sqnr_db"]["after"] > tried["sqnr_db"]["before"])
     assert tried["judged_by"] == "other persons"
@@ -82,7 +84,7 @@ def test_a_correction_is_kept_only_if_other_windows_agree(
     off = quantize_encoder(
         copy_of(exported, tmp_path / "b"), "cpu_x86", mels, parity_mels=other_mels, tuning=Tuning(bias_correction=False)
     )
-    assert off["parity"]["sqnr_db"] == pytest.approx(tried["sqnr_db"]["before"])
+    assert off.parity.sqnr_db == pytest.approx(tried["sqnr_db"]["before"])
 
 
 def test_sensitivity_finds_the_layer_that_suffers(form: Form, placement: Placement, mels: Mels) -> None:
@@ -100,8 +102,8 @@ def test_sensitivity_finds_the_layer_that_suffers(form: Form, placement: Placeme
     best = max(loss.sqnr_db for loss in spared.values() if loss is not None)
     assert best > found.whole.sqnr_db
     described = found.describe()
-    assert described["layers"][0]["macs"] == 17 * 8 * 32 * 8
-    assert "no labels" in described["probe_loss"]
+    assert described.layers[0].macs == 17 * 8 * 32 * 8
+    assert "no labels" in described.probe_loss
 
 
 @pytest.mark.parametrize("left", LAYERS)
@@ -158,7 +160,7 @@ def test_layers_go_to_float_by_noise_removed_per_cost() -> None:
 def test_a_layer_that_turns_out_not_to_be_needed_goes_back() -> None:
     cheap_d = {"a": 1000, "b": 1000, "c": 1000, "d": 1}
     plan = plan_precision(layers_of(NOISES, cheap_d), added, 0.98)
-    assert plan.trail[1]["left_float"] == ["d"]
+    assert plan.trail[1].left_float == ["d"]
     assert plan.left_float == ("a",) and plan.met
 
 
@@ -175,13 +177,13 @@ def test_the_recorded_plan_is_the_graph(
 
     def quantize(**steps: Any) -> dict[str, Any]:
         tuning = Tuning(bias_correction=False, **steps)
-        return quantize_encoder(folder, "cpu_x86", mels, parity_mels=other_mels, tuning=tuning)
+        return plain(quantize_encoder(folder, "cpu_x86", mels, parity_mels=other_mels, tuning=tuning))
 
-    plain = quantize()
-    enough = plain["parity"]["cosine_mean"]
+    simple = quantize()
+    enough = simple["parity"]["cosine_mean"]
     facts = quantize(sensitivity=True, min_cosine=enough - 1e-4)
     assert facts["mixed_precision"] == {"min_cosine": enough - 1e-4, "cosine_mean": enough, "needed": False}
-    assert {**plain, "mixed_precision": facts["mixed_precision"], "sensitivity": facts["sensitivity"]} == facts
+    assert {**simple, "mixed_precision": facts["mixed_precision"], "sensitivity": facts["sensitivity"]} == facts
     target = 1 - 0.95 * (1 - enough)
     mixed = quantize(min_cosine=target)
     plan = mixed["mixed_precision"]
@@ -193,14 +195,14 @@ def test_the_recorded_plan_is_the_graph(
     constants = {tensor.name for tensor in model.graph.initializer}
     in_float = {n.name for n in model.graph.node if n.op_type in ("Conv", "Gemm") and n.input[1] in constants}
     assert set(plan["left_float"]) == in_float & set(LAYERS)
-    assert mixed["int8_mac_share"] < plain["int8_mac_share"]
+    assert mixed["int8_mac_share"] < simple["int8_mac_share"]
     assert mixed["parity"]["cosine_mean"] > enough
 
 
 def test_left_layers_carry_their_reason(form: Form, placement: Placement) -> None:
     fewer = leave_float(form.network, profiles["cpu_x86"], placement, {LAYERS[2]: "because"})
     assert LAYERS[2] not in fewer.quantized
-    assert {"node": LAYERS[2], "reason": "because"} in fewer.kept
+    assert FloatNode(LAYERS[2], "because") in fewer.kept
     assert not any("Add" in name for name in fewer.quantized)  # it read that layer
 
 

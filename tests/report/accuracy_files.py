@@ -184,7 +184,7 @@ def verify_of_run(phantom: bool, passed: bool) -> Json:
         },
         "parity": {
             "int8_vs_student": {"cosine_mean": 0.99741, "cosine_min": 0.9812, "sqnr_db": 22.4, "max_abs_error": 0.0921},
-            "torch_vs_onnx": {
+            "onnx_vs_torch": {
                 "n": 7,
                 "cosine_mean": 1.0,
                 "cosine_min": 0.9999999,

@@ -141,7 +141,7 @@ def quantize_facts() -> Json:
             "degraded": {"hum": 20},
             "subjects_sha256": ["feedfacefeedface"],
         },
-        "equalization": {"pairs": 8, "balance": 0.5, "sqnr_db": {"None": 19.885, "0.25": 33.5, "0.5": 34.81}},
+        "equalization": {"pairs": 8, "balance": 0.5, "sqnr_db": {"0.25": 33.5, "0.5": 34.81}, "plain_sqnr_db": 19.885},
         "nodes": {"quantized": 15, "float": [{"node": "encoder/heads/Gemm", "reason": "heads stay in float"}]},
         "int8_mac_share": 0.9841,
     }

@@ -13,8 +13,8 @@ from acula_edge.benchmark.environment import describe_environment
 from acula_edge.benchmark.machine import Machine
 from acula_edge.benchmark.paired import Pairs
 from acula_edge.benchmark.sensors import find_sensor
-from acula_edge.benchmark.session import SCHEMA
 from acula_edge.benchmark.state import read_state, state_warnings, summarize_states
+from acula_edge.bundle.schema import Benchmark
 from acula_edge.files import sha256_file, write_json
 from tests.report.bundle_files import digest
 
@@ -90,7 +90,7 @@ def write_benchmark(
         }
         comparisons.append({**pair, **measured, "accuracy": {"tasks": [], "reason": "not verified"}})
     result: Json = {
-        "schema": SCHEMA,
+        "schema": Benchmark.SCHEMA,
         "created": "2025-01-02T10:40:00+00:00",
         "mode": "quick",
         "plan": {"loops": 5, "loop_s": 2.0},

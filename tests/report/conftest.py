@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from acula_edge.bundle.json_files import plain
+from acula_edge.bundle.schema import FILES
 from acula_edge.files import write_json, write_jsonl, write_text
 from acula_edge.recipe import Recipe, dump_recipe, recipe_from_dict
 from acula_edge.report import write_report
+from tests.complete import complete as filled
 from tests.report.accuracy_files import verify_of_run
 from tests.report.bundle_files import audit_facts, benchmark_of_run, bundle_facts, quantize_facts
 
@@ -171,7 +174,9 @@ def write_run(
             change(files)
         for part, value in files.items():
             if part == "bundle" or part in parts:
-                write_json(folder / f"{part}.json", value)
+                kind = FILES[f"{part}.json"]
+                whole = value if value.get("schema") != kind.SCHEMA else plain(filled(kind, value))
+                write_json(folder / f"{part}.json", whole)
     return run
 
 

@@ -207,8 +207,7 @@ def test_parity_tells_forms_and_windows_apart(make_run: MakeRun) -> None:
         parity["int8_vs_onnx"] = {**parity["int8_vs_student"], "n": 100, "windows": "calibration"}
 
     page, _ = report(make_run, change=add)
-    rows = page.tables["How close the forms of the model are"][1:]
-    first, *others = rows
-    assert others[0][0] == "PyTorch → ONNX float 7 windows" and others[0][4] == "2.0 × 10⁻⁶"
-    assert first[0] == "ONNX float → INT8 72 test recordings" and first[1:4] == ["0.9974", "0.9812", "22.4 dB"]
-    assert others[1][0] == "ONNX float → INT8 100 calibration windows"
+    rows = {row[0]: row[1:] for row in page.tables["How close the forms of the model are"][1:]}
+    assert rows["PyTorch → ONNX float 7 windows"][3] == "2.0 × 10⁻⁶"
+    assert rows["ONNX float → INT8 72 test recordings"][:3] == ["0.9974", "0.9812", "22.4 dB"]
+    assert "ONNX float → INT8 100 calibration windows" in rows

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from acula_edge.bundle.schema import Bundle as BundleFacts
+from acula_edge.bundle.schema import Quantize
 from acula_edge.report.document import Heading, Notice, Text
 from acula_edge.report.evidence import Bundle
 from acula_edge.report.sections.quantization import quantization_blocks
+from tests.complete import complete
 
 REASON = "AUROC of task C1 falls by 0.0500, 0.03 allowed"
 BEFORE = {"asked": "validation persons", "n_subjects": 19, "passed": False, "reasons": [REASON]}
@@ -18,7 +21,9 @@ TRAINING = {"epochs": 4, "sqnr_db": {"before": 9.04, "after": 21.96}}
 
 
 def said(aware: dict[str, Any] | None) -> list[Text | Notice]:
-    blocks = quantization_blocks(Bundle("base-cpu_x86", {}, quantize={"aware": aware}))
+    facts = complete(BundleFacts, {})
+    quantize = complete(Quantize, {} if aware is None else {"aware": aware})
+    blocks = quantization_blocks(Bundle("base-cpu_x86", facts, quantize=quantize))
     start = next((n for n, block in enumerate(blocks) if block == Heading("Fine-tuning")), None)
     if start is None:
         return []

@@ -97,7 +97,7 @@ def test_a_float_bundle_is_not_judged_as_int8(make_run: MakeRun) -> None:
         for task in verify["tasks"]:
             for key in ("int8", "int8_vs_student", "int8_vs_teacher", "flips", "flip_rate", "retrained_probe"):
                 task[key] = None
-        verify["summary"]["means"]["int8"] = verify["summary"]["flips"] = verify["gate"] = None
+        verify["summary"]["means"]["int8"] = verify["summary"]["flips"] = None
 
     page = report(make_run(int8=False, parts=("verify", "benchmark"), change=float_only))
     assert "This bundle holds the float model only: there is no INT8 model to judge." in page.headline

@@ -7,9 +7,11 @@ import json
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from acula_edge.bundle.schema import ScoredTask
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.runtime import Bundle, load_bundle
 from acula_edge.runtime.decisions import Decisions, Hysteresis, read_smoothing
@@ -17,7 +19,7 @@ from acula_edge.runtime.scores import TaskColumns
 from acula_edge.smoothing import SmoothingSettings, describe_smoothing
 from tests.tiny_bundle import RATE_HZ, SAMPLES, TASKS, make_sound
 
-COLUMNS = tuple(TaskColumns.from_dict(task) for task in TASKS)
+COLUMNS = tuple(TaskColumns.of(msgspec.convert(task, ScoredTask)) for task in TASKS)
 PLAIN = SmoothingSettings(time_constant_s=0)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from acula_edge.audio.samples import as_array, check_hop, check_rate, to_wave
-from acula_edge.engines.bundle_files import seal
+from acula_edge.bundle.writer import seal
 from acula_edge.errors import ArtifactError, AudioError, InputError, MissingCapability
 from acula_edge.runtime import Bundle, Packet, load_bundle
 from tests.tiny_bundle import RATE_HZ, SAMPLES, make_sound

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
+from acula_edge.bundle.schema import ScoredTask
 from acula_edge.errors import ArtifactError
 from acula_edge.runtime.scores import RunningPool, TaskColumns, describe_scores, pool_windows
 
@@ -63,13 +65,11 @@ def test_nothing_is_decided_about_what_cannot_be_measured() -> None:
 
 
 def test_a_task_that_contradicts_itself_is_refused() -> None:
-    values = {"id": "M", "name": "", "kind": "multiclass", "labels": ["a", "b"], "start": 0, "stop": 1}
+    values = ScoredTask("M", "", "d", "multiclass", ["a", "b"], "", None, 0, 1)
     with pytest.raises(ArtifactError, match="contradicts"):
-        TaskColumns.from_dict(values)
+        TaskColumns.of(values)
     with pytest.raises(ArtifactError, match="two classes"):
-        TaskColumns.from_dict({**values, "kind": "binary", "labels": ["a"]})
-    with pytest.raises(ArtifactError, match="lacks"):
-        TaskColumns.from_dict({"id": "M"})
+        TaskColumns.of(msgspec.structs.replace(values, kind="binary", labels=["a"]))
 
 
 def test_running_pool_equals_pooling_and_leaves_out_what_was_not_measurable() -> None:

@@ -15,11 +15,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from acula_edge.bundle.selftest import read_selftest
 from acula_edge.engines import ort
-from acula_edge.engines.bundle_files import read_selftest, write_bundle_file
 from acula_edge.errors import ArtifactError
 from acula_edge.runtime import Bundle, golden_providers, selftest
-from tests.tiny_bundle import seal_tiny_bundle
+from tests.tiny_bundle import seal_tiny_bundle, write_info
 
 LINES = 63
 
@@ -131,7 +131,7 @@ def test_windows_that_are_cut_elsewhere_fail(copy: Path) -> None:
     """A runtime, or a bundle.json, with another hop than the one that the bundle was made with."""
     info = json.loads((copy / "bundle.json").read_text())
     info["input"]["hop_s"] = 0.5
-    write_bundle_file(copy, info)
+    write_info(copy, info)
     assert failed(selftest(copy)) == ["long recording"]
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from acula_edge.benchmark.engine_subjects import engine_subjects
+from acula_edge.bundle.writer import seal
 from acula_edge.engines import tensorrt as engines
-from acula_edge.engines.bundle_files import seal
 from acula_edge.engines.ort import CPU, OrtEngine
 from acula_edge.engines.tensorrt import Gpu, python_api, records
 from acula_edge.engines.tensorrt.records import SCHEMA, platform_text

@@ -9,10 +9,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
-from acula_edge.engines.bundle_files import FRONTEND_SELFTEST_FILE
-from acula_edge.engines.prompt_vectors import PromptTask, PromptVectors, save_prompt_vectors
-from acula_edge.quantize.bundle import seal
-from tests.tiny_bundle import BAND_WEIGHT, BANDS, DIM, FRAME, FRAMES, RATE_HZ, SAMPLES, write_tiny_bundle
+from acula_edge.bundle.layout import FRONTEND_SELFTEST_FILE
+from acula_edge.bundle.prompt_vectors import PromptTask, PromptVectors, save_prompt_vectors
+from tests.tiny_bundle import BAND_WEIGHT, BANDS, DIM, FRAME, FRAMES, RATE_HZ, SAMPLES, reseal, write_tiny_bundle
 
 NATIVE_HZ = RATE_HZ // 2
 NATIVE_FILE = f"frontend-{NATIVE_HZ}.onnx"
@@ -35,7 +34,7 @@ def write_listening_bundle(folder: Path) -> Path:
     native = {"kind": "native", "file": NATIVE_FILE, "sample_rate_hz": NATIVE_HZ, "samples": SAMPLES // 2}
     # The tiny bundle's sounds are too low and too short for a stethoscope's limits.
     limits = QualityLimits(min_bandwidth_hz=100.0, min_snr_db=None)
-    seal(
+    reseal(
         folder,
         recommended="int8",
         mel={"name": "mel", "frames": FRAMES, "bands": BANDS},

@@ -9,6 +9,7 @@ import wave as wave_files
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -18,8 +19,9 @@ from acula_edge.audio.offset import without_offset
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
 from acula_edge.audio.resample import resample
 from acula_edge.audio.segment import recording_windows, repeat_pad
-from acula_edge.engines.bundle_files import SelfTest
-from acula_edge.engines.prompt_vectors import load_prompt_vectors
+from acula_edge.bundle.prompt_vectors import load_prompt_vectors
+from acula_edge.bundle.schema import ScoredTask
+from acula_edge.bundle.selftest import SelfTest
 from acula_edge.frontend.filterbank import hz_to_mel
 from acula_edge.runtime.quality import QualityGate
 from acula_edge.runtime.scores import RunningMean, TaskColumns, describe_scores, pool_windows
@@ -269,7 +271,7 @@ def test_scores_are_pooled_and_described_alike(modules: NodeModules) -> None:
         {"task": "runningMean", "rows": rows.tolist(), "measurable": [False, True, False, True]},
     )
     for (tasks, measurable), answer in zip(cases, answers, strict=False):
-        columns = [TaskColumns.from_dict(task) for task in tasks]
+        columns = [TaskColumns.of(msgspec.convert(task, ScoredTask)) for task in tasks]
         pooled = pool_windows(rows, columns)
         assert np.allclose(answer["pooled"], pooled, rtol=1e-12)
         expected = describe_scores(pooled, columns, measurable)

@@ -14,14 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.json_files import plain
 from acula_edge.cli.main import cli
-from acula_edge.engines.bundle_files import read_bundle
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import sha256_file
-from acula_edge.quantize.bundle import seal
 from acula_edge.web import OrtWeb, write_page
 from acula_edge.web.server import open_server
-from tests.tiny_bundle import write_tiny_bundle
+from tests.tiny_bundle import reseal, write_tiny_bundle
 from tests.web.conftest import PAGE
 from tests.web.listening_bundle import FRONTEND, NATIVE_FILE
 
@@ -43,7 +43,7 @@ def test_every_file_is_listed_with_its_hash(page: Path, bundle_dir: Path) -> Non
     assert set(site["files"]) == present - {"site.json"}
     assert all(sha256_file(page / name) == sha256 for name, sha256 in site["files"].items())
     assert site["samples"] == ["heart.wav"] and site["onnxruntime_web"] == {"version": "9.9.9", "tested": False}
-    info = read_bundle(bundle_dir)
+    info = plain(read_bundle(bundle_dir))
     copied = {name.removeprefix("bundle/") for name in present if name.startswith("bundle/")}
     halves = {"frontend.onnx", NATIVE_FILE, "encoder.onnx", "encoder.int8.onnx"}
     assert copied == halves | {"bundle.json", "selftest.npz", "selftest-frontends.npz", "zero_shot.npz"}
@@ -97,7 +97,7 @@ def test_samples_are_files_with_names_of_their_own(bundle_dir: Path, stand_in: O
 
 def test_older_bundles_get_the_default_limits(stand_in: OrtWeb, tmp_path: Path, page: Path) -> None:
     bundle = write_tiny_bundle(tmp_path / "tiny")
-    seal(bundle, mel={"frames": 20, "bands": 8}, frontend=FRONTEND)
+    reseal(bundle, mel={"name": "mel", "frames": 20, "bands": 8}, frontend=FRONTEND)
     defaults = describe_quality(QualityLimits())
     assert write_page(bundle, tmp_path / "page", stand_in)["quality"] == defaults
     assert json.loads((page / "site.json").read_text())["quality"] != defaults

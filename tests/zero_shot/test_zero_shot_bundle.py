@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from acula_edge.cli.main import cli
-from acula_edge.engines.bundle_files import seal
-from acula_edge.engines.prompt_vectors import (
-    FILE,
+from acula_edge.bundle.layout import PROMPTS_FILE
+from acula_edge.bundle.prompt_vectors import (
     PromptTask,
     PromptVectors,
     load_prompt_vectors,
     save_prompt_vectors,
 )
+from acula_edge.bundle.writer import seal
+from acula_edge.cli.main import cli
 from acula_edge.errors import ArtifactError
 from acula_edge.runtime import load_bundle
 from tests.tiny_bundle import DIM, RATE_HZ, SAMPLES, make_sound, write_tiny_bundle
@@ -104,7 +104,7 @@ def test_a_bundle_of_an_earlier_version_answers_its_tasks_only(tmp_path: Path) -
 def test_saving_twice_gives_the_same_bytes_and_reading_the_same_vectors(tmp_path: Path) -> None:
     for name in ("a", "b"):
         save_prompt_vectors(tmp_path / name, make_vectors())
-    assert (tmp_path / "a" / FILE).read_bytes() == (tmp_path / "b" / FILE).read_bytes()
+    assert (tmp_path / "a" / PROMPTS_FILE).read_bytes() == (tmp_path / "b" / PROMPTS_FILE).read_bytes()
     read = load_prompt_vectors(tmp_path / "a", DIM)
     assert read is not None and read.describe() == make_vectors().describe()
     np.testing.assert_allclose(read.tasks[1].vectors, make_vectors().tasks[1].vectors, rtol=1e-6)
@@ -115,7 +115,7 @@ def test_vectors_of_another_model_or_a_damaged_file_are_refused(tmp_path: Path, 
     seal(folder)
     with pytest.raises(ArtifactError, match="belongs to another model"):
         load_bundle(folder)
-    (folder / FILE).write_bytes(b"nothing")
+    (folder / PROMPTS_FILE).write_bytes(b"nothing")
     with pytest.raises(ArtifactError, match="zero_shot.npz was altered"):
         load_bundle(folder)
     seal(folder)

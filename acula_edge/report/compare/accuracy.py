@@ -7,20 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.benchmark.accuracy import accuracy_of_model
+from acula_edge.bundle.layout import BUNDLE_FILE, ROW_OF_FILE, VERIFY_FILE
+from acula_edge.bundle.schema import Bundle, Verify
 from acula_edge.command_line import command_line
 from acula_edge.errors import ArtifactError
 from acula_edge.files import read_json, sha256_file
 from acula_edge.report.evidence import read_numbers
 
 Json = dict[str, Any]
-
-# Files of a bundle that verify.json evaluates, and in which of its rows.
-_MODELS = {
-    "encoder.onnx": "float_student",
-    "model.onnx": "float_student",
-    "encoder.int8.onnx": "int8",
-    "model.int8.onnx": "int8",
-}
 
 
 @dataclass(frozen=True)
@@ -50,18 +44,18 @@ def verified_files(folder: Path) -> dict[str, Accuracy]:
     Raises:
         ArtifactError: ``verify.json`` is not the one that ``bundle.json`` lists, or of another schema.
     """
-    path = folder / "verify.json"
-    if not path.is_file() or not (folder / "bundle.json").is_file():
+    path = folder / VERIFY_FILE
+    if not path.is_file() or not (folder / BUNDLE_FILE).is_file():
         return {}
-    files = read_json(folder / "bundle.json", schema="acula-edge/bundle/1")["files"]
+    files = read_json(folder / BUNDLE_FILE, schema=Bundle.SCHEMA)["files"]
     if files.get(path.name) != sha256_file(path):
         raise ArtifactError(
             f"{path} is not the file that bundle.json lists: it may be of other models",
             remedy=f"verify the bundle again: {command_line('acula-edge', 'verify', folder)}",
         )
-    verification = read_numbers(path, "acula-edge/verify/1")
+    verification = read_numbers(path, Verify.SCHEMA)
     known = {}
-    for name, model in _MODELS.items():
+    for name, model in ROW_OF_FILE.items():
         found = accuracy_of_model(verification, model)
         if name in files and found["tasks"]:
             known[files[name]] = Accuracy(tuple(found["tasks"]), f"verify.json of {folder.name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE, MODEL_FILE, MODEL_INT8_FILE
 from acula_edge.report.charts import NARROW, WIDE
 from acula_edge.report.charts.bars import Bar, Segment, draw_bars
 from acula_edge.report.charts.histograms import Histogram, draw_histograms
@@ -14,8 +15,7 @@ from acula_edge.report.document import Block, Bullets, Cell, Chart, Column, Tabl
 from acula_edge.report.numbers import interval, listing, milliseconds, significant, times
 from acula_edge.report.sections.vocabulary import MODEL_STYLES, STAGE_NAMES, tone_of
 
-_FILES = (("float", "encoder.onnx", "model.onnx"), ("INT8", "encoder.int8.onnx", "model.int8.onnx"))
-_FRONTEND = "frontend.onnx"
+_FILES = (("float", ENCODER_FILE, MODEL_FILE), ("INT8", ENCODER_INT8_FILE, MODEL_INT8_FILE))
 _TONES = {"faster": "non-inferior", "slower": "inferior"}
 
 
@@ -34,7 +34,7 @@ def stage_blocks(entries: Sequence[Entry]) -> list[Block]:
     bars, words = [], []
     for entry in entries:
         for name, encoder, whole in _FILES:
-            parts = [item for item in (entry.find(_FRONTEND), entry.find(encoder)) if item is not None]
+            parts = [item for item in (entry.find(FRONTEND_FILE), entry.find(encoder)) if item is not None]
             end_to_end = entry.find(whole)
             if not parts and end_to_end is None:
                 continue
@@ -154,5 +154,5 @@ def _percentiles(title: str, rows: Sequence[tuple[Entry, Measurement]], with_acc
 
 def deployed(entry: Entry) -> Measurement | None:
     """The end-to-end run of the INT8 model, else of the float one, else of whatever ran first."""
-    known = entry.find("model.int8.onnx") or entry.find("model.onnx")
+    known = entry.find(MODEL_INT8_FILE) or entry.find(MODEL_FILE)
     return known or next((item for item in entry.measurements if item.stage == "end_to_end"), None)

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+import msgspec
 
+from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE, MODEL_FILE, MODEL_INT8_FILE
+from acula_edge.bundle.schema import Input, Parity
 from acula_edge.report.document import Block, Cell, Column, Facts, Table, Text
 from acula_edge.report.evidence import Bundle
 from acula_edge.report.numbers import MISSING, count, fixed, listing, significant, size, times
 
 _WHAT = {
-    "model.onnx": "float, waveform to scores",
-    "model.int8.onnx": "INT8, waveform to scores",
-    "encoder.onnx": "float, spectrogram to scores",
-    "encoder.int8.onnx": "INT8, spectrogram to scores",
-    "frontend.onnx": "waveform to spectrogram, float",
+    MODEL_FILE: "float, waveform to scores",
+    MODEL_INT8_FILE: "INT8, waveform to scores",
+    ENCODER_FILE: "float, spectrogram to scores",
+    ENCODER_INT8_FILE: "INT8, spectrogram to scores",
+    FRONTEND_FILE: "waveform to spectrogram, float",
 }
 
 _PAIRS = {
-    "torch_vs_onnx": "PyTorch → ONNX float",
     "onnx_vs_torch": "PyTorch → ONNX float",
-    "student_vs_torch": "PyTorch → ONNX float",
     "int8_vs_student": "ONNX float → INT8",
     "int8_vs_onnx": "ONNX float → INT8",
-    "int8_vs_torch": "PyTorch → INT8",
 }
 
 
 def size_blocks(bundle: Bundle) -> list[Block]:
     """Bytes per file, and INT8 against float."""
-    sizes = bundle.sizes_bytes
+    sizes = bundle.facts.sizes_bytes
     if not sizes:
         return [Text("Not measured: bundle.json lists no sizes.")]
     rows = []
@@ -46,9 +45,9 @@ def size_blocks(bundle: Bundle) -> list[Block]:
     columns = [Column("File"), Column("Size", numeric=True), Column("Against its float form", numeric=True)]
     facts = bundle.facts
     items = [
-        ("Parameters", count(facts.get("parameters")) if isinstance(facts.get("parameters"), int) else ""),
-        ("Embedding", f"{facts['embedding_dim']} values" if facts.get("embedding_dim") else ""),
-        ("Input", _input(bundle)),
+        ("Parameters", "" if facts.parameters is None else count(facts.parameters)),
+        ("Embedding", f"{facts.embedding_dim} values"),
+        ("Input", _input(facts.input)),
     ]
     return [
         Table(
@@ -63,17 +62,18 @@ def size_blocks(bundle: Bundle) -> list[Block]:
 
 def parity_blocks(bundle: Bundle) -> list[Block]:
     """Cosine and signal to quantization noise of the same embeddings in several forms."""
-    parity = {**(bundle.facts.get("parity") or {}), **((bundle.verify or {}).get("parity") or {})}
+    stated = [bundle.facts.parity, *([] if bundle.verify is None else [bundle.verify.parity])]
+    parity = {name: pair for item in stated for name, pair in msgspec.structs.asdict(item).items() if pair}
     rows = [
         [
-            Cell(_PAIRS.get(name, name.replace("_", " ")), _compared_on(name, pair)),
-            Cell(_cosine(pair.get("cosine_mean"))),
-            Cell(_cosine(pair.get("cosine_min"))),
-            Cell(fixed(pair.get("sqnr_db"), 1, "dB") if pair.get("sqnr_db") is not None else _no_noise(pair)),
-            Cell(significant(pair.get("max_abs_error"), 2)),
+            Cell(_PAIRS[name], _compared_on(name, pair)),
+            Cell(_cosine(pair.cosine_mean)),
+            Cell(_cosine(pair.cosine_min)),
+            Cell(fixed(pair.sqnr_db, 1, "dB") if pair.sqnr_db is not None else _no_noise(pair)),
+            Cell(significant(pair.max_abs_error, 2)),
         ]
         for name, pair in parity.items()
-        if isinstance(pair, dict) and "cosine_mean" in pair
+        if pair
     ]
     if not rows:
         return [Text("Not measured: no two forms of this model were compared.")]
@@ -94,25 +94,22 @@ def _is_model(name: str) -> bool:
     return name.endswith((".onnx", ".plan"))
 
 
-def _compared_on(name: str, pair: dict[str, Any]) -> str:
+def _compared_on(name: str, pair: Parity) -> str:
     """How many of what; ``verify`` compares the mean embeddings of test recordings, ``export`` single windows."""
-    if not pair.get("n"):
+    if not pair.n:
         return ""
     if name == "int8_vs_student":
-        return count(pair["n"], "test recording")
-    return count(pair["n"], f"{pair['windows']} window" if pair.get("windows") else "window")
+        return count(pair.n, "test recording")
+    return count(pair.n, f"{pair.windows} window" if pair.windows else "window")
 
 
-def _input(bundle: Bundle) -> str:
-    form = bundle.facts.get("input") or {}
-    if not form.get("samples"):
-        return ""
-    return f"{form.get('name')} [1, {form['samples']}], {form.get('window_s'):g} s at {form.get('sample_rate_hz')} Hz"
+def _input(form: Input) -> str:
+    return f"{form.name} [1, {form.samples}], {form.window_s:g} s at {form.sample_rate_hz} Hz"
 
 
 def _cosine(value: float | None) -> str:
     return fixed(value, 6 if value is not None and value > 0.9999 else 4)
 
 
-def _no_noise(pair: dict[str, Any]) -> str:
-    return "no difference" if pair.get("max_abs_error") == 0 else MISSING
+def _no_noise(pair: Parity) -> str:
+    return "no difference" if pair.max_abs_error == 0 else MISSING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from acula_edge.bundle.layout import MODEL_INT8_FILE
 from acula_edge.report.document import Cell, Column, Section, Table, Tone
 from acula_edge.report.evidence import Bundle, Evidence
 from acula_edge.report.numbers import MISSING, fixed, milliseconds, signed, signed_interval, size, times
@@ -32,26 +33,25 @@ def comparison_section(evidence: Evidence) -> Section | None:
 
 
 def _row(bundle: Bundle) -> list[Cell]:
-    models = bundle.models()
-    delta = (((bundle.verify or {}).get("summary") or {}).get("mean_delta") or {}).get("int8_vs_student") or {}
-    whole = next((route.whole for route in routes(bundle) if route.model == INT8), None) or {}
-    pair = comparison_of(bundle, STUDENT) or {}
+    delta = bundle.mean_delta
+    whole = next((route.whole for route in routes(bundle) if route.model == INT8), None)
+    pair = comparison_of(bundle, STUDENT)
     return [
-        Cell(bundle.name, str(bundle.facts.get("profile") or "")),
+        Cell(bundle.name, bundle.facts.profile or ""),
         gate_cell(bundle),
-        Cell(fixed(models.get(STUDENT))),
-        Cell(fixed(models.get(INT8))),
-        Cell(signed(delta.get("delta")), signed_interval(delta.get("ci95"))),
-        Cell(milliseconds(whole.get("p50_ms"))),
-        Cell(times(pair.get("speedup"))),
-        Cell(size(bundle.sizes_bytes.get("model.int8.onnx"))),
+        Cell(fixed(bundle.mean_auroc(STUDENT))),
+        Cell(fixed(bundle.mean_auroc(INT8))),
+        Cell(signed(delta.delta), signed_interval(delta.ci95)) if delta else Cell(MISSING),
+        Cell(milliseconds(whole.p50_ms if whole else None)),
+        Cell(times(pair.speedup if pair else None)),
+        Cell(size(bundle.facts.sizes_bytes.get(MODEL_INT8_FILE))),
     ]
 
 
 def gate_cell(bundle: Bundle) -> Cell:
     """Whether a bundle passed."""
-    gate = (bundle.verify or {}).get("gate")
+    gate = None if bundle.verify is None else bundle.verify.gate
     if not bundle.has_int8 or gate is None:
         return Cell("not judged" if bundle.has_int8 else f"float only {MISSING}", tone="quiet")
-    tone: Tone = "good" if gate.get("passed") else "bad"
-    return Cell("passed" if gate.get("passed") else "refused", tone=tone)
+    tone: Tone = "good" if gate.passed else "bad"
+    return Cell("passed" if gate.passed else "refused", tone=tone)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
+from acula_edge.bundle.layout import MODEL_FILE, MODEL_INT8_FILE
+from acula_edge.bundle.schema import TaskEvaluation
 from acula_edge.report.document import Headline, KeyFigure, Tone
-from acula_edge.report.evidence import Bundle, Evidence, Json
+from acula_edge.report.evidence import Bundle, Evidence
 from acula_edge.report.numbers import (
     capitalized,
     count,
@@ -23,7 +24,7 @@ from acula_edge.report.numbers import (
 from acula_edge.report.sections.environment import processor
 from acula_edge.report.sections.guard import includes_evaluated
 from acula_edge.report.sections.latency import accuracy, comparison_of, routes
-from acula_edge.report.sections.vocabulary import INT8, STUDENT, TEACHER, task_kind, verdict_of
+from acula_edge.report.sections.vocabulary import INT8, STUDENT, TEACHER, verdict_of
 
 _NOT_MEASURED = "not measured"
 
@@ -58,19 +59,19 @@ def verdict_sentence(bundle: Bundle) -> tuple[str, Tone]:
     """What the gate said of a bundle."""
     if not bundle.has_int8:
         return "This bundle holds the float model only: there is no INT8 model to judge.", "quiet"
-    gate: Json | None = (bundle.verify or {}).get("gate")
+    gate = None if bundle.verify is None else bundle.verify.gate
     if gate is None:
         return "The INT8 model has not been verified: nothing is known of its quality.", "caution"
-    if gate.get("passed"):
+    if gate.passed:
         return _passed(bundle)
-    reasons = "; ".join(map(str, gate.get("reasons") or []))
+    reasons = "; ".join(gate.reasons)
     return f"The quality gate refused the INT8 model: {reasons or 'no reason was recorded'}.", "bad"
 
 
 def _passed(bundle: Bundle) -> tuple[str, Tone]:
     """A gate may let pass what is not shown to be as good; the headline does not."""
     passed = "The INT8 model passed the quality gate"
-    verdicts = [verdict_of(task["int8_vs_student"]) for task in _compared(bundle)]
+    verdicts = [verdict_of(task.int8_vs_student) for task in _compared(bundle)]
     worse = verdicts.count("inferior")
     unclear = verdicts.count("inconclusive")
     total = count(len(verdicts), "task")
@@ -82,9 +83,8 @@ def _passed(bundle: Bundle) -> tuple[str, Tone]:
     return f"{passed}: as good as its float student on {where}.", "good"
 
 
-def _compared(bundle: Bundle) -> list[Json]:
-    tasks: list[Json] = (bundle.verify or {}).get("tasks") or []
-    return [task for task in tasks if task.get("int8_vs_student")]
+def _compared(bundle: Bundle) -> list[TaskEvaluation]:
+    return [task for task in bundle.tasks if task.int8_vs_student]
 
 
 def explain(bundle: Bundle) -> list[str]:
@@ -93,13 +93,9 @@ def explain(bundle: Bundle) -> list[str]:
     if not compared:
         return []
     sentences = [_verdicts(compared) + _adjusted(bundle, compared)]
-    if all(task_kind(task) == "phantom" for task in compared):
+    if all(task.set == "phantom" for task in compared):
         sentences.append("All tasks are phantom tasks, on generated sounds: they say nothing about patients.")
-    slower = [
-        str(pair["candidate"])
-        for pair in (bundle.benchmark or {}).get("comparisons") or []
-        if pair.get("verdict") == "slower" and ".int8." in str(pair.get("candidate"))
-    ]
+    slower = [pair.candidate for pair in bundle.comparisons if pair.verdict == "slower" and ".int8." in pair.candidate]
     if slower:
         sentences.append(
             f"On the machine that was measured {listing(slower)} is slower than what it was compared with."
@@ -112,8 +108,8 @@ def key_figures(evidence: Evidence, bundle: Bundle) -> list[KeyFigure]:
     return [_accuracy(bundle), _persons(evidence), _latency(bundle), _speedup(bundle), _size(bundle)]
 
 
-def _verdicts(compared: list[Json]) -> str:
-    found = Counter(verdict_of(task["int8_vs_student"]) for task in compared)
+def _verdicts(compared: list[TaskEvaluation]) -> str:
+    found = Counter(verdict_of(task.int8_vs_student) for task in compared)
     words = [
         f"{text} on {found[verdict]}"
         for verdict, text in (
@@ -130,15 +126,15 @@ def _verdicts(compared: list[Json]) -> str:
     return text
 
 
-def _adjusted(bundle: Bundle, compared: list[Json]) -> str:
+def _adjusted(bundle: Bundle, compared: list[TaskEvaluation]) -> str:
     """What is left of the verdicts when it is taken into account that several tasks were looked at."""
-    holm = ((bundle.verify or {}).get("summary") or {}).get("verdicts_holm") or {}
-    adjusted = holm.get("int8_vs_student") or {}
+    adjusted = bundle.adjusted
     lost = [
-        str(task["id"])
+        str(task.id)
         for task in compared
-        if verdict_of(task["int8_vs_student"]) == "non-inferior"
-        and (adjusted.get(task["id"]) or {}).get("verdict") not in (None, "non-inferior", "identical")
+        if verdict_of(task.int8_vs_student) == "non-inferior"
+        and task.id in adjusted
+        and adjusted[task.id].verdict not in ("non-inferior", "identical")
     ]
     if not lost:
         return ""
@@ -165,35 +161,32 @@ def _persons(evidence: Evidence) -> KeyFigure:
 
 def _accuracy(bundle: Bundle) -> KeyFigure:
     label = "Mean AUROC, float student → INT8" if bundle.has_int8 else "Mean AUROC of the float student"
-    verify = bundle.verify or {}
-    student, int8 = (bundle.models().get(model) for model in (STUDENT, INT8))
-    ranked = [task for task in verify.get("tasks") or [] if task.get("metric") == "auroc"]
+    student, int8 = (bundle.mean_auroc(model) for model in (STUDENT, INT8))
+    ranked = [task for task in bundle.tasks if task.metric == "auroc"]
     if student is None and int8 is None:
         return KeyFigure(label, _NOT_MEASURED, "", missing=True)
-    phantom = sum(task_kind(task) == "phantom" for task in ranked)
+    phantom = sum(task.set == "phantom" for task in ranked)
     kinds = [f"{number} {kind}" for number, kind in ((len(ranked) - phantom, "real"), (phantom, "phantom")) if number]
     where = f"{listing(kinds)} {'task' if len(ranked) == 1 else 'tasks'}"
-    delta: dict[str, Any] = ((verify.get("summary") or {}).get("mean_delta") or {}).get("int8_vs_student") or {}
+    delta = bundle.mean_delta
     if not bundle.has_int8:
         return KeyFigure(label, fixed(student), where)
-    if delta.get("delta") is None:
+    if delta is None or delta.delta is None:
         return KeyFigure(label, f"{fixed(student)} → {fixed(int8)}", where)
-    bounds = signed_interval(delta.get("ci95"))
-    change = f"Δ {signed(delta['delta'])}" + (f" (95 % interval {bounds})" if bounds else "")
+    bounds = signed_interval(delta.ci95)
+    change = f"Δ {signed(delta.delta)}" + (f" (95 % interval {bounds})" if bounds else "")
     return KeyFigure(label, f"{fixed(student)} → {fixed(int8)}", f"{change}, {where}")
 
 
 def _latency(bundle: Bundle) -> KeyFigure:
     label, model = ("INT8 end to end", INT8) if bundle.has_int8 else ("Float student end to end", STUDENT)
     whole = next((route.whole for route in routes(bundle) if route.model == model), None)
-    if whole is None or whole.get("p50_ms") is None:
+    if whole is None or bundle.benchmark is None:
         return KeyFigure(label, _NOT_MEASURED, "", missing=True)
-    benchmark = bundle.benchmark or {}
-    window = f"{benchmark['window_s']:g}-s window" if benchmark.get("window_s") else "window"
-    detail = (
-        f"median per {window}, {count(whole.get('threads'), 'thread')}, {processor(benchmark.get('environment') or {})}"
-    )
-    return KeyFigure(label, milliseconds(whole["p50_ms"]), detail)
+    benchmark = bundle.benchmark
+    window = f"{benchmark.window_s:g}-s window" if benchmark.window_s else "window"
+    detail = f"median per {window}, {count(whole.threads, 'thread')}, {processor(benchmark.environment)}"
+    return KeyFigure(label, milliseconds(whole.p50_ms), detail)
 
 
 def _speedup(bundle: Bundle) -> KeyFigure:
@@ -203,9 +196,9 @@ def _speedup(bundle: Bundle) -> KeyFigure:
         pair = comparison_of(bundle, model)
         if pair is None:
             continue
-        values.append(times(pair.get("speedup")))
-        runtime = " in PyTorch" if "pytorch" in str(pair.get("reference")).lower() else ""
-        bounds = f" ({interval(pair['speedup_ci95'], 2)})" if pair.get("speedup_ci95") else ""
+        values.append(times(pair.speedup))
+        runtime = " in PyTorch" if "pytorch" in str(pair.reference).lower() else ""
+        bounds = f" ({interval(pair.speedup_ci95, 2)})" if pair.speedup_ci95 else ""
         details.append(f"over the {name}{runtime}{bounds}; {accuracy(bundle, model)}")
     if not values:
         return KeyFigure(label, _NOT_MEASURED, "", missing=True)
@@ -214,8 +207,8 @@ def _speedup(bundle: Bundle) -> KeyFigure:
 
 
 def _size(bundle: Bundle) -> KeyFigure:
-    sizes = bundle.sizes_bytes
-    int8, whole = sizes.get("model.int8.onnx"), sizes.get("model.onnx")
+    sizes = bundle.facts.sizes_bytes
+    int8, whole = sizes.get(MODEL_INT8_FILE), sizes.get(MODEL_FILE)
     if int8 is None:
         return KeyFigure(
             "Size of the model file", size(whole) if whole else _NOT_MEASURED, "float, no INT8 model", not whole

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE, MODEL_FILE, MODEL_INT8_FILE
+from acula_edge.bundle.schema import Benchmark, Measurement, PairMeasurement
 from acula_edge.report.charts import NARROW, WIDE
 from acula_edge.report.charts.bars import Bar, Segment, draw_bars
 from acula_edge.report.document import Block, Cell, Chart, Column, Notice, Table, Text
-from acula_edge.report.evidence import Bundle, Json
+from acula_edge.report.evidence import Bundle
 from acula_edge.report.numbers import (
     MISSING,
     capitalized,
@@ -32,8 +33,7 @@ from acula_edge.report.sections.vocabulary import (
     tone_of,
 )
 
-_FILES = {STUDENT: ("encoder.onnx", "model.onnx"), INT8: ("encoder.int8.onnx", "model.int8.onnx")}
-_FRONTEND = "frontend.onnx"
+_FILES = {STUDENT: (ENCODER_FILE, MODEL_FILE), INT8: (ENCODER_INT8_FILE, MODEL_INT8_FILE)}
 _TONES = {"faster": "non-inferior", "slower": "inferior"}
 
 
@@ -49,30 +49,25 @@ class Route:
 
     name: str
     model: str | None
-    whole: Json | None
-    stages: Sequence[Json]
+    whole: Measurement | None
+    stages: Sequence[Measurement]
 
 
 def routes(bundle: Bundle) -> list[Route]:
     """Callables given by hand (the float teacher in PyTorch) first, then float student, then INT8."""
-    rows = measurements(bundle)
-    by_name = {row.get("artifact"): row for row in rows}
-    known = {file for files in _FILES.values() for file in files} | {_FRONTEND}
+    rows = bundle.measurements
+    by_name = {row.artifact: row for row in rows}
+    known = {file for files in _FILES.values() for file in files} | {FRONTEND_FILE}
     found = [
-        Route(str(row["artifact"]), row.get("model"), row, ())
+        Route(str(row.artifact), row.model, row, ())
         for row in rows
-        if row.get("artifact") not in known and row.get("stage") == "end_to_end"
+        if row.artifact not in known and row.stage == "end_to_end"
     ]
     for model, (encoder, whole) in _FILES.items():
         if encoder in by_name or whole in by_name:
-            stages = [by_name[name] for name in (_FRONTEND, encoder) if name in by_name]
+            stages = [by_name[name] for name in (FRONTEND_FILE, encoder) if name in by_name]
             found.append(Route(f"{MODEL_NAMES[model]}, ONNX", model, by_name.get(whole), stages))
     return found
-
-
-def measurements(bundle: Bundle) -> list[Json]:
-    """Rows of ``benchmark.json``."""
-    return list((bundle.benchmark or {}).get("measurements") or [])
 
 
 def latency_blocks(bundle: Bundle, name: str) -> list[Block]:
@@ -83,8 +78,8 @@ def latency_blocks(bundle: Bundle, name: str) -> list[Block]:
             Text("Not measured: this bundle has no benchmark.json. acula-edge benchmark writes it."),
             _tensorrt(bundle),
         ]
-    rows = measurements(bundle)
-    blocks: list[Block] = [Notice(capitalized(warning)) for warning in benchmark.get("warnings") or []]
+    rows = bundle.measurements
+    blocks: list[Block] = [Notice(capitalized(warning)) for warning in benchmark.warnings]
     blocks.extend(_altered(bundle, rows))
     blocks.append(_tensorrt(bundle))
     blocks.extend(_chart(bundle, name))
@@ -97,19 +92,19 @@ def latency_blocks(bundle: Bundle, name: str) -> list[Block]:
 
 def accuracy(bundle: Bundle, model: str | None) -> str:
     """Mean AUROC of a model in words."""
-    value = bundle.models().get(model) if model else None
+    value = bundle.mean_auroc(model) if model else None
     return "accuracy not measured" if value is None else f"mean AUROC {fixed(value)}"
 
 
-def comparison_of(bundle: Bundle, reference_model: str, stage: str = "end_to_end") -> Json | None:
+def comparison_of(bundle: Bundle, reference_model: str, stage: str = "end_to_end") -> PairMeasurement | None:
     """The pair in which INT8 ran in turn with a float model."""
-    by_name = {row.get("artifact"): row for row in measurements(bundle)}
-    for pair in (bundle.benchmark or {}).get("comparisons") or []:
-        candidate, reference = by_name.get(pair.get("candidate")), by_name.get(pair.get("reference"))
-        if candidate is None or reference is None or candidate.get("stage") != stage:
+    by_name = {row.artifact: row for row in bundle.measurements}
+    for pair in bundle.comparisons:
+        candidate, reference = by_name.get(pair.candidate), by_name.get(pair.reference)
+        if candidate is None or reference is None or candidate.stage != stage:
             continue
-        if candidate.get("model") == INT8 and reference.get("model") == reference_model:
-            return dict(pair)
+        if candidate.model == INT8 and reference.model == reference_model:
+            return pair
     return None
 
 
@@ -118,11 +113,10 @@ def _chart(bundle: Bundle, name: str) -> list[Block]:
     for route in routes(bundle):
         style = MODEL_STYLES.get(route.model or "", "teacher")
         segments = [
-            Segment(STAGE_NAMES.get(row["stage"], str(row["stage"])), row["p50_ms"], f"{style} {row['stage']}")
+            Segment(STAGE_NAMES.get(row.stage, str(row.stage)), row.p50_ms, f"{style} {row.stage}")
             for row in route.stages
-            if row.get("p50_ms") is not None
         ]
-        whole = (route.whole or {}).get("p50_ms")
+        whole = route.whole.p50_ms if route.whole else None
         if not segments and whole is not None:
             segments, tick = [Segment("end to end", whole, f"{style} end_to_end")], None
         else:
@@ -132,7 +126,7 @@ def _chart(bundle: Bundle, name: str) -> list[Block]:
             words.append(f"{route.name} {milliseconds(whole)}")
     if not bars:
         return []
-    window = (bundle.benchmark or {}).get("window_s")
+    window = bundle.benchmark.window_s if bundle.benchmark else None
     axis = f"median latency in ms per window of {window:g} s" if window else "median latency in ms per window"
     title = "Latency by stage"
     description = f"Median latency end to end: {listing(words)}."
@@ -149,24 +143,23 @@ def _chart(bundle: Bundle, name: str) -> list[Block]:
 
 
 def _comparisons(bundle: Bundle) -> list[Block]:
-    pairs = (bundle.benchmark or {}).get("comparisons") or []
+    pairs = bundle.comparisons
     if not pairs:
         return []
-    by_name = {row.get("artifact"): row for row in measurements(bundle)}
     rows, slower = [], []
     for pair in pairs:
-        verdict = str(pair.get("verdict") or MISSING)
-        candidate, reference = str(pair.get("candidate")), str(pair.get("reference"))
+        verdict = str(pair.verdict or MISSING)
+        candidate, reference = str(pair.candidate), str(pair.reference)
         if verdict == "slower":
             slower.append(f"{candidate} than {reference}")
-        bounds = pair.get("speedup_ci95")
+        bounds = pair.speedup_ci95
         rows.append(
             [
                 Cell(candidate, f"against {reference}"),
-                Cell(STAGE_NAMES.get(str(pair.get("stage")), str(pair.get("stage")))),
-                Cell(times(pair.get("speedup")), interval(bounds, 2) if bounds else ""),
+                Cell(STAGE_NAMES.get(str(pair.stage), str(pair.stage))),
+                Cell(times(pair.speedup), interval(bounds, 2) if bounds else ""),
                 Cell(verdict, tone=tone_of(_TONES.get(verdict, ""))),
-                *(_pair_accuracy(pair, by_name, side) for side in ("candidate", "reference")),
+                *(_pair_accuracy(pair, side) for side in ("candidate", "reference")),
             ]
         )
     columns = [
@@ -185,18 +178,18 @@ def _comparisons(bundle: Bundle) -> list[Block]:
     return [*blocks, Table("Speed-up, and the accuracy of the same files", columns, rows, note)]
 
 
-def _pair_accuracy(pair: Json, by_name: dict[Any, Json], side: str) -> Cell:
+def _pair_accuracy(pair: PairMeasurement, side: str) -> Cell:
     """Accuracy that ``benchmark.json`` itself put beside the ratio."""
-    known = pair.get("accuracy") or {}
-    ranked = [task for task in known.get("tasks") or [] if task.get("metric") == "auroc" and task.get(side)]
+    known = pair.accuracy
+    ranked = [(task.id, getattr(task, side)) for task in known.tasks if task.metric == "auroc" and getattr(task, side)]
     if not ranked:
-        return Cell("not measured", str(known.get("reason") or ""), "quiet")
-    values = [float(task[side]["value"]) for task in ranked]
-    note = ", ".join(f"{task['id']} {fixed(value)}" for task, value in zip(ranked, values, strict=True))
-    return Cell(f"AUROC {fixed(sum(values) / len(values))}", note if len(ranked) > 1 else f"on {ranked[0]['id']}")
+        return Cell("not measured", known.reason or "", "quiet")
+    note = ", ".join(f"{name} {fixed(row.value)}" for name, row in ranked)
+    mean = sum(row.value for _, row in ranked) / len(ranked)
+    return Cell(f"AUROC {fixed(mean)}", note if len(ranked) > 1 else f"on {ranked[0][0]}")
 
 
-def _table(rows: Sequence[Json], benchmark: Json) -> Table:
+def _table(rows: Sequence[Measurement], benchmark: Benchmark) -> Table:
     columns = [
         Column("What ran"),
         Column("Stage"),
@@ -208,53 +201,47 @@ def _table(rows: Sequence[Json], benchmark: Json) -> Table:
     ]
     cells = [
         [
-            Cell(str(row.get("artifact")), _setting(row)),
-            Cell(STAGE_NAMES.get(str(row.get("stage")), str(row.get("stage")))),
-            *(Cell(significant(row.get(f"{name}_ms"))) for name in ("p50", "p90", "p95", "p99")),
-            Cell(significant(row.get("rtf"), 2)),
-            Cell(milliseconds(row.get("cold_start_ms"))),
-            Cell(significant(row.get("peak_rss_mb"), 3, "MB")),
-            Cell(significant(row.get("energy_mj"), 3, "mJ")),
+            Cell(str(row.artifact), _setting(row)),
+            Cell(STAGE_NAMES.get(str(row.stage), str(row.stage))),
+            *(Cell(significant(value)) for value in (row.p50_ms, row.p90_ms, row.p95_ms, row.p99_ms)),
+            Cell(significant(row.rtf, 2)),
+            Cell(milliseconds(row.cold_start_ms)),
+            Cell(significant(row.peak_rss_mb, 3, "MB")),
+            Cell(significant(row.energy_mj, 3, "mJ")),
         ]
         for row in rows
     ]
     return Table("Latency on this machine", columns, cells, _plan(benchmark))
 
 
-def _setting(row: Json) -> str:
-    provider = str(row.get("provider") or "").removesuffix("ExecutionProvider")
-    parts = [provider and f"{provider} provider", str(row.get("precision") or "")]
-    return ", ".join([part for part in parts if part] + [count(row.get("threads"), "thread")])
+def _setting(row: Measurement) -> str:
+    provider = str(row.provider or "").removesuffix("ExecutionProvider")
+    parts = [provider and f"{provider} provider", str(row.precision or "")]
+    return ", ".join([part for part in parts if part] + [count(row.threads, "thread")])
 
 
-def _plan(benchmark: Json) -> str:
-    plan = benchmark.get("plan") or {}
-    text = f"Mode {benchmark.get('mode') or 'unknown'}"
+def _plan(benchmark: Benchmark) -> str:
+    plan = benchmark.plan
+    text = f"Mode {benchmark.mode}"
     if plan.get("loops"):
-        text += (
-            f": {plan['loops']} loops of at least {plan.get('loop_s'):g} s after {plan.get('warmup_s'):g} s of warm-up"
-        )
+        text += f": {plan['loops']:g} loops of at least {plan['loop_s']:g} s after {plan['warmup_s']:g} s of warm-up"
     return (
         f"{text}; batch 1, fixed input. p50 is the median of the loops' medians, the other percentiles come from all "
         f"samples. {MISSING} means not measured."
     )
 
 
-def _altered(bundle: Bundle, rows: Sequence[Json]) -> list[Block]:
-    files = bundle.files
-    other = [
-        str(row["artifact"])
-        for row in rows
-        if row.get("sha256") and files.get(row["artifact"], row["sha256"]) != row["sha256"]
-    ]
+def _altered(bundle: Bundle, rows: Sequence[Measurement]) -> list[Block]:
+    files = bundle.facts.files
+    other = [str(row.artifact) for row in rows if row.sha256 and files.get(row.artifact, row.sha256) != row.sha256]
     if not other:
         return []
     return [Notice(f"Measured on other files than the bundle now holds: {listing(other)}. Benchmark it again.", "bad")]
 
 
 def _tensorrt(bundle: Bundle) -> Block:
-    engines = [name for name in bundle.files if name.startswith("engine-") and name.endswith(".plan")]
-    ran = [row for row in measurements(bundle) if "tensorrt" in str(row.get("provider") or "").lower()]
+    engines = [name for name in bundle.facts.files if name.startswith("engine-") and name.endswith(".plan")]
+    ran = [row for row in bundle.measurements if "tensorrt" in str(row.provider or "").lower()]
     if ran:
         return Text("TensorRT figures are those of the engine built on this machine; engines are not portable.")
     if engines:
@@ -262,7 +249,7 @@ def _tensorrt(bundle: Bundle) -> Block:
     return Notice("No TensorRT engine was built on this machine, so there are no TensorRT figures.", "quiet")
 
 
-def _not_measured(rows: Sequence[Json]) -> list[Block]:
+def _not_measured(rows: Sequence[Measurement]) -> list[Block]:
     """Why columns are empty, once per reason."""
     names = {
         "energy_mj": "Energy",
@@ -273,8 +260,8 @@ def _not_measured(rows: Sequence[Json]) -> list[Block]:
     }
     reasons: dict[str, dict[str, list[str]]] = {}
     for row in rows:
-        for key, reason in (row.get("not_measured") or {}).items():
-            reasons.setdefault(str(reason), {}).setdefault(names.get(key, key), []).append(str(row.get("artifact")))
+        for key, reason in row.not_measured.items():
+            reasons.setdefault(str(reason), {}).setdefault(names.get(key, key), []).append(str(row.artifact))
     sentences = []
     for reason, columns in reasons.items():
         artifacts = list(dict.fromkeys(name for entries in columns.values() for name in entries))

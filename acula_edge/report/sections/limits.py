@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from acula_edge.report.document import Bullets, Section
 from acula_edge.report.evidence import Bundle, Evidence
 from acula_edge.report.numbers import count, listing
-from acula_edge.report.sections.vocabulary import TEACHER, task_kind, verdict_of
+from acula_edge.report.sections.vocabulary import verdict_of
 
 _FEW_PERSONS = 50
 
@@ -55,37 +55,35 @@ def _of_data(evidence: Evidence) -> Iterator[str]:
 
 
 def _of_bundle(bundle: Bundle) -> Iterator[str]:
-    tasks = (bundle.verify or {}).get("tasks") or []
+    tasks = bundle.tasks
     if bundle.verify is None:
         yield "quality was not measured."
-    few = [
-        str(task["id"]) for task in tasks if task_kind(task) == "real" and (task.get("n_subjects") or 0) < _FEW_PERSONS
-    ]
+    few = [str(task.id) for task in tasks if task.set == "real" and task.n_subjects < _FEW_PERSONS]
     if few:
         yield f"{listing(few)} rest on fewer than {_FEW_PERSONS} test persons; such intervals are wide."
-    unclear = [str(task["id"]) for task in tasks if verdict_of(task.get("int8_vs_student")) == "inconclusive"]
+    unclear = [str(task.id) for task in tasks if verdict_of(task.int8_vs_student) == "inconclusive"]
     if unclear:
         yield f"Whether INT8 is as good as float on {listing(unclear)} stays open with this many persons."
-    assumed = [str(task["id"]) for task in tasks if task.get("assumed")]
+    assumed = [str(task.id) for task in tasks if task.assumed]
     if assumed:
         yield (
             f"The definition of {listing(assumed)} is assumed where published sources do not settle it: do not set "
             f"{'its figure' if len(assumed) == 1 else 'their figures'} beside published ones."
         )
-    if tasks and all(task.get(TEACHER) is None for task in tasks):
+    if tasks and all(task.float_teacher is None for task in tasks):
         yield "The float teacher was not evaluated."
     benchmark = bundle.benchmark
     if benchmark is None:
         yield "Latency was not measured."
         return
     yield "Latencies hold for the machine named above and for no other; a device must be measured itself."
-    rows = benchmark.get("measurements") or []
-    if rows and all(row.get("energy_mj") is None for row in rows):
+    rows = benchmark.measurements
+    if rows and all(row.energy_mj is None for row in rows):
         yield "Energy was not measured."
-    if not any("tensorrt" in str(row.get("provider") or "").lower() for row in rows):
+    if not any("tensorrt" in str(row.provider or "").lower() for row in rows):
         yield "No TensorRT engine was measured."
-    if not (benchmark.get("environment") or {}).get("jetson"):
+    if not benchmark.environment.jetson:
         yield "Nothing here was measured on a Jetson."
-    if benchmark.get("mode") == "smoke":
-        loops = (benchmark.get("plan") or {}).get("loops")
-        yield f"The benchmark ran in smoke mode ({count(loops, 'short loop')}): its figures are rough."
+    if benchmark.mode == "smoke":
+        loops = count(int(benchmark.plan["loops"]), "short loop")
+        yield f"The benchmark ran in smoke mode ({loops}): its figures are rough."

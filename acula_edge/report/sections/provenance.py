@@ -47,7 +47,7 @@ def provenance_section(evidence: Evidence) -> Section:
         ]
         blocks.append(Table("Finished stages", columns, rows))
     for bundle in evidence.bundles:
-        files = [[Cell(name), Cell(digest, tone="code")] for name, digest in sorted(bundle.files.items())]
+        files = [[Cell(name), Cell(digest, tone="code")] for name, digest in sorted(bundle.facts.files.items())]
         if files:
             blocks.append(Table(f"Files of {bundle.name}", [Column("File"), Column("SHA-256")], files))
     return Section("provenance", "Provenance", blocks)

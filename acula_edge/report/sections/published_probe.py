@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from acula_edge.bundle.schema import PublishedFigure, TaskEvaluation
 from acula_edge.report.document import Block, Bullets, Cell, Column, Table
-from acula_edge.report.evidence import Json
 from acula_edge.report.numbers import MISSING, capitalized, fixed
 from acula_edge.report.sections.vocabulary import MODEL_NAMES, MODELS
 
 
-def published_blocks(tasks: Sequence[Json]) -> list[Block]:
+def published_blocks(tasks: Sequence[TaskEvaluation]) -> list[Block]:
     """A table of the tasks that have such figures, and why others have none; nothing where no task has the protocol."""
     rows, reasons = [], []
     for task in tasks:
-        figures = task.get("published_probe")
+        figures = task.published_probe
         if not figures:
             continue
-        if figures.get("reason"):
-            reasons.append(f"{task.get('id')}: not trained by the published protocol: {figures['reason']}")
+        if figures.reason:
+            reasons.append(f"{task.id}: not trained by the published protocol: {figures.reason}")
             continue
-        name = Cell(str(task.get("name")), f"{task.get('id')}, {str(task.get('metric')).upper()}")
-        rows.append([name, *(_figure(figures.get(model)) for model in MODELS)])
+        name = Cell(str(task.name), f"{task.id}, {str(task.metric).upper()}")
+        rows.append([name, *(_figure(getattr(figures, model)) for model in MODELS)])
     blocks: list[Block] = []
     if rows:
         columns = [Column("Task"), *(Column(capitalized(MODEL_NAMES[model]), numeric=True) for model in MODELS)]
@@ -35,7 +35,7 @@ def published_blocks(tasks: Sequence[Json]) -> list[Block]:
     return blocks
 
 
-def _figure(figure: Json | None) -> Cell:
+def _figure(figure: PublishedFigure | None) -> Cell:
     if not figure:
         return Cell(MISSING)
-    return Cell(fixed(figure.get("value")), f"± {fixed(figure.get('std'))}")
+    return Cell(fixed(figure.value), f"± {fixed(figure.std)}")

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from acula_edge.bundle.schema import SmallSubgroups, Subgroup, TaskEvaluation, Verify
 from acula_edge.report.document import Block, Cell, Column, Table, Text
-from acula_edge.report.evidence import Json
 from acula_edge.report.numbers import MISSING, capitalized, count, fixed, listing, signed, signed_interval
 from acula_edge.report.sections.vocabulary import INT8, MODEL_NAMES, STUDENT
 
 _COLUMN_NAMES = {"age_band": "age"}
 
 
-def subgroup_blocks(tasks: Sequence[Json], verify: Json) -> list[Block]:
+def subgroup_blocks(tasks: Sequence[TaskEvaluation], verify: Verify) -> list[Block]:
     """A table of the groups with enough persons, and how many have too few; nothing where metadata name no groups.
 
     A group that is the whole test set repeats the task's own values and is left out.
     """
-    shown = [
-        (task, group)
-        for task in tasks
-        for group in task.get("subgroups") or []
-        if group.get("n_test") != task.get("n_test")
-    ]
+    shown = [(task, group) for task in tasks for group in task.subgroups if group.n_test != task.n_test]
     blocks: list[Block] = []
     if shown:
         columns = [
@@ -35,29 +30,29 @@ def subgroup_blocks(tasks: Sequence[Json], verify: Json) -> list[Block]:
         ]
         rows = [_row(task, group) for task, group in shown]
         blocks.append(Table("By sex, age, device and site", columns, rows, _note([group for _, group in shown])))
-    hidden = [_hidden(task) for task in tasks if task.get("subgroups_too_small")]
+    hidden = [_hidden(task) for task in tasks if task.subgroups_too_small]
     if hidden:
-        least = (verify.get("method") or {}).get("min_subgroup_subjects")
+        least = verify.method.min_subgroup_subjects
         limit = f"fewer than {least} test persons" if least else "too few test persons"
         blocks.append(Text(f"Not shown, because they have {limit} (of each class, for AUROC): {'; '.join(hidden)}."))
     return blocks
 
 
-def _row(task: Json, group: Json) -> list[Cell]:
-    digits, places = (3, 4) if task.get("metric") == "auroc" else (2, 3)
-    pair = group.get("int8_vs_student") or {}
+def _row(task: TaskEvaluation, group: Subgroup) -> list[Cell]:
+    digits, places = (3, 4) if task.metric == "auroc" else (2, 3)
+    pair = group.int8_vs_student
     return [
-        Cell(str(task.get("name")), f"{task.get('id')}, {str(task.get('metric')).upper()}"),
-        Cell(str(group["group"]), _column(group)),
-        Cell(count(group.get("n_subjects")), count(group.get("n_test"), "recording")),
-        Cell(fixed(group.get(STUDENT), digits)),
-        Cell(fixed(group.get(INT8), digits)),
-        Cell(signed(pair.get("delta"), places), signed_interval(pair.get("ci95"), places)) if pair else Cell(MISSING),
+        Cell(str(task.name), f"{task.id}, {str(task.metric).upper()}"),
+        Cell(str(group.group), _column(group)),
+        Cell(count(group.n_subjects), count(group.n_test, "recording")),
+        Cell(fixed(group.float_student, digits)),
+        Cell(fixed(group.int8, digits)),
+        Cell(signed(pair.delta, places), signed_interval(pair.ci95, places)) if pair else Cell(MISSING),
     ]
 
 
-def _note(groups: Sequence[Json]) -> str:
-    compared = sum(bool(group.get("int8_vs_student")) for group in groups)
+def _note(groups: Sequence[Subgroup]) -> str:
+    compared = sum(bool(group.int8_vs_student) for group in groups)
     note = "Descriptive: no verdict rests on these, and a person may be in several groups."
     if compared:
         note += (
@@ -67,14 +62,14 @@ def _note(groups: Sequence[Json]) -> str:
     return note
 
 
-def _hidden(task: Json) -> str:
+def _hidden(task: TaskEvaluation) -> str:
     parts = [
-        f"{count(small.get('groups'), 'group')} by {_column(small)} ({count(small.get('n_subjects'), 'person')})"
-        for small in task["subgroups_too_small"]
+        f"{count(small.groups, 'group')} by {_column(small)} ({count(small.n_subjects, 'person')})"
+        for small in task.subgroups_too_small
     ]
-    return f"{task.get('id')} {listing(parts)}"
+    return f"{task.id} {listing(parts)}"
 
 
-def _column(facts: Json) -> str:
-    name = str(facts.get("column"))
+def _column(facts: Subgroup | SmallSubgroups) -> str:
+    name = str(facts.column)
     return _COLUMN_NAMES.get(name, name.replace("_", " "))

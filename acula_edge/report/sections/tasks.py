@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import UNSET
+
+from acula_edge.bundle.schema import AdjustedVerdict, Comparison, Row, Summary, TaskEvaluation, ValueInterval, Verify
 from acula_edge.report.document import Block, Bullets, Cell, Column, Facts, Heading, Notice, Table, Text
-from acula_edge.report.evidence import Bundle, Json
+from acula_edge.report.evidence import Bundle, row_of
 from acula_edge.report.numbers import (
     MISSING,
     capitalized,
@@ -27,9 +30,6 @@ from acula_edge.report.sections.vocabulary import (
     INT8,
     MODEL_NAMES,
     MODELS,
-    STUDENT,
-    TEACHER,
-    task_kind,
     tone_of,
     verdict_of,
 )
@@ -54,11 +54,11 @@ def task_blocks(bundle: Bundle, name: str) -> list[Block]:
     verify = bundle.verify
     if verify is None:
         return [Text("Not measured: this bundle has no verify.json. acula-edge verify writes it.")]
-    tasks: Sequence[Json] = verify.get("tasks") or []
+    tasks = verify.tasks
     blocks: list[Block] = []
     if not tasks:
         blocks.append(Notice("No task could be evaluated on this run's test persons."))
-    elif all(task_kind(task) == "phantom" for task in tasks):
+    elif all(task.set == "phantom" for task in tasks):
         blocks.append(Notice("All tasks below are phantom tasks: generated sounds with known labels, no patients."))
     if tasks:
         blocks.append(_value_table(tasks, verify))
@@ -70,10 +70,10 @@ def task_blocks(bundle: Bundle, name: str) -> list[Block]:
         blocks.extend(_detail_table(tasks, verify))
         blocks.extend(published_blocks(tasks))
         blocks.extend(subgroup_blocks(tasks, verify))
-    missing = (verify.get("summary") or {}).get("tasks_missing") or []
+    missing = verify.summary.tasks_missing
     if missing:
         blocks.append(Heading("Tasks not evaluated"))
-        blocks.append(Bullets([f"{item.get('id')}: {item.get('reason')}" for item in missing]))
+        blocks.append(Bullets([f"{item.id}: {item.reason}" for item in missing]))
     blocks.extend(_gate(verify))
     if tasks:
         blocks.append(Heading("What the tasks ask"))
@@ -81,7 +81,7 @@ def task_blocks(bundle: Bundle, name: str) -> list[Block]:
     return blocks
 
 
-def _value_table(tasks: Sequence[Json], verify: Json) -> Table:
+def _value_table(tasks: Sequence[TaskEvaluation], verify: Verify) -> Table:
     columns = [
         Column("Task"),
         Column("Test persons", numeric=True),
@@ -89,14 +89,14 @@ def _value_table(tasks: Sequence[Json], verify: Json) -> Table:
         Column("INT8 − student", numeric=True),
         Column("Verdict"),
     ]
-    holm = ((verify.get("summary") or {}).get("verdicts_holm") or {}).get("int8_vs_student") or {}
+    holm = verify.summary.verdicts_holm.int8_vs_student
     rows = [
         [
-            Cell(str(task.get("name")), f"{task.get('id')}, {task_kind(task)}, {_metric(task)}"),
+            Cell(str(task.name), f"{task.id}, {task.set}, {_metric(task)}"),
             _persons(task),
-            *(_value(task, task.get(model)) for model in MODELS),
-            _delta(task, task.get("int8_vs_student")),
-            _verdict(task.get("int8_vs_student"), holm.get(task.get("id"))),
+            *(_value(task, row_of(task, model)) for model in MODELS),
+            _delta(task, task.int8_vs_student),
+            _verdict(task.int8_vs_student, holm.get(task.id)),
         ]
         for task in tasks
     ]
@@ -104,70 +104,67 @@ def _value_table(tasks: Sequence[Json], verify: Json) -> Table:
     return Table("Values on test persons with 95 % intervals over persons", columns, rows)
 
 
-def _mean_rows(tasks: Sequence[Json], verify: Json) -> list[list[Cell]]:
-    ranked = [task for task in tasks if task.get("metric") == "auroc"]
-    summary = verify.get("summary") or {}
-    means = summary.get("means") or {}
+def _mean_rows(tasks: Sequence[TaskEvaluation], verify: Verify) -> list[list[Cell]]:
+    ranked = [task for task in tasks if task.metric == "auroc"]
     if len(ranked) < 2:
         return []
-    delta = (summary.get("mean_delta") or {}).get("int8_vs_student") or {}
+    delta = verify.summary.mean_delta.int8_vs_student
     return [
         [
             Cell("Mean AUROC", f"over {len(ranked)} tasks"),
             Cell(""),
-            *(Cell(fixed(means.get(model))) for model in MODELS),
-            Cell(signed(delta.get("delta")), signed_interval(delta.get("ci95"))),
+            *(Cell(fixed(getattr(verify.summary.means, model))) for model in MODELS),
+            Cell(signed(delta.delta), signed_interval(delta.ci95)),
             Cell(""),
         ]
     ]
 
 
-def _metric(task: Json) -> str:
-    if task.get("metric") == "auroc":
+def _metric(task: TaskEvaluation) -> str:
+    if task.metric == "auroc":
         return "AUROC"
-    return f"MAE in {task['unit']}" if task.get("unit") else "MAE"
+    return f"MAE in {task.unit}" if task.unit else "MAE"
 
 
-def _persons(task: Json) -> Cell:
-    text = count(task.get("n_subjects"))
-    if task.get("n_positive_subjects") is None:
-        return Cell(text, count(task.get("n_test"), "recording"))
-    positive, negative = task["n_positive_subjects"], task.get("n_negative_subjects")
+def _persons(task: TaskEvaluation) -> Cell:
+    text = count(task.n_subjects)
+    positive, negative = task.n_positive_subjects, task.n_negative_subjects
+    if positive is UNSET or negative is UNSET:
+        return Cell(text, count(task.n_test, "recording"))
     return Cell(text, f"{count(positive)} with, {count(negative)} without")
 
 
-def _value(task: Json, row: Json | None) -> Cell:
-    if not row or row.get("value") is None:
+def _value(task: TaskEvaluation, row: ValueInterval | None) -> Cell:
+    if row is None:
         return Cell(MISSING)
-    digits = 3 if task.get("metric") == "auroc" else 2
-    return Cell(fixed(row["value"], digits), interval(row.get("ci95"), digits))
+    digits = 3 if task.metric == "auroc" else 2
+    return Cell(fixed(row.value, digits), interval(row.ci95, digits))
 
 
-def _delta(task: Json, comparison: Json | None) -> Cell:
-    if not comparison or comparison.get("delta") is None:
+def _delta(task: TaskEvaluation, comparison: Comparison | None) -> Cell:
+    if comparison is None:
         return Cell(MISSING)
-    digits = 4 if task.get("metric") == "auroc" else 3
-    return Cell(signed(comparison["delta"], digits), signed_interval(comparison.get("ci95"), digits))
+    digits = 4 if task.metric == "auroc" else 3
+    return Cell(signed(comparison.delta, digits), signed_interval(comparison.ci95, digits))
 
 
-def _verdict(comparison: Json | None, adjusted: Json | None = None) -> Cell:
+def _verdict(comparison: Comparison | None, adjusted: AdjustedVerdict | None = None) -> Cell:
     verdict = verdict_of(comparison)
     notes = []
     if comparison:
-        notes.append(f"margin {significant(comparison.get('margin'), 2)}")
-        if comparison.get("p_noninferiority") is not None and verdict != "identical":
-            notes.append(f"p\u00a0{probability(comparison['p_noninferiority'])}")
-        if adjusted and adjusted.get("verdict") not in (None, verdict):
-            p = f", p\u00a0{probability(adjusted['p_adjusted'])}" if adjusted.get("p_adjusted") is not None else ""
-            notes.append(f"adjusted for several tasks: {adjusted['verdict']}{p}")
-        elif comparison.get("reason"):
-            notes.append(str(comparison["reason"]))
+        notes.append(f"margin {significant(comparison.margin, 2)}")
+        if comparison.p_noninferiority is not None and verdict != "identical":
+            notes.append(f"p\u00a0{probability(comparison.p_noninferiority)}")
+        if adjusted is not None and adjusted.verdict != verdict:
+            p = f", p\u00a0{probability(adjusted.p_adjusted)}" if adjusted.p_adjusted is not None else ""
+            notes.append(f"adjusted for several tasks: {adjusted.verdict}{p}")
+        elif comparison.reason:
+            notes.append(comparison.reason)
     return Cell(verdict, "; ".join(notes), tone_of(verdict))
 
 
-def _how(verify: Json) -> str:
-    method = verify.get("method") or {}
-    alpha = method.get("alpha_one_sided", 0.05)
+def _how(verify: Verify) -> str:
+    alpha = verify.method.alpha_one_sided
     return (
         "The same persons are compared in pairs, with task heads fitted once on the float student's training "
         "embeddings and fed both models' test embeddings (engine swap). Non-inferior: a loss as large as the margin "
@@ -177,17 +174,17 @@ def _how(verify: Json) -> str:
     )
 
 
-def _teacher_table(tasks: Sequence[Json]) -> list[Block]:
+def _teacher_table(tasks: Sequence[TaskEvaluation]) -> list[Block]:
     rows = [
         [
-            Cell(str(task.get("name")), str(task.get("id"))),
-            _delta(task, task.get("student_vs_teacher")),
-            _verdict(task.get("student_vs_teacher")),
-            _delta(task, task.get("int8_vs_teacher")),
-            _verdict(task.get("int8_vs_teacher")),
+            Cell(str(task.name), str(task.id)),
+            _delta(task, task.student_vs_teacher),
+            _verdict(task.student_vs_teacher),
+            _delta(task, task.int8_vs_teacher),
+            _verdict(task.int8_vs_teacher),
         ]
         for task in tasks
-        if task.get(TEACHER) is not None
+        if task.float_teacher is not None
     ]
     if not rows:
         return [Text("The float teacher was not evaluated, so nothing is compared with it.")]
@@ -201,7 +198,7 @@ def _teacher_table(tasks: Sequence[Json]) -> list[Block]:
     return [Table("Against the float teacher", columns, rows)]
 
 
-def _detail_table(tasks: Sequence[Json], verify: Json) -> list[Block]:
+def _detail_table(tasks: Sequence[TaskEvaluation], verify: Verify) -> list[Block]:
     columns = [
         Column("Task"),
         Column("Student at its threshold"),
@@ -213,41 +210,41 @@ def _detail_table(tasks: Sequence[Json], verify: Json) -> list[Block]:
     ]
     rows = []
     for task in tasks:
-        probe = task.get("retrained_probe") or {}
-        again = probe.get("int8_vs_student")
+        probe = task.retrained_probe or None
+        again = None if probe is None else probe.int8_vs_student
         rows.append(
             [
-                Cell(str(task.get("name")), str(task.get("id"))),
-                _rates(task.get(STUDENT)),
-                _rates(task.get(INT8)),
-                Cell(count(task.get("flips")), _share(task)),
+                Cell(str(task.name), str(task.id)),
+                _rates(task.float_student),
+                _rates(task.int8),
+                Cell(count(task.flips), _share(task)),
                 Cell(_per_person(task)),
                 Cell(
-                    _value(task, probe.get(INT8)).text,
+                    _value(task, None if probe is None else probe.int8).text,
                     f"{_delta(task, again).text}, {verdict_of(again)}" if again else "",
                 ),
                 Cell(_calibration(task), "at even odds" if _calibration(task) != MISSING else ""),
             ]
         )
-    note = " ".join(filter(None, [_flips(verify.get("summary") or {}), _calibration_note(tasks)]))
+    note = " ".join(filter(None, [_flips(verify.summary), _calibration_note(tasks)]))
     return [Table("Beyond the first question", columns, rows, note)]
 
 
-def _flips(summary: Json) -> str:
-    if summary.get("flips") is None:
+def _flips(summary: Summary) -> str:
+    if summary.flips is None:
         return ""
     return (
-        f"In all {count(summary['flips'], 'decision')} of INT8 at the student's thresholds differ "
-        f"({percent(summary.get('flip_rate'))})."
+        f"In all {count(summary.flips, 'decision')} of INT8 at the student's thresholds differ "
+        f"({percent(summary.flip_rate)})."
     )
 
 
-def _calibration(task: Json) -> str:
-    values = [(task.get(model) or {}).get("ece") for model in (STUDENT, INT8)]
+def _calibration(task: TaskEvaluation) -> str:
+    values = [row.ece or None if row is not None else None for row in (task.float_student, task.int8)]
     return MISSING if None in values else f"{fixed(values[0])} → {fixed(values[1])}"
 
 
-def _calibration_note(tasks: Sequence[Json]) -> str:
+def _calibration_note(tasks: Sequence[TaskEvaluation]) -> str:
     if all(_calibration(task) == MISSING for task in tasks):
         return ""
     return (
@@ -256,35 +253,35 @@ def _calibration_note(tasks: Sequence[Json]) -> str:
     )
 
 
-def _rates(row: Json | None) -> Cell:
-    if not row or row.get("sensitivity") is None:
+def _rates(row: Row | None) -> Cell:
+    if row is None or row.sensitivity in (None, UNSET):
         return Cell(MISSING)
-    return Cell(f"sensitivity {fixed(row['sensitivity'], 2)}", f"specificity {fixed(row.get('specificity'), 2)}")
+    return Cell(f"sensitivity {fixed(row.sensitivity or None, 2)}", f"specificity {fixed(row.specificity or None, 2)}")
 
 
-def _share(task: Json) -> str:
-    if task.get("flips") is None:
+def _share(task: TaskEvaluation) -> str:
+    if task.flips is None:
         return ""
-    return f"{percent(task.get('flip_rate'))} of {count(task.get('n_test'))}"
+    return f"{percent(task.flip_rate)} of {count(task.n_test)}"
 
 
-def _per_person(task: Json) -> str:
-    values = [((task.get(model) or {}).get("per_subject") or {}).get("value") for model in (STUDENT, INT8)]
+def _per_person(task: TaskEvaluation) -> str:
+    values = [row.per_subject.value if row and row.per_subject else None for row in (task.float_student, task.int8)]
     return MISSING if None in values else f"{fixed(values[0])} → {fixed(values[1])}"
 
 
-def _gate(verify: Json) -> list[Block]:
-    criteria: dict[str, Any] = (verify.get("gate") or {}).get("criteria") or {}
+def _gate(verify: Verify) -> list[Block]:
+    criteria = verify.gate.criteria
     if not criteria:
         return []
     rows = []
     for name, criterion in criteria.items():
-        passed = criterion.get("passed")
-        where = f"on {criterion['where']}" if criterion.get("where") else ""
+        passed = criterion.passed
+        where = f"on {criterion.where}" if criterion.where else ""
         result = Cell("kept", tone="good") if passed else Cell("broken", tone="bad")
         if passed is None:
             result = Cell("does not apply", tone="quiet")
-        limit, value = (_plain(name, criterion.get(key)) for key in ("limit", "value"))
+        limit, value = (_plain(name, found) for found in (criterion.limit, criterion.value))
         rows.append([Cell(_CRITERIA.get(name, name)), Cell(limit), Cell(value, where), result])
     columns = [Column("Criterion"), Column("Limit", numeric=True), Column("Found", numeric=True), Column("Result")]
     return [
@@ -301,16 +298,14 @@ def _plain(name: str, value: Any) -> str:
     return fixed(value, 4) if isinstance(value, float) or name.startswith("m") else count(value)
 
 
-def _definition(task: Json) -> tuple[str, str]:
-    parts = [str(task[key]) for key in ("target", "protocol") if task.get(key)]
-    if task.get("labels"):
-        parts.append("classes: " + ", ".join(map(str, task["labels"])))
-    if task.get("assumed"):
+def _definition(task: TaskEvaluation) -> tuple[str, str]:
+    parts = [text for text in (task.target, task.protocol) if text]
+    if task.labels:
+        parts.append("classes: " + ", ".join(map(str, task.labels)))
+    if task.assumed:
         parts.append("the published sources do not settle this definition; it is assumed")
-    parts.extend(str(task[key]) for key in ("note",) if task.get(key))
-    source = ", ".join(str(task[key]) for key in ("access", "licence") if task.get(key))
+    parts.extend(text for text in (task.note,) if text)
+    source = ", ".join(text for text in (task.access, task.licence) if text)
     if source:
         parts.append(f"data: {source}")
-    return f"{task.get('id')} {task.get('name')}", ". ".join(
-        capitalized(part.strip().rstrip(".")) for part in parts
-    ) + "."
+    return f"{task.id} {task.name}", ". ".join(capitalized(part.strip().rstrip(".")) for part in parts) + "."

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from acula_edge.bundle.schema import Comparison
 from acula_edge.report.document import Tone
 from acula_edge.report.numbers import MISSING
 
@@ -27,16 +27,11 @@ STAGE_NAMES = {"frontend": "front end", "encoder": "encoder", "end_to_end": "end
 MODEL_LEGEND = tuple((f"{MODEL_STYLES[model]} {MODEL_SHAPES[model]}", MODEL_NAMES[model]) for model in MODELS)
 
 
-def verdict_of(comparison: Mapping[str, Any] | None) -> str:
+def verdict_of(comparison: Comparison | None) -> str:
     """The verdict of a comparison, a dash where there is none."""
-    return str((comparison or {}).get("verdict") or MISSING)
+    return MISSING if comparison is None else comparison.verdict
 
 
 def tone_of(verdict: str) -> Tone:
     """How a verdict is colored."""
     return VERDICT_TONES.get(verdict, "quiet")
-
-
-def task_kind(task: Mapping[str, Any]) -> str:
-    """``real`` recordings or ``phantom`` ones."""
-    return "phantom" if task.get("set") == "phantom" else "real"

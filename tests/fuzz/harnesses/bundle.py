@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
-from acula_edge.engines.bundle_files import BUNDLE_FILE, check, read_selftest
-from acula_edge.engines.sealed_json import SELF_CHECK
+from acula_edge.bundle.folder import check
+from acula_edge.bundle.layout import BUNDLE_FILE
+from acula_edge.bundle.sealed import SELF_CHECK
+from acula_edge.bundle.selftest import read_selftest
 from acula_edge.runtime.bundle import load_bundle
 from acula_edge.smoothing import SMOOTHING_SCHEMA
 from tests.fuzz.bundles import bundle_files, hashes, seal_text, unseal_text

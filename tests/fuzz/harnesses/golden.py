@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.engines.bundle_files import BUNDLE_FILE, SELFTEST_FILE, SELFTEST_SCHEMA, read_bundle, read_selftest
-from acula_edge.engines.prompt_vectors import FILE as PROMPTS_FILE
-from acula_edge.engines.prompt_vectors import load_prompt_vectors
-from acula_edge.engines.signature import ALGORITHM, SIGNATURE_FILE, SIGNATURE_SCHEMA, check_signature, fingerprint
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.layout import BUNDLE_FILE, PROMPTS_FILE, SELFTEST_FILE, SIGNATURE_FILE
+from acula_edge.bundle.prompt_vectors import load_prompt_vectors
+from acula_edge.bundle.selftest import SELFTEST_SCHEMA, read_selftest
+from acula_edge.bundle.signature import ALGORITHM, SIGNATURE_SCHEMA, check_signature, fingerprint
 from tests.fuzz.archives import mutate_npy, mutate_zip
 from tests.fuzz.bundles import blank_seal, bundle_files, seal_text
 from tests.fuzz.harness import Harness, MutateBytes, refusing

@@ -1,4 +1,4 @@
-/** Zero-shot prompts of a bundle (zero_shot.npz), scored as acula_edge/engines/prompt_vectors.py does. */
+/** Zero-shot prompts of a bundle (zero_shot.npz), scored as acula_edge/bundle/prompt_vectors.py does. */
 
 import { PageError } from "./errors.js";
 import { readNpz, row } from "./npz.js";

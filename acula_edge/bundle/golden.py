@@ -6,13 +6,14 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.audio.segment import recording_windows
-from acula_edge.engines.bundle_files import PCM_SCALE, SELFTEST_FILE, SELFTEST_SCHEMA, SELFTEST_SCRIPT
+from acula_edge.bundle.layout import SELFTEST_FILE, SELFTEST_SCRIPT
+from acula_edge.bundle.schema import Input
+from acula_edge.bundle.selftest import PCM_SCALE, SELFTEST_SCHEMA
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError
 from acula_edge.files import write_bytes
@@ -76,7 +77,7 @@ def to_pcm(wave: NDArray[np.floating]) -> NDArray[np.int16]:
     return np.clip(np.round(wave * PCM_SCALE), -PCM_SCALE, PCM_SCALE - 1).astype(np.int16)
 
 
-def write_selftest(folder: str | Path, source: Mapping[str, Any], models: Mapping[str, str]) -> None:
+def write_selftest(folder: str | Path, source: Input, models: Mapping[str, str]) -> None:
     """Write ``selftest.npz``, the golden waveforms with what a bundle's models make of them, and ``selftest.py``.
 
     Args:
@@ -87,11 +88,11 @@ def write_selftest(folder: str | Path, source: Mapping[str, Any], models: Mappin
         ArtifactError: a model gives NaN or infinity on one of the waveforms.
     """
     folder = Path(folder)
-    rate_hz, samples = int(source["sample_rate_hz"]), int(source["samples"])
+    rate_hz, samples = source.sample_rate_hz, source.samples
     waves = golden_waves(rate_hz, samples)
     recordings = {}
-    for name, recording in golden_recordings(rate_hz, samples, round(source["hop_s"] * rate_hz)).items():
-        windows = recording_windows(recording, rate_hz, source["window_s"], source["hop_s"], source["trim_top_db"])
+    for name, recording in golden_recordings(rate_hz, samples, round(source.hop_s * rate_hz)).items():
+        windows = recording_windows(recording, rate_hz, source.window_s, source.hop_s, source.trim_top_db)
         recordings[name] = {"samples": len(recording), "first": len(waves), "starts": _starts(recording, windows)}
         waves |= {f"{name} {number}": window for number, window in enumerate(windows, start=1)}
     header = {

@@ -32,12 +32,11 @@ def write_sealed_json(path: str | Path, value: dict[str, Any]) -> None:
     write_text(path, render_sealed_json(value))
 
 
-def read_sealed_json(path: str | Path, schema: str, required: bool = True) -> dict[str, Any]:
+def read_sealed_json(path: str | Path, schema: str) -> dict[str, Any]:
     """Read a sealed file.
 
     Args:
         schema: that the file's ``schema`` must name.
-        required: whether a file without a seal is refused; files of earlier versions have none.
 
     Raises:
         ArtifactError: no such file, not JSON, another schema, or altered since it was sealed; the file is named.
@@ -45,8 +44,6 @@ def read_sealed_json(path: str | Path, schema: str, required: bool = True) -> di
     path = Path(path)
     value = read_json(path, schema=schema, max_bytes=MAX_BUNDLE_JSON_BYTES)
     assert isinstance(value, dict)
-    if not required and not {"self_check", "sha256"} & value.keys():
-        return value
     digest = str(value.get("sha256"))
     head, _, tail = path.read_bytes().rpartition(digest.encode() or b"none")
     if hashlib.sha256(head + _BLANK.encode() + tail).hexdigest() != digest:

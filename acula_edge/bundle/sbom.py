@@ -14,16 +14,17 @@ from typing import Any
 from uuid import UUID
 
 from acula_edge import __version__
+from acula_edge.bundle.layout import SBOM_FILE
+from acula_edge.bundle.schema import Bundle
 from acula_edge.files import sha256_text, write_text
 
-SBOM_FILE = "sbom.cdx.json"
 SPEC_VERSION = "1.6"
 MODEL = "machine-learning-model"
 
-RUNTIME_PACKAGES = ("numpy", "onnxruntime", "soundfile", "soxr", "click", "rich", "PyYAML")
+RUNTIME_PACKAGES = ("numpy", "onnxruntime", "soundfile", "soxr", "click", "rich", "PyYAML", "msgspec")
 
 
-def write_sbom(bundle: Path, info: Mapping[str, Any]) -> None:
+def write_sbom(bundle: Path, info: Bundle) -> None:
     """Write ``sbom.cdx.json`` into a bundle.
 
     Args:
@@ -39,16 +40,16 @@ def write_sbom(bundle: Path, info: Mapping[str, Any]) -> None:
     from packageurl import PackageURL
 
     subject = Component(
-        name=info["name"],
+        name=info.name,
         type=ComponentType.MACHINE_LEARNING_MODEL,
         bom_ref="bundle",
-        description=info["disclaimer"],
+        description=info.disclaimer,
         properties=[
-            Property(name="acula-edge:profile", value=info["profile"]),
-            Property(name="acula-edge:encoder", value=info["encoder"]),
-            Property(name="acula-edge:student", value=str(info["student"])),
-            Property(name="acula-edge:recipe_sha256", value=str(info["provenance"].get("recipe_sha256"))),
-            Property(name="acula-edge:weights_sha256", value=str(info["provenance"].get("weights_sha256"))),
+            Property(name="acula-edge:profile", value=info.profile),
+            Property(name="acula-edge:encoder", value=info.encoder),
+            Property(name="acula-edge:student", value=str(info.student)),
+            Property(name="acula-edge:recipe_sha256", value=str(info.provenance.recipe_sha256 or None)),
+            Property(name="acula-edge:weights_sha256", value=str(info.provenance.weights_sha256 or None)),
         ],
     )
     models = [
@@ -58,7 +59,7 @@ def write_sbom(bundle: Path, info: Mapping[str, Any]) -> None:
             bom_ref=f"model/{name}",
             hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
         )
-        for name, digest in info["files"].items()
+        for name, digest in info.files.items()
         if name.endswith(".onnx")
     ]
     packages = []
@@ -74,7 +75,7 @@ def write_sbom(bundle: Path, info: Mapping[str, Any]) -> None:
                 purl=PackageURL("pypi", None, name, version),
             )
         )
-    bom = Bom(components=[*models, *packages], serial_number=UUID(hex=sha256_text(repr(info["files"]))[:32], version=4))
+    bom = Bom(components=[*models, *packages], serial_number=UUID(hex=sha256_text(repr(info.files))[:32], version=4))
     bom.metadata.component = subject
     bom.metadata.timestamp = datetime.now(timezone.utc).replace(microsecond=0)
     bom.metadata.tools.components.add(

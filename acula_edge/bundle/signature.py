@@ -14,13 +14,13 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from acula_edge.bundle.layout import BUNDLE_FILE, SIGNATURE_FILE
+from acula_edge.bundle.sealed import read_sealed_json, write_sealed_json
 from acula_edge.command_line import command_line
-from acula_edge.engines.sealed_json import read_sealed_json, write_sealed_json
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
 
 SIGNATURE_SCHEMA = "acula-edge/signature/1"
-SIGNATURE_FILE = "bundle.sig"
-SIGNED_FILE = "bundle.json"
+SIGNED_FILE = BUNDLE_FILE
 ALGORITHM = "Ed25519"
 
 

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.bundle.layout import PROMPTS_FILE
+from acula_edge.bundle.schema import Prompts
 from acula_edge.errors import ArtifactError
 from acula_edge.files import write_bytes
 from acula_edge.untrusted.npz import read_npz
 
 SCHEMA = "acula-edge/zero-shot/1"
-FILE = "zero_shot.npz"
 
 Array = NDArray[np.floating[Any]]
 
@@ -109,15 +110,10 @@ class PromptVectors:
             }
         return answers
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Prompts:
         """What ``bundle.json`` says of it."""
-        return {
-            "file": FILE,
-            "prompts": self.prompts,
-            "prompts_sha256": self.prompts_sha256,
-            "temperature": self.temperature,
-            "tasks": [task.id for task in self.tasks],
-        }
+        ids = [task.id for task in self.tasks]
+        return Prompts(PROMPTS_FILE, self.prompts, self.prompts_sha256, self.temperature, ids)
 
 
 def save_prompt_vectors(folder: str | Path, vectors: PromptVectors) -> None:
@@ -125,7 +121,7 @@ def save_prompt_vectors(folder: str | Path, vectors: PromptVectors) -> None:
     kept = ("id", "name", "dataset")
     header = {
         "schema": SCHEMA,
-        **{key: value for key, value in vectors.describe().items() if key not in ("file", "tasks")},
+        **{key: getattr(vectors, key) for key in ("prompts", "prompts_sha256", "temperature")},
         "tasks": [{**{key: getattr(task, key) for key in kept}, "labels": list(task.labels)} for task in vectors.tasks],
     }
     arrays: dict[str, Any] = {"header": np.array(json.dumps(header, allow_nan=False))}
@@ -135,7 +131,7 @@ def save_prompt_vectors(folder: str | Path, vectors: PromptVectors) -> None:
         arrays[f"vectors_{number}"] = task.vectors.astype(np.float32)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    write_bytes(Path(folder) / FILE, buffer.getvalue())
+    write_bytes(Path(folder) / PROMPTS_FILE, buffer.getvalue())
 
 
 def load_prompt_vectors(folder: str | Path, embedding_dim: int) -> PromptVectors | None:
@@ -144,7 +140,7 @@ def load_prompt_vectors(folder: str | Path, embedding_dim: int) -> PromptVectors
     Raises:
         ArtifactError: the file is not one of these, or belongs to a model of another embedding width.
     """
-    path = Path(folder) / FILE
+    path = Path(folder) / PROMPTS_FILE
     if not path.is_file():
         return None
     arrays = read_npz(path, "zero-shot prompts")

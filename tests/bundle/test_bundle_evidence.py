@@ -12,17 +12,18 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from acula_edge.engines.bundle_files import read_bundle, seal, write_bundle_file
-from acula_edge.engines.sealed_json import write_sealed_json
+from acula_edge.bundle.acceptance import begin_acceptance
+from acula_edge.bundle.checks import verify_bundle
+from acula_edge.bundle.criteria import collect_criteria, fix_criteria
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.json_files import plain
+from acula_edge.bundle.sealed import write_sealed_json
+from acula_edge.bundle.writer import changed_bundle, seal
 from acula_edge.errors import ArtifactError
-from acula_edge.evidence.acceptance import refresh_acceptance, write_acceptance
-from acula_edge.evidence.checks import verify_bundle
-from acula_edge.evidence.criteria import collect_criteria, fix_criteria
-from acula_edge.evidence.sealing import seal_evidence
 from acula_edge.files import read_json, write_json
 from acula_edge.recipe import GateConfig, Recipe, VerifyConfig
-from tests.evidence.conftest import RECIPE, VERIFY
-from tests.tiny_bundle import write_tiny_bundle
+from tests.bundle.conftest import RECIPE, VERIFY
+from tests.tiny_bundle import reseal, write_tiny_bundle
 
 
 def verdicts(folder: Path) -> dict[str, bool | None]:
@@ -56,7 +57,7 @@ def test_the_bill_of_materials_is_valid_cyclonedx(bundle: Path) -> None:
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     sbom = json.loads(text)
     models = {item["name"] for item in sbom["components"] if item["type"] == "machine-learning-model"}
-    assert models == {name for name in read_bundle(bundle)["files"] if name.endswith(".onnx")}
+    assert models == {name for name in read_bundle(bundle).files if name.endswith(".onnx")}
     scopes = {item["name"]: item["scope"] for item in sbom["components"] if item["type"] == "library"}
     assert scopes["onnxruntime"] == "required" and scopes["onnx"] == "excluded"
 
@@ -66,7 +67,7 @@ def test_a_hash_in_the_bill_of_materials_that_does_not_match_fails(bundle: Path)
     model = next(item for item in sbom["components"] if item["name"] == "model.onnx")
     model["hashes"][0]["content"] = "0" * 64
     write_json(bundle / "sbom.cdx.json", sbom)
-    seal(bundle)
+    reseal(bundle)
     assert failed(bundle) == ["bill of materials"]
 
 
@@ -79,7 +80,7 @@ def test_an_unknown_file_or_folder_fails(bundle: Path) -> None:
 @pytest.mark.parametrize(("name", "check"), [("verify.json", "verify.json"), ("acceptance.json", "acceptance.json")])
 def test_json_of_another_schema_fails(measured: Path, name: str, check: str) -> None:
     write_json(measured / name, {"schema": "other/1"})
-    seal(measured)
+    reseal(measured)
     assert f"schema of {check}" in failed(measured)
 
 
@@ -101,8 +102,8 @@ def test_criteria_that_changed_after_they_were_fixed_show(measured: Path) -> Non
     fixed = fix_criteria(measured.parent / "new", RECIPE)
     gate = dataclasses.replace(RECIPE.verify.gate, max_mean_drop=0.5)
     laxer = dataclasses.replace(RECIPE, verify=dataclasses.replace(RECIPE.verify, gate=gate))
-    write_acceptance(measured, fixed, collect_criteria(laxer), "model.int8.onnx")
-    seal_evidence(measured)
+    with changed_bundle(measured) as writer:
+        writer.acceptance = begin_acceptance(fixed, collect_criteria(laxer), "model.int8.onnx")
     assert failed(measured) == ["criteria"]
     assert "verify.gate.max_mean_drop was 0.01, at export 0.5" in card(measured)[1]
     assert read_json(measured / "acceptance.json")["accepted"] is False
@@ -111,7 +112,7 @@ def test_criteria_that_changed_after_they_were_fixed_show(measured: Path) -> Non
 def test_limits_that_verify_used_instead_show(measured: Path) -> None:
     method = {**VERIFY["method"], "margin_auroc_student": 0.2}
     write_json(measured / "verify.json", {**VERIFY, "method": method})
-    seal_evidence(measured)
+    seal(measured)
     assert failed(measured) == ["criteria"]
 
 
@@ -119,7 +120,7 @@ def test_criteria_that_were_rewritten_with_their_results_fail(measured: Path) ->
     facts = read_json(measured / "acceptance.json")
     facts["criteria"]["verify.alpha"] = 0.4
     write_json(measured / "acceptance.json", facts)
-    seal(measured)
+    reseal(measured)
     assert failed(measured) == ["criteria"]
 
 
@@ -135,7 +136,7 @@ def test_a_latency_target_that_is_missed_is_not_accepted(measured: Path) -> None
     benchmark = read_json(measured / "benchmark.json")
     benchmark["measurements"][0]["p95_ms"] = 3.5
     write_json(measured / "benchmark.json", benchmark)
-    refresh_acceptance(measured)
+    seal(measured)
     assert read_json(measured / "acceptance.json")["accepted"] is False
 
 
@@ -152,27 +153,28 @@ def test_the_card_shows_no_latency_without_accuracy(made: Path, bundle: Path, me
     assert "model-index" not in card(made)[0]
     assert "Nothing was measured yet" in card(made)[1]
     (measured / "verify.json").unlink()
-    seal_evidence(measured)
+    seal(measured)
     assert "2.25" not in card(measured)[1].split("## Acceptance")[0]
 
 
 def test_a_card_without_the_disclaimer_fails(bundle: Path) -> None:
     (bundle / "README.md").write_text((bundle / "README.md").read_text().replace("Not a medical device.", ""))
-    seal(bundle)
+    reseal(bundle)
     assert failed(bundle) == ["model card"]
 
 
 def test_incomplete_provenance_fails(bundle: Path) -> None:
-    info = read_bundle(bundle)
-    info["provenance"]["weights_sha256"] = "unknown"
-    write_bundle_file(bundle, info)
+    info = plain(read_bundle(bundle))
+    reseal(bundle, provenance={**info["provenance"], "weights_sha256": "unknown"})
     assert failed(bundle) == ["provenance"]
 
 
-def test_a_bundle_of_an_earlier_version_is_read(bundle: Path) -> None:
-    info = {name: value for name, value in read_bundle(bundle).items() if name not in ("self_check", "sha256")}
+@pytest.mark.parametrize("absent", ["self_check", "sha256"])
+def test_a_bundle_that_does_not_carry_its_own_hash_is_refused(bundle: Path, absent: str) -> None:
+    info = plain(read_bundle(bundle))
+    del info[absent]
     write_json(bundle / "bundle.json", info)
-    assert read_bundle(bundle) == info
-    assert verdicts(bundle)["bundle.json itself"] is None
+    with pytest.raises(ArtifactError, match="was altered"):
+        read_bundle(bundle)
     write_sealed_json(bundle / "bundle.json", info)
     assert verdicts(bundle)["bundle.json itself"] is True

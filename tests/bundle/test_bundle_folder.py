@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.engines.bundle_files import BUNDLE_FILE, BUNDLE_SCHEMA, list_files, read_bundle, seal
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.schema import Bundle
+from acula_edge.bundle.writer import seal
 from acula_edge.errors import ArtifactError
-from acula_edge.files import write_json
+from tests.tiny_bundle import describe_input, write_info
 
 
 @pytest.fixture
@@ -16,7 +18,8 @@ def bundle(tmp_path: Path) -> Path:
     """A folder that is listed as a bundle is; the files hold no models."""
     for name in ("model.onnx", "selftest.npz", "benchmark.json", "benchmark_samples.npz"):
         (tmp_path / name).write_text(name)
-    write_json(tmp_path / BUNDLE_FILE, {"schema": BUNDLE_SCHEMA, "name": "b", **list_files(tmp_path, {})})
+    facts = {"name": "b", "disclaimer": "", "input": describe_input(), "embedding_dim": 1, "tasks": []}
+    write_info(tmp_path, {"schema": Bundle.SCHEMA, **facts})
     read_bundle(tmp_path)
     return tmp_path
 
@@ -24,8 +27,8 @@ def bundle(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["benchmark.json", "benchmark_samples.npz", "verify.json", "engine-orin-10.3.0.plan"])
 def test_measurements_and_engines_may_be_made_anew(bundle: Path, name: str) -> None:
     (bundle / name).write_text("another")
-    assert name in seal(bundle)["files"]
-    read_bundle(bundle)
+    seal(bundle)
+    assert name in read_bundle(bundle).files
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "selftest.npz"])

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.engines.bundle_files import read_bundle
-from acula_edge.engines.signature import sign_bundle
+from acula_edge.bundle.checks import verify_bundle
+from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.signature import sign_bundle
 from acula_edge.errors import ArtifactError
-from acula_edge.evidence.checks import verify_bundle
 from acula_edge.runtime import load_bundle
-from tests.evidence.test_signature import write_key
+from tests.bundle.test_signature import write_key
 
 RANDOM_PLACES = 12
 # Whitespace for whitespace, a digit for a digit, a letter's case, and everything at once.

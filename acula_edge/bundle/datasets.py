@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from acula_edge.bundle.schema import DataSet
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import readers
 from acula_edge.files import sha256_json
@@ -16,7 +15,7 @@ SUBJECTS_NOTE = (
 )
 
 
-def describe_datasets(run: Run) -> dict[str, dict[str, Any]]:
+def describe_datasets(run: Run) -> dict[str, DataSet]:
     """By data set: ``title, licence, access`` (None where no source states them), counts, and ``version``.
 
     ``version`` is the SHA-256 of the sorted hashes of the audio files that were used: releases change under one name,
@@ -29,13 +28,13 @@ def describe_datasets(run: Run) -> dict[str, dict[str, Any]]:
     known = set(readers.names())
     for name, recordings in sorted(by_dataset.items()):
         corpus = readers[name].corpus if name in known else None
-        described[name] = {
-            "title": corpus.title if corpus else None,
-            "licence": corpus.licence if corpus else None,
-            "access": corpus.access if corpus else None,
-            "recordings": len(recordings),
-            "subjects": len({recording.subject for recording in recordings}),
-            "synthetic": all(recording.synthetic for recording in recordings) or name == "phantom",
-            "version": sha256_json(sorted(recording.sha256 for recording in recordings)),
-        }
+        described[name] = DataSet(
+            title=corpus.title if corpus else None,
+            licence=corpus.licence if corpus else None,
+            access=corpus.access if corpus else None,
+            recordings=len(recordings),
+            subjects=len({recording.subject for recording in recordings}),
+            synthetic=all(recording.synthetic for recording in recordings) or name == "phantom",
+            version=sha256_json(sorted(recording.sha256 for recording in recordings)),
+        )
     return described

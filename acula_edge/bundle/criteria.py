@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from acula_edge.engines.sealed_json import read_sealed_json, write_sealed_json
+from acula_edge.bundle.sealed import read_sealed_json, write_sealed_json
 from acula_edge.files import sha256_json
 from acula_edge.recipe import Recipe
 

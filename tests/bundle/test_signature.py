@@ -12,17 +12,17 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from acula_edge.bundle import signature
+from acula_edge.bundle.checks import verify_bundle
+from acula_edge.bundle.sealed import write_sealed_json
+from acula_edge.bundle.signature import sign_bundle
+from acula_edge.bundle.writer import seal
 from acula_edge.cli.main import cli
-from acula_edge.engines import signature
-from acula_edge.engines.bundle_files import read_bundle, write_bundle_file
-from acula_edge.engines.sealed_json import write_sealed_json
-from acula_edge.engines.signature import sign_bundle
 from acula_edge.errors import ArtifactError, InputError, MissingCapability
-from acula_edge.evidence.checks import verify_bundle
-from acula_edge.evidence.sealing import seal_evidence
 from acula_edge.files import write_json
 from acula_edge.runtime import load_bundle
-from tests.evidence.conftest import VERIFY
+from tests.bundle.conftest import VERIFY
+from tests.tiny_bundle import reseal
 
 
 def write_key(path: Path) -> Path:
@@ -64,7 +64,7 @@ def test_another_key_or_no_signature_is_refused(bundle: Path, key: Path, public:
 def test_a_signature_of_something_else_is_always_refused(bundle: Path, key: Path) -> None:
     sign_bundle(bundle, key)
     kept = (bundle / "bundle.sig").read_bytes()
-    write_bundle_file(bundle, {**read_bundle(bundle), "name": "another"})
+    reseal(bundle, name="another")
     assert not (bundle / "bundle.sig").exists()
     (bundle / "bundle.sig").write_bytes(kept)
     with pytest.raises(ArtifactError, match=r"bundle\.sig is not the signature of this bundle"):
@@ -74,10 +74,10 @@ def test_a_signature_of_something_else_is_always_refused(bundle: Path, key: Path
 
 def test_sealing_anew_removes_the_signature_and_sealing_the_same_keeps_it(bundle: Path, key: Path) -> None:
     sign_bundle(bundle, key)
-    seal_evidence(bundle)
+    seal(bundle)
     assert (bundle / "bundle.sig").exists()
     write_json(bundle / "verify.json", VERIFY)
-    seal_evidence(bundle)
+    seal(bundle)
     assert not (bundle / "bundle.sig").exists()
 
 
