@@ -28,6 +28,12 @@ _BEGINNINGS = (
     ("AMR", rb"#!AMR(-WB)?\n"),
     ("WavPack", rb"wvpk.{4}.\x04"),
     ("VOC", rb"Creative Voice F"),
+    ("NumPy", rb"\x93NUMPY[\x01-\x03]\x00"),
+    ("MATLAB", rb"MATLAB 5\.0 MAT"),
+    ("gzip", rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]"),
+    ("ZIP", rb"PK\x03\x04.\x00"),
+    ("numbers as text", rb"[\d\s,;.eE+-]{16}"),
+    ("a web page or JSON", rb"\s*(<!doctype |<html|[\[{]\s*\")|\s*<\?xml "),
 )  # fmt: skip
 _MATCHERS = [(name, re.compile(pattern, re.DOTALL)) for name, pattern in _BEGINNINGS]
 
