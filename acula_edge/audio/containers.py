@@ -32,8 +32,8 @@ _BEGINNINGS = (
     ("MATLAB", rb"MATLAB 5\.0 MAT"),
     ("gzip", rb"\x1f\x8b\x08[\x00-\x1f].{4}[\x00\x02\x04][\x00-\x0d\xff]"),
     ("ZIP", rb"PK\x03\x04.\x00"),
-    ("numbers as text", rb"[\d\s,;.eE+-]{16}"),
-    ("a web page or JSON", rb"\s*(<!doctype |<html|[\[{]\s*\")|\s*<\?xml "),
+    ("numbers as text", rb"[+-]?\d[\d\s,;.eE+-]{14}"),
+    ("a web page or JSON", rb"(?i)\s*(<!doctype |<html|<\?xml |[\[{]\s*\"[ -~\s]{9})"),
 )  # fmt: skip
 _MATCHERS = [(name, re.compile(pattern, re.DOTALL)) for name, pattern in _BEGINNINGS]
 

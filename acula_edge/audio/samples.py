@@ -8,6 +8,7 @@ graph forms of the front end, the networks) computes and checks nothing.
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -262,4 +263,9 @@ def as_number(value: Any) -> float | None:
     """A number as Python's own, also out of NumPy, PyTorch or an array of one; None where it is none."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
-    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf

@@ -194,7 +194,12 @@ def _iterate(items: Any) -> Iterator[Any]:
         return iter(items)
     except TypeError as error:
         raise AudioError(
-            "a stream needs pieces to iterate over", given=type(items).__name__, allowed="arrays, bytes or packets"
+            "a stream needs pieces to iterate over",
+            given=type(items).__name__,
+            allowed="arrays, bytes or packets",
+            remedy="iter(queue.get, None) iterates over a queue, until None is put into it"
+            if hasattr(items, "get")
+            else None,
         ) from error
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,21 @@ from tests.hostile.sounds import encode, wav
 from tests.tiny_bundle import make_sound
 
 WAVE = np.random.default_rng(0).uniform(-0.5, 0.5, 16000).astype(np.float32)
+
+
+def saved_by_numpy() -> bytes:
+    file = io.BytesIO()
+    np.save(file, WAVE)
+    return file.getvalue()
+
+
+def zipped() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a.wav", wav())
+    return file.getvalue()
+
+
 CONTAINERS: dict[str, tuple[str, bytes]] = {
     "WAV": ("WAV", wav()),
     "RIFX": ("WAV", b"RIFX" + wav()[4:]),
@@ -41,6 +58,13 @@ CONTAINERS: dict[str, tuple[str, bytes]] = {
     "WebM from a recorder": (
         "WebM or Matroska", b"\x1a\x45\xdf\xa3\1\0\0\0\0\0\0\x1f\x42\x86\x81\1\x42\xf7\x81\1" + bytes(40)
     ),
+    "NumPy": ("NumPy", saved_by_numpy()),
+    "gzip": ("gzip", gzip.compress(wav())),
+    "ZIP": ("ZIP", zipped()),
+    "CSV": ("numbers as text", b"\n".join(b"%d" % sample for sample in range(-9, 90))),
+    "tabs": ("numbers as text", b"0.0\t-0.0012\n1e-05\t0.5\n" * 9),
+    "web page": ("a web page or JSON", b"<!DOCTYPE html><html><body>404"),
+    "JSON": ("a web page or JSON", b'{"detail": "Not authenticated"}'),
     "WMA": ("WMA", bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + bytes(40)),
 }  # fmt: skip
 
