@@ -24,7 +24,10 @@ _BEGINNING_S = 0.25
 def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
     """Resample with soxr's high-quality recipe; equal rates return the wave itself.
 
-    Clipped or full-scale sound may overshoot [-1, 1] a little, as it does in any band-limited resampler.
+    Clipped or full-scale sound may overshoot [-1, 1] a little, as it does in any band-limited resampler. A converter's
+    offset is put aside meanwhile and added again. With it the sound is what it is about zero but for float32's rounding
+    (2^-25 of full scale), and within milliseconds of either end for about half of the mean that the beginning of the
+    sound about zero has itself.
 
     Shape: [T] -> [about T * to_hz / from_hz] float32, at least one sample.
 

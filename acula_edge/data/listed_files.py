@@ -23,7 +23,8 @@ class ListedFiles:
     def find(self, folder: Path, listed: str) -> Path:
         """The existing file that `listed` means, relative to `folder` (or absolute); as it is listed where none is.
 
-        An exact name wins, then one that differs by its Unicode form, then the only one that differs by case.
+        An exact name wins, then one that differs by its Unicode form, then the only one that differs by case, by the
+        kind of a blank or by the width of a letter.
         """
         exact = Path(os.path.normpath(folder / listed))
         if os.path.lexists(exact):
@@ -66,4 +67,5 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _caseless(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    # NFKC: a Mac's recorder puts a narrow no-break space before "AM", which tables hold as a blank.
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

@@ -48,12 +48,7 @@ def split_rows(
         candidates, head = [(note["delimiter"], '"')], next(lines, "")
     chosen = candidates[0]
     for separator, quote in candidates:
-        if fits(
-            [
-                cell.strip()
-                for cell in next(csv.reader([head], delimiter=separator, quotechar=quote, skipinitialspace=True), [])
-            ]
-        ):
+        if fits([cell.strip() for cell in next(_reader([head], separator, quote), [])]):
             chosen = separator, quote
             break
     return chosen[0], _split(chain(blank * ["\n"], [head], lines), *chosen)
@@ -71,9 +66,7 @@ def _split(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[tuple[i
                 raise TextError(f"a row is longer than {MAX_LINE_CHARACTERS} characters")
             yield line
 
-    for number, cells in enumerate(
-        csv.reader(counted(), delimiter=delimiter, quotechar=quote, skipinitialspace=True), start=1
-    ):
+    for number, cells in enumerate(_reader(counted(), delimiter, quote), start=1):
         length = 0
         if number > MAX_ROWS + 1:
             raise TextError(f"there are more than {MAX_ROWS} rows")
@@ -81,6 +74,10 @@ def _split(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[tuple[i
             raise TextError(f"row {number} has more than {MAX_COLUMNS} columns")
         if not all(map(is_empty, cells)):
             yield number, cells
+
+
+def _reader(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote, skipinitialspace=True)  # "a", "b"
 
 
 def name_cells(

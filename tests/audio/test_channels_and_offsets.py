@@ -14,6 +14,7 @@ from acula_edge.audio import decode
 from acula_edge.audio.decode import check_audio, read_audio
 from acula_edge.audio.offset import OFFSET_SHARE, offset_of, without_offset
 from acula_edge.audio.resample import resample, resample_blocks
+from acula_edge.audio.samples import to_wave
 from acula_edge.audio.segment import recording_windows
 from acula_edge.cli.main import cli
 from tests.tiny_bundle import make_sound
@@ -114,3 +115,12 @@ def test_a_resampler_makes_no_click_of_an_offset(cut: int) -> None:
     found = np.concatenate(list(resample_blocks(np.split(raised, range(cut, len(raised), cut)), 8000, RATE)))
     np.testing.assert_array_equal(found, resample(raised, 8000, RATE))
     assert np.abs(found - 0.5 - plain).max() < 0.02
+
+
+@pytest.mark.parametrize("from_hz", [8000, 11025, 44100])
+def test_a_converters_offset_is_rounding_to_a_resampler(from_hz: int) -> None:
+    steps = np.round(2000 * make_sound(2.0, rate_hz=from_hz)).astype(np.int32)
+    plain, raised = (resample(to_wave((steps + n).astype(np.int16)), from_hz, RATE) for n in (0, 2048))
+    found = np.abs((raised - np.float32(2048 / 32768)).astype(np.float64) - plain)
+    assert found[400:-400].max() <= 2**-25
+    assert found.max() <= (1 + 0.6 * abs(float(steps[: from_hz // 4].mean()))) / 32768

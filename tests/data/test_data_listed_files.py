@@ -21,6 +21,8 @@ def lay(folder: Path, *names: str) -> None:
     [
         (unicodedata.normalize("NFD", "Börse/Herztön.wav"), "Börse/Herztön.wav"),
         ("Börse/Herztön.wav", unicodedata.normalize("NFD", "Börse/Herztön.wav")),
+        ("Recording 9.41\u202fAM.wav", "Recording 9.41 AM.wav"),
+        ("day 1/a.wav", "day\u00a01/a.wav"),
         ("audio/a.WAV", "audio/a.wav"),
         ("Audio/a.wav", "audio/A.wav"),
         ("audio/day 1/a.wav", "audio\\day 1\\a.wav"),

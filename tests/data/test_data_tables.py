@@ -80,6 +80,7 @@ WRITTEN: dict[str, bytes] = {
     "Excel's Unicode text": text(ROWS, "\t", "\r\n").encode("utf-16"),
     "ends of lines of old Macs": text(ROWS, end="\r").encode(),
     "single quotes": text(ROWS, quote="'").encode(),
+    "blanks before quotes": "\n".join(", ".join(f'"{cell}"' for cell in row) for row in ROWS).encode(),
     "names in another case": text([["Path ", " SUBJECT", *ROWS[0][2:]], *ROWS[1:]]).encode(),
     "names with no-break spaces": text([["path\u00a0", "\u00a0subject", *ROWS[0][2:]], *ROWS[1:]]).encode(),
 }

@@ -12,6 +12,7 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Iterator
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def tasks_of(stream: Any) -> list[Any]:
 
 @pytest.mark.parametrize(
     "rate",
-    [8000, 8000.0, np.float32(8000), np.int16(8000), np.array(8000), Fraction(8000)],
+    [8000, 8000.0, np.float32(8000), np.int16(8000), np.array(8000), Fraction(8000), Decimal("8e3")],
     ids=lambda rate: f"{type(rate).__name__}",
 )
 def test_a_rate_is_taken_as_any_whole_number(bundle: Bundle, rate: Any) -> None:
@@ -46,7 +47,9 @@ def test_a_rate_is_taken_as_any_whole_number(bundle: Bundle, rate: Any) -> None:
     assert tasks_of(bundle.stream([sound], rate)) == tasks_of(bundle.stream([sound], 8000))
 
 
-@pytest.mark.parametrize("rate", [44100.5, "8000", 8000j, True, np.bool_(True), None, np.array([8000]), float("nan")])
+@pytest.mark.parametrize(
+    "rate", [44100.5, "8000", 8000j, True, np.bool_(True), None, np.array([8000]), float("nan"), 10**400]
+)
 def test_other_rates_are_refused_with_a_sentence(bundle: Bundle, rate: Any) -> None:
     for use in (bundle.score, bundle.embed, lambda sound, rate: bundle.stream([sound], rate)):
         with pytest.raises(AudioError, match="a whole number of Hz from 100 to"):
