@@ -87,8 +87,7 @@ class DataConfig(Bounded):
         root: folder in which a source without a folder of its own is looked for, under its name.
         similar_ids: what becomes of ids that differ by case, zeros in front, ``.0`` and the like
             (:mod:`acula_edge.data.identity`): ``join`` takes them for one person, ``distinct`` for different ones, both
-            with a warning; ``refuse`` is an error. Unicode forms of an id are always one person; equal ids that say
-            nothing (``nan``, ``-``) as well, with a warning, unless they are refused.
+            with a warning; ``refuse`` is an error. Unicode forms of an id are always one person.
         window_s: length of the window that a model embeds.
         hop_s: hop between windows of a recording at evaluation.
         trim_top_db: leading and trailing parts this far below the loudest are cut; null keeps everything.
