@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 DEFAULTS = {
-    # ONNX Runtime, from 1.29 also on Linux and macOS (its docs/Privacy.md): a device id and a database under HOME, and
-    # ten seconds later an upload.
+    # ONNX Runtime (1.32 seen; its docs/Privacy.md): a device id and a database under HOME, and ten seconds later a
+    # look-up of the host that it reports to.
     "ORT_DISABLE_TELEMETRY": "1",
     # huggingface_hub: telemetry, and versions and session id in the user agent when a recipe does name a model there.
     "HF_HUB_DISABLE_TELEMETRY": "1",
