@@ -505,7 +505,11 @@ class Quantize(File, kw_only=True):
 
 
 class Finding(Struct):
-    """A place where a rule of :mod:`acula_edge.quantize.audit` is broken."""
+    """A place where a rule of :mod:`acula_edge.quantize.audit` is broken.
+
+    An error: the target will refuse or miscompute; a warning: it will be slow, or a runtime of another
+    version may refuse; info is for the reader. ``node`` is a node or tensor, "" for the whole graph.
+    """
 
     rule: str
     severity: Literal["error", "warning", "info"]

@@ -9,12 +9,13 @@ form where it has one. Code, stacks and alignment come on top and depend on the 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+import msgspec
 import onnx
 from onnx import helper
 
+from acula_edge.bundle.schema import Footprint
 from acula_edge.quantize.graph import consumers
 
 ENCODER_PREFIX = "encoder/"
@@ -24,23 +25,6 @@ RESHAPING = frozenset({"DequantizeLinear", "Flatten", "Identity", "Reshape", "Sq
 
 IN_PLACE = frozenset({"BatchNormalization", "Clip", "QuantizeLinear", "Relu", "Sigmoid"})
 """Value by value: the result takes the operand's place, unless somebody else still reads the operand."""
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """What :func:`estimate_footprint` found; RAM is None where a value's shape is not fixed.
-
-    Attributes:
-        flash_bytes: of all constants, as they are stored.
-        ram_bytes: most bytes of values that live at once, inputs and outputs included.
-        ram_int8_bytes: the same of one-byte values alone: what a device needs whose front end writes INT8.
-        peak_node: name of the node at which `ram_bytes` is reached.
-    """
-
-    flash_bytes: int
-    ram_bytes: int | None
-    ram_int8_bytes: int | None
-    peak_node: str | None
 
 
 @dataclass
@@ -78,16 +62,14 @@ def estimate_footprint(model: onnx.ModelProto, prefix: str = "") -> Footprint:
     return Footprint(flash, peak, max(small, default=0), name)
 
 
-def describe_footprint(model: onnx.ModelProto) -> dict[str, Any]:
+def describe_footprint(model: onnx.ModelProto) -> Footprint:
     """What ``audit.json`` says: the whole graph's footprint, and under ``encoder`` that of the network alone.
 
     ``encoder`` is None for a graph without a node of that name.
     """
     encoder = any(node.name.startswith(ENCODER_PREFIX) for node in model.graph.node)
-    return {
-        **asdict(estimate_footprint(model)),
-        "encoder": asdict(estimate_footprint(model, ENCODER_PREFIX)) if encoder else None,
-    }
+    alone = estimate_footprint(model, ENCODER_PREFIX) if encoder else None
+    return msgspec.structs.replace(estimate_footprint(model), encoder=alone)
 
 
 def _live(buffers: list[_Buffer], position: int, widest: int) -> int:

@@ -8,13 +8,13 @@ per subject.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from acula_edge.bundle.json_files import plain
+from acula_edge.bundle.schema import Audit
 from acula_edge.errors import ArtifactError
-from acula_edge.files import write_json
-from acula_edge.quantize.audit.rules import OLDEST_TENSORRT, Finding, find, list_rules
+from acula_edge.quantize.audit.rules import OLDEST_TENSORRT, find, list_rules
 from acula_edge.quantize.audit.view import GraphView
 from acula_edge.quantize.footprint import describe_footprint
 from acula_edge.quantize.graph import load_graph
@@ -22,10 +22,7 @@ from acula_edge.quantize.profiles import profiles
 from acula_edge.quantize.tensorrt_operators import parse_version
 from acula_edge.quantize.workload import int8_share
 
-__all__ = ["AUDIT_FILE", "SCHEMA", "Finding", "audit_model", "list_rules", "write_audit"]
-
-SCHEMA = "acula-edge/audit/1"
-AUDIT_FILE = "audit.json"
+__all__ = ["audit_model", "list_rules"]
 
 
 def audit_model(path: str | Path, profile: str, tensorrt: str = OLDEST_TENSORRT) -> dict[str, Any]:
@@ -61,12 +58,12 @@ def _audit(view: GraphView, path: str | Path, tensorrt: str) -> dict[str, Any]:
     work = [] if view.external else view.work
     operators = Counter(node.op_type for node in view.nodes)
     return {
-        "schema": SCHEMA,
+        "schema": Audit.SCHEMA,
         "model": Path(path).name,
         "profile": chosen.name,
         **({"tensorrt": tensorrt} if chosen.name == "tensorrt" else {}),
         "passed": all(finding.severity != "error" for finding in findings),
-        "findings": [asdict(finding) for finding in findings],
+        "findings": [plain(finding) for finding in findings],
         "ops": dict(sorted(operators.items())),
         "nodes": len(view.nodes),
         "opset": view.opset,
@@ -74,12 +71,5 @@ def _audit(view: GraphView, path: str | Path, tensorrt: str) -> dict[str, Any]:
         "quantize_linear": operators["QuantizeLinear"],
         "macs": sum(item.macs for item in work),
         "int8_mac_share": int8_share(work),
-        "footprint": None if view.external else describe_footprint(view.model),
+        "footprint": None if view.external else plain(describe_footprint(view.model)),
     }
-
-
-def write_audit(folder: str | Path, profile: str, file: str) -> dict[str, Any]:
-    """Audit one file of a bundle and write ``audit.json`` beside it."""
-    result = audit_model(Path(folder) / file, profile)
-    write_json(Path(folder) / AUDIT_FILE, result)
-    return result

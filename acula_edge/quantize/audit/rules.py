@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from acula_edge.bundle.schema import Finding
 from acula_edge.quantize.audit.view import GraphView
 from acula_edge.registry import Registry
 
@@ -24,26 +25,6 @@ OLDEST_TENSORRT = "10.3"
 EVERYWHERE = ("cpu_arm", "cpu_x86", "tensorrt")
 TENSORRT = ("tensorrt",)
 CPU = ("cpu_arm", "cpu_x86")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing found.
-
-    Attributes:
-        rule: short name of the rule.
-        severity: an error means that the target will refuse or miscompute; a warning that it will be slow or that a
-            runtime of another version may refuse; info is for the reader.
-        node: node or tensor; "" for the whole graph.
-        message: what it means and what to do.
-        source: where that is documented.
-    """
-
-    rule: str
-    severity: Severity
-    node: str
-    message: str
-    source: str
 
 
 @dataclass(frozen=True)
