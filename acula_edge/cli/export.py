@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -70,9 +69,10 @@ def command(
 
     if key is not None:
         check_private_key(key)
-    chosen: dict[str, Any] = {} if student is None else {"student": student}
     try:
-        bundle = pipeline.export(run, int8=int8, profile=profile, gate=not no_gate, overrides=overrides, **chosen)
+        bundle = pipeline.export(
+            run, int8=int8, profile=profile, gate=not no_gate, overrides=overrides, student=student
+        )
     except GateRefused:
         print_bundle_summary(newest_bundle(run), as_json)
         raise

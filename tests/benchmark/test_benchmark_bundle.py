@@ -21,10 +21,13 @@ from acula_edge.benchmark.session import write_copy
 from acula_edge.benchmark.state import State
 from acula_edge.benchmark.subject import Subject
 from acula_edge.bundle.folder import read_bundle
+from acula_edge.bundle.json_files import write_facts
 from acula_edge.bundle.layout import BENCHMARK_SAMPLES_FILE as SAMPLES
+from acula_edge.bundle.schema import Verify
 from acula_edge.errors import ArtifactError, InputError
-from acula_edge.files import sha256_file, write_json
+from acula_edge.files import sha256_file
 from tests.benchmark.recorded_machines import orin_nano
+from tests.complete import complete
 from tests.tiny_bundle import write_tiny_bundle
 
 BRIEF = Plan(loops=2, loop_s=0.01, warmup_runs=2, warmup_s=0.0, pairs=3, block_s=0.002)
@@ -148,7 +151,7 @@ def test_accuracy_of_the_same_files_stands_beside_every_speed_up(copy: Path) -> 
     unverified = benchmark_bundle(copy, mode="smoke")
     assert all("not verified" in pair["accuracy"]["reason"] for pair in unverified["comparisons"])
 
-    write_json(copy / "verify.json", verification())
+    write_facts(copy / "verify.json", complete(Verify, {**verification(), "schema": Verify.SCHEMA}))
     result = benchmark_bundle(copy, mode="smoke", extra={TEACHER: lambda: None, "other": lambda: None})
     accuracy = {pair["reference"]: pair["accuracy"] for pair in result["comparisons"]}
     (task,) = accuracy["model.onnx"]["tasks"]
@@ -159,7 +162,7 @@ def test_accuracy_of_the_same_files_stands_beside_every_speed_up(copy: Path) -> 
 
 
 def test_each_row_carries_the_accuracy_of_its_file(copy: Path) -> None:
-    write_json(copy / "verify.json", verification())
+    write_facts(copy / "verify.json", complete(Verify, {**verification(), "schema": Verify.SCHEMA}))
     rows = {row["artifact"]: row["accuracy"] for row in benchmark_bundle(copy, mode="smoke")["measurements"]}
     assert [task["value"] for task in rows["model.int8.onnx"]["tasks"]] == [0.8]
     assert [task["value"] for task in rows["encoder.onnx"]["tasks"]] == [0.81]

@@ -57,7 +57,7 @@ def test_export_with_no_further_word_takes_the_recipe(
     assert result.exit_code == 0, result.output
     assert arguments["run"] == Path("runs/latest")
     assert (arguments["int8"], arguments["gate"], arguments["profile"]) == (True, True, None)
-    assert arguments["student"] not in (None, "none")
+    assert arguments["student"] is None
     assert f"bundle: {exported.bundle}" in result.stdout
     assert f"report: {exported.run.path / 'report.html'}" in result.stdout
 
