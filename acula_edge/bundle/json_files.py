@@ -54,6 +54,6 @@ def write_facts(path: str | Path, facts: File) -> None:
 
 
 def plain(facts: msgspec.Struct) -> dict[str, Any]:
-    """A structure as JSON has it."""
-    values: dict[str, Any] = msgspec.to_builtins(facts)
+    """A structure as JSON has it: lists, and null for a number that is not finite."""
+    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(facts))
     return values

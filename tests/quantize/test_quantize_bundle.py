@@ -93,7 +93,7 @@ def test_the_bundle_says_what_it_is(written: Path) -> None:
         "hop_s": 1.0,
         "trim_top_db": None,
         "dtype": "float32",
-        "range": (-1.0, 1.0),
+        "range": [-1.0, 1.0],
     }
     assert FrontendSpec.from_dict(info["frontend"]) == SPEC
     assert info["embedding_dim"] == 6
