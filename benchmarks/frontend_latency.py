@@ -43,14 +43,14 @@ from acula_edge.benchmark.paired import measure_pairs
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import write_json
 from acula_edge.frontend.filterbank import mel_filterbank
-from acula_edge.frontend.forms import graph_frontend
-from acula_edge.frontend.graph import mel_bands
-from acula_edge.frontend.levels import log_mel_level
 from acula_edge.frontend.native import native_spec
 from acula_edge.frontend.reference import log_mel
 from acula_edge.frontend.spec import OPERA, FrontendSpec
-from acula_edge.frontend.spectra import StackedSpectrum
-from acula_edge.frontend.stream import Level, StreamMelPower
+from acula_edge.frontend.torch import graph_frontend
+from acula_edge.frontend.torch.graph import mel_bands
+from acula_edge.frontend.torch.levels import log_mel_level
+from acula_edge.frontend.torch.spectra import StackedSpectrum
+from acula_edge.frontend.torch.stream import Level, StreamMelPower
 
 Array = NDArray[np.float32]
 

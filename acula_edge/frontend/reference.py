@@ -109,5 +109,5 @@ def _check_kind(spec: FrontendSpec) -> None:
             "the NumPy front end has one kind",
             given=spec.kind,
             allowed="log-mel",
-            remedy="use acula_edge.frontend.forms.make_frontend",
+            remedy="use acula_edge.frontend.torch.make_frontend",
         )

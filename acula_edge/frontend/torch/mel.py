@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from acula_edge.frontend.filterbank import mel_filterbank
-from acula_edge.frontend.framing import emphasize, pad_ends
 from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.frontend.torch.framing import emphasize, pad_ends
 
 
 class MelPower(nn.Module):

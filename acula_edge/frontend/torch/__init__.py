@@ -1,15 +1,18 @@
-"""The two torch forms of a front end: any length for training and evaluation, one fixed length for export."""
+"""The two torch forms of a front end: any length for training and evaluation, one fixed length for export.
+
+Both put mel power (``mel`` by Fourier transforms, ``graph`` by matrix products) before its logarithm (``levels``).
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from acula_edge.frontend.graph import GraphMelPower
-from acula_edge.frontend.levels import LEVELS
 from acula_edge.frontend.spec import FrontendSpec
-from acula_edge.frontend.torch_mel import MelPower
-from acula_edge.frontend.waveform import Waveform
+from acula_edge.frontend.torch.graph import GraphMelPower
+from acula_edge.frontend.torch.levels import LEVELS
+from acula_edge.frontend.torch.mel import MelPower
+from acula_edge.frontend.torch.waveform import Waveform
 
 
 class Spectrogram(nn.Module):
@@ -48,3 +51,21 @@ def graph_frontend(spec: FrontendSpec, samples: int) -> nn.Module:
     if spec.kind == "waveform":
         return Waveform(spec).eval()
     return Spectrogram(spec, GraphMelPower(spec, samples)).eval()
+
+
+class PcmFrontend(nn.Module):
+    """Sixteen-bit samples to float and then a front end: the same values as of samples divided by 32768.
+
+    ONNX Runtime has INT16 inputs and their Cast on CPUs (opset 18, since long before 1.18); TensorRT has no INT16.
+
+    Shape: pcm [B, T] int16 -> mel [B, F, M].
+    """
+
+    def __init__(self, frontend: nn.Module) -> None:
+        super().__init__()
+        self.frontend = frontend
+
+    def forward(self, pcm: torch.Tensor) -> torch.Tensor:
+        """Shape: [B, T] int16 -> [B, F, M]."""
+        mel: torch.Tensor = self.frontend(pcm.float() * (1 / 32768))
+        return mel

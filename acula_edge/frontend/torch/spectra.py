@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from acula_edge.frontend.constants import keep_constant
-from acula_edge.frontend.framing import DifferencedFrames, KaldiFrames, pad_ends
 from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.frontend.torch.framing import DifferencedFrames, KaldiFrames, keep_constant, pad_ends
 from acula_edge.frontend.transforms import TransformFactors, factor_odd_transform, factor_transform
 
 
@@ -53,7 +52,7 @@ class HalvedSpectrum(nn.Module):
 
     A frame h of length N = 2 H is two blocks of one hop each. Its even bins are the transform of the blocks' sum, its
     odd bins the odd transform of their difference, both of length H (the first step of a radix-2 decimation in
-    frequency). The frame is differenced as :class:`acula_edge.frontend.framing.DifferencedFrames` explains, with
+    frequency). The frame is differenced as :class:`acula_edge.frontend.torch.framing.DifferencedFrames` explains, with
     w the window's rising half, d the difference of the samples x, and 1 - w the falling half:
 
         w[n+1] d[n] + (w[n+1] - w[n]) x[n]          is what a block adds as a frame's first half,

@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import pad
 
-from acula_edge.frontend.constants import keep_constant
 from acula_edge.frontend.spec import FrontendSpec
+
+
+def keep_constant(module: nn.Module, name: str, values: NDArray[np.float64]) -> None:
+    """Register a constant in single precision that stays out of state dicts."""
+    constant = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+    module.register_buffer(name, constant, persistent=False)
 
 
 def pad_ends(wave: torch.Tensor, spec: FrontendSpec, length: int) -> torch.Tensor:
