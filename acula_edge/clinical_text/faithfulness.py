@@ -31,7 +31,7 @@ def _check(dumped: str, report: str) -> tuple[Problem, ...]:
     claims = read_claims(text)
     if not claims and not truth.expected and text.startswith("No finding is recorded"):
         return ()
-    problems = [problem for claim in sorted(claims, key=_order) if (problem := truth.weigh(claim)) is not None]
+    problems = [problem for claim in sorted(claims, key=_order) if (problem := truth.check(claim)) is not None]
     return tuple(dict.fromkeys([*problems, *truth.find_missing(claims, text)]))
 
 

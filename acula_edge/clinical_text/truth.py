@@ -102,22 +102,22 @@ class Truth:
             report = pattern.sub(word, report)
         return report
 
-    def weigh(self, claim: Claim) -> Problem | None:
+    def check(self, claim: Claim) -> Problem | None:
         """What is wrong with a claim; None where nothing is."""
         if claim.name == NUMBER:
             return Problem("invented", NUMBER, claim.value)
         if claim.name == "open":
             return Problem("contradicted", "the given text", claim.state, PRESENT) if claim.state != PRESENT else None
         if claim.name.startswith("none:"):
-            return self._weigh_none(claim)
+            return self._check_none(claim)
         kind = self.vocabulary.kinds.get(claim.name)
         if kind is None or kind.kind == "presence":
-            return self._weigh_state(claim)
+            return self._check_state(claim)
         if kind.kind == "quantity":
-            return self._weigh_number(claim, kind)
-        return self._weigh_choice(claim, kind)
+            return self._check_number(claim, kind)
+        return self._check_choice(claim, kind)
 
-    def _weigh_state(self, claim: Claim) -> Problem | None:
+    def _check_state(self, claim: Claim) -> Problem | None:
         true = self.states.get(claim.name) or self.allowed.get(claim.name)
         if true == claim.state:
             return None
@@ -135,7 +135,7 @@ class Truth:
             self.facts.get(listed) == () for listed in ("diagnosis", "symptoms", "history")
         )
 
-    def _weigh_choice(self, claim: Claim, kind: FactKind) -> Problem | None:
+    def _check_choice(self, claim: Claim, kind: FactKind) -> Problem | None:
         true = self.facts.get(kind.name)
         said = claim.value if claim.state == PRESENT else f"{claim.state}: {claim.value}"
         if kind.kind == "list":  # the parts of a site
@@ -159,7 +159,7 @@ class Truth:
     def _denied(self, finding: str) -> bool:
         return (self.states.get(finding) or self.allowed.get(finding)) == ABSENT
 
-    def _weigh_none(self, claim: Claim) -> Problem | None:
+    def _check_none(self, claim: Claim) -> Problem | None:
         name = claim.name.removeprefix("none:")
         true = self.facts.get(name)
         if claim.state != PRESENT or true == ():
@@ -171,7 +171,7 @@ class Truth:
             return Problem("invented", name, "none")
         return Problem("contradicted", name, "none", _show(true))
 
-    def _weigh_number(self, claim: Claim, kind: FactKind) -> Problem | None:
+    def _check_number(self, claim: Claim, kind: FactKind) -> Problem | None:
         true = self.facts.get(kind.name)
         if true is None or isinstance(true, (str, tuple)):
             return Problem("invented", kind.name, claim.value)

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from acula_edge.data.manifest import Recording
-from acula_edge.probe.obstacles import published_obstacle
+from acula_edge.probe.eligibility import why_not_published
 from acula_edge.probe.published import published_probe
 from acula_edge.probe.scores import MODELS
 from acula_edge.probe.tasks import Task
@@ -25,7 +25,7 @@ def published_figures(
     """
     if task.published_probe is None:
         return None
-    reason = published_obstacle(task, recordings)
+    reason = why_not_published(task, recordings)
     figures: dict[str, Any] = dict.fromkeys(MODELS)
     if reason is None:
         figures.update((model, published_probe(rows, recordings, task).to_dict()) for model, rows in embeddings.items())

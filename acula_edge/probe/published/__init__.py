@@ -16,7 +16,7 @@ from scipy.special import softmax
 
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
-from acula_edge.probe.obstacles import published_obstacle
+from acula_edge.probe.eligibility import why_not_published
 from acula_edge.probe.published.folds import leave_one_out
 from acula_edge.probe.published.measures import macro_auroc, stopping_epoch
 from acula_edge.probe.published.training import Draws, class_loss, regression_loss, train, with_bias
@@ -77,9 +77,9 @@ def published_probe(
         seeds: of first weights and batches; a regression uses the first of them for all folds.
 
     Raises:
-        InputError: the task has an :func:`obstacles.published_obstacle`, or the embeddings are not finite.
+        InputError: the task is unfit (:func:`eligibility.why_not_published`), or the embeddings are not finite.
     """
-    reason = published_obstacle(task, recordings)
+    reason = why_not_published(task, recordings)
     if reason is not None or task.published_probe is None:
         raise InputError(f"the published probe of {task.id} cannot be trained: {reason}")
     values = np.asarray(embeddings, np.float32)

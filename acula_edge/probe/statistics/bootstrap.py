@@ -19,6 +19,14 @@ MIN_SUBJECTS = 3
 _BATCH = 250
 
 
+def subject_means(values: Array, subjects: NDArray[Any]) -> Array:
+    """Mean over each subject's recordings: [R, K] -> [S, K], subjects in sorted order."""
+    distinct, index = np.unique(subjects, return_inverse=True)
+    sums = np.zeros((len(distinct), values.shape[1]))
+    np.add.at(sums, index, values)
+    return sums / np.bincount(index)[:, None]
+
+
 def subject_intervals(statistic: Statistic, strata: NDArray[np.int_], resamples: int, seed: int) -> list[Interval]:
     """Intervals of several statistics from the same resamples of subjects.
 

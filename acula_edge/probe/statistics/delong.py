@@ -8,6 +8,7 @@ The libraries at hand (MLstatkit, pauc) treat recordings as independent persons,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,29 @@ class Contrast:
         if not self.contributions:
             return self.guarded_variance
         return tilted_variance(self.contributions, value - self.estimate)
+
+
+class Areas(Protocol):
+    """AUROCs [K] of K models on the same recordings of subjects [S]."""
+
+    @property
+    def auroc(self) -> Array:
+        """[K]."""
+
+    @property
+    def subjects(self) -> NDArray[np.str_]:
+        """[S] distinct subjects, sorted."""
+
+    @property
+    def n_positive_subjects(self) -> int:
+        """Subjects with a recording of the class; of several classes the fewest."""
+
+    @property
+    def n_negative_subjects(self) -> int:
+        """Subjects with a recording of another class; of several classes the fewest."""
+
+    def contrast(self, weights: Array) -> Contrast:
+        """The combination `weights` [K] of the AUROCs."""
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import brentq
 
-from acula_edge.probe.statistics.areas import Areas
 from acula_edge.probe.statistics.bootstrap import Interval
-from acula_edge.probe.statistics.delong import Contrast
+from acula_edge.probe.statistics.delong import Areas, Contrast
 
 Array = NDArray[np.float64]
 Verdict = Literal["identical", "non-inferior", "inconclusive", "inferior"]

@@ -17,16 +17,16 @@ MIN_PUBLISHED_FOLDS = 3
 """Subjects of which one is tested, one is validation and one is learned from."""
 
 
-def obstacle(task: Task, recordings: Sequence[Recording]) -> str | None:
+def why_not_evaluated(task: Task, recordings: Sequence[Recording]) -> str | None:
     """What stands between these recordings and an answer to the task; None for nothing."""
     absent = _absence(task, recordings)
     if absent:
         return absent
-    fit = fit_obstacle(task, recordings)
-    return fit if fit or task.evaluation != "held-out" else _obstacle(task, recordings, "test", 1)
+    fit = why_not_fitted(task, recordings)
+    return fit if fit or task.evaluation != "held-out" else _shortfall(task, recordings, "test", 1)
 
 
-def fit_obstacle(task: Task, recordings: Sequence[Recording]) -> str | None:
+def why_not_fitted(task: Task, recordings: Sequence[Recording]) -> str | None:
     """What keeps a head from being fitted; None for nothing.
 
     A task that leaves one subject out at a time learns from its test split.
@@ -34,12 +34,12 @@ def fit_obstacle(task: Task, recordings: Sequence[Recording]) -> str | None:
     if task.evaluation == "leave-one-subject-out":
         if task.kind != "regression":
             return "leaving one subject out is for regressions only"
-        return _obstacle(task, recordings, "test", MIN_TRAIN_SUBJECTS)
+        return _shortfall(task, recordings, "test", MIN_TRAIN_SUBJECTS)
     needed = MIN_TRAIN_SUBJECTS_OF_MANY if task.kind == "multiclass" else MIN_TRAIN_SUBJECTS
-    return _obstacle(task, recordings, "train", needed)
+    return _shortfall(task, recordings, "train", needed)
 
 
-def published_obstacle(task: Task, recordings: Sequence[Recording]) -> str | None:
+def why_not_published(task: Task, recordings: Sequence[Recording]) -> str | None:
     """What keeps the published probe from being trained, chosen or tested; None for nothing."""
     if task.published_probe is None:
         return "no published protocol"
@@ -49,8 +49,8 @@ def published_obstacle(task: Task, recordings: Sequence[Recording]) -> str | Non
     if task.kind == "regression":
         if task.evaluation != "leave-one-subject-out":
             return "the published protocol for regressions leaves one subject out at a time"
-        return _obstacle(task, recordings, "test", MIN_PUBLISHED_FOLDS)
-    reasons = (_obstacle(task, recordings, split, 1) for split in ("train", "val", "test"))
+        return _shortfall(task, recordings, "test", MIN_PUBLISHED_FOLDS)
+    reasons = (_shortfall(task, recordings, split, 1) for split in ("train", "val", "test"))
     return next((reason for reason in reasons if reason is not None), None)
 
 
@@ -61,7 +61,7 @@ def _absence(task: Task, recordings: Sequence[Recording]) -> str | None:
     return f"data not found: this run holds no recordings of {task.dataset}{where}; --data {task.dataset}=DIR adds them"
 
 
-def _obstacle(task: Task, recordings: Sequence[Recording], split: str, needed: int) -> str | None:
+def _shortfall(task: Task, recordings: Sequence[Recording], split: str, needed: int) -> str | None:
     positions, targets = task.values(recordings, split)
     if not positions:
         return f"no usable recordings in the {split} split"
