@@ -36,6 +36,9 @@ def age_band(age: Any) -> str | None:
 
     Numbers are years; texts such as ``10 months`` are converted; other texts are bands already (CirCor, BMD-HS's
     decades) and stay as they are.
+
+    >>> age_band("10 months"), age_band(65), age_band("Infant")
+    ('child', 'elderly', 'Infant')
     """
     if isinstance(age, str):
         match = _AGE.fullmatch(age.strip().casefold())

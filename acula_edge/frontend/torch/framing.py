@@ -26,6 +26,9 @@ def pad_ends(wave: torch.Tensor, spec: FrontendSpec, length: int) -> torch.Tenso
 
     Shape: [B, T] -> [B, length].
     """
+    # A centered frame begins half a window before its time. What lies there is the published extractor's choice:
+    # OPERA's has zeros; CLAP's reflects both ends; Whisper's pads a clip to 30 s first, so only the front of a shorter
+    # one is reflected.
     half = spec.n_fft // 2
     front = half if spec.kind == "log-mel" else 0
     if spec.kind == "clap":
@@ -65,12 +68,15 @@ class DifferencedFrames(nn.Module):
         super().__init__()
         self.spec = spec
         self.frames = spec.frames(samples)
+        # One value beyond the frame: w[N] = w[0] = 0 closes the circle for the difference at the frame's last sample.
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.n_fft + 1) / spec.n_fft)
         keep_constant(self, "window", _by_hop(window[1:], spec.hop_length))
         keep_constant(self, "window_step", _by_hop(np.diff(window), spec.hop_length))
 
     def gain(self, bins: NDArray[np.int64]) -> NDArray[np.float64]:
         """What differencing multiplies the power at `bins` by."""
+        # w x is 0 at both ends of a frame, so its difference is a circular one, which the transform turns into a
+        # factor: |exp(2 pi i k / N) - 1|^2 = 4 sin(pi k / N)^2.
         return np.asarray(4 * np.sin(np.pi * bins / self.spec.n_fft) ** 2)
 
     def forward(self, wave: torch.Tensor) -> torch.Tensor:
@@ -80,6 +86,7 @@ class DifferencedFrames(nn.Module):
         total = blocks * hop
         padded = pad_ends(wave, self.spec, total + 1)
         samples, following = padded[:, :total], padded[:, 1:]
+        # Large samples are subtracted from each other before the window rounds them.
         steps = (following - samples).reshape(-1, blocks, hop).transpose(1, 2)
         samples = samples.reshape(-1, blocks, hop).transpose(1, 2)
         parts = [steps * self.window[part] + samples * self.window_step[part] for part in range(stacked)]
@@ -115,6 +122,7 @@ class KaldiFrames(nn.Module):
         wave = pad_ends(wave - wave.mean(-1, keepdim=True), spec, blocks * hop)
         columns = wave.reshape(-1, blocks, hop).transpose(1, 2)
         frames = _stack([columns] * stacked, spec.n_fft, self.frames)
+        # Kaldi's order: the frame's mean goes before pre-emphasis, and that before the window.
         frames = emphasize(frames - frames.mean(1, keepdim=True), 1) * self.window
         return pad(frames, (0, 0, 0, spec.transform_length - frames.shape[1]))
 
@@ -127,5 +135,7 @@ def _by_hop(values: NDArray[np.float64], hop: int) -> NDArray[np.float64]:
 def _stack(parts: list[torch.Tensor], length: int, frames: int) -> torch.Tensor:
     """Part p of every frame, [B, hop, K] each, from the block p after its first. Shape: -> [B, length, F]."""
     hop = parts[0].shape[1]
+    # Frame f is the blocks f, f + 1, ..., so block p of every frame is one slice; of the last only what the window
+    # holds.
     shifted = [part[:, : length - p * hop, p : p + frames] for p, part in enumerate(parts)]
     return torch.cat(shifted, dim=1)

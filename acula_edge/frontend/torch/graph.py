@@ -56,6 +56,8 @@ class GraphMelPower(nn.Module):
 def mel_bands(spec: FrontendSpec, spectrum: HalvedSpectrum | StackedSpectrum) -> MelBands:
     """The mel filters for the bins of `spectrum`, without its gain."""
     bins = spectrum.bins[..., None]
+    # The framing's gain is divided out of the filters once, here, instead of out of every frame. It is 0 at bin 0
+    # alone, where nothing is weighed: outputs that are always zero are called bin 0, too.
     weights = mel_filterbank(spec)[spectrum.bins] / np.maximum(spectrum.gain, 1e-30)[..., None]
     return MelBands(np.where(bins > 0, weights, 0))
 
@@ -94,9 +96,13 @@ def group_filters(weights: NDArray[np.float64]) -> list[tuple[int, int, int, int
     Shape: weights [S, C, M] -> list of (first filter, last + 1, first coarse frequency, last + 1).
     """
     slots, coarse, filters = weights.shape
-    heard = (weights != 0).any(axis=0)
-    low = np.where(heard.any(axis=0), heard.argmax(axis=0), coarse - 1)
-    high = np.where(heard.any(axis=0), coarse - heard[::-1].argmax(axis=0), coarse)
+    weighed = (weights != 0).any(axis=0)
+    # A band that is empty (above half a slow recording's rate) still needs a column: it reads one coarse frequency by
+    # weights of zero.
+    low = np.where(weighed.any(axis=0), weighed.argmax(axis=0), coarse - 1)
+    high = np.where(weighed.any(axis=0), coarse - weighed[::-1].argmax(axis=0), coarse)
+    # costs[n]: least cost of the first n filters; starts[n]: where the last group of that cheapest split begins. Wider
+    # groups multiply more zeros, more groups cost more operators.
     costs, starts = [0.0], [0]
     for last in range(1, filters + 1):
         options = [

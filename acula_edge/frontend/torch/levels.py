@@ -15,15 +15,17 @@ from acula_edge.frontend.spec import SILENT_SPAN_DB, FrontendSpec
 
 def log_mel_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:
     """Decibels below each clip's maximum, floored, and scaled to [0, 1]; silence is exactly 0."""
+    # Natural logarithms throughout: ONNX has Log, not Log10, and the scale takes the constant factor along.
     log_per_db = math.log(10) / 10
     silent, span = SILENT_SPAN_DB * log_per_db, spec.top_db * log_per_db
     level = torch.log(power.clamp_min(spec.amin))
     # A number times its own reciprocal never rounds to more than 1: the values stay in [0, 1].
     level = (level - level.amax((-2, -1), keepdim=True)).clamp_min(-span)
     lowest = level.amin((-2, -1), keepdim=True)
-    heard = (lowest < -silent).to(level.dtype)
-    scale = heard / (-lowest).clamp_min(silent) if spec.normalization == "minmax" else heard / span
-    return level * scale + heard
+    # 1 for sound and 0 for silence, as a factor: a graph of one fixed shape has no branch per clip.
+    sounds = (lowest < -silent).to(level.dtype)
+    scale = sounds / (-lowest).clamp_min(silent) if spec.normalization == "minmax" else sounds / span
+    return level * scale + sounds
 
 
 def kaldi_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:
@@ -38,6 +40,7 @@ def clap_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:
 
 def whisper_level(power: torch.Tensor, spec: FrontendSpec) -> torch.Tensor:
     """Base-10 logarithm, floored below each clip's maximum; silence (every power below `amin`) is -1.5."""
+    # In bels, of which a tenth of `top_db` is the range.
     level = torch.log(power.clamp_min(spec.amin)) / math.log(10)
     level = torch.maximum(level, level.amax((-2, -1), keepdim=True) - spec.top_db / 10)
     return (level + 4) / 4

@@ -42,6 +42,8 @@ class StackedSpectrum(nn.Module):
     def forward(self, wave: torch.Tensor) -> torch.Tensor:
         """Shape: [B, T] -> [S, C, B F]."""
         rows, (slots, inputs, _) = self.stage1.shape[0], self.stage2.shape
+        # Reshaping reads sample n = C n1 + n2 of a frame as row n1 and column n2: stage 1 transforms over n1 for every
+        # n2 and every frame in one product.
         columns = self.framing(wave).movedim(0, 1) if wave.shape[0] > 1 else self.framing(wave)
         first = self.stage1 @ columns.reshape(rows, -1)
         return _power(self.stage2 @ first.reshape(slots, inputs, -1))
@@ -79,6 +81,8 @@ class HalvedSpectrum(nn.Module):
         keep_constant(self, "rise", window[1:, None, None])
         keep_constant(self, "fall", 1 - window[1:, None, None])
         keep_constant(self, "rise_step", np.diff(window)[:, None, None])
+        # With h = (a, b) in halves: X[2 j] is bin j of a + b, since exp(-2 pi i 2 j H / N) = 1, and X[2 j + 1] is bin j
+        # + 1/2 of a - b, since there it is -1. Two transforms of half the length, and no row of zeros between.
         even, odd = factor_transform(self.hop), factor_odd_transform(self.hop)
         self.bins = np.concatenate([2 * even.bins, 2 * odd.bins + 1])
         self.gain: NDArray[np.float64] = 4 * np.sin(np.pi * self.bins / spec.n_fft) ** 2
@@ -105,6 +109,7 @@ class HalvedSpectrum(nn.Module):
         steps = torch.cat([blocks[1:], beyond]) - blocks
         # Not the rest of `steps`: it would have the rounding of the large where the window is small.
         shared = blocks * self.rise_step
+        # Every block but the last begins a frame, every block but the first ends one.
         first = (steps * self.rise + shared)[:, :, :-1]
         second = (steps * self.fall - shared)[:, :, 1:]
         return torch.cat([self._spectrum("even", first + second), self._spectrum("odd", first - second)])
@@ -122,5 +127,6 @@ class HalvedSpectrum(nn.Module):
 
 def _power(parts: torch.Tensor) -> torch.Tensor:
     """Real parts over imaginary ones to their power. Shape: [S, 2 C, K] -> [S, C, K]."""
+    # No square root anywhere: mel filters weigh power.
     slots, doubled, columns = parts.shape
     return (parts * parts).reshape(slots, 2, doubled // 2, columns).sum(1)

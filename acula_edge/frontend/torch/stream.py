@@ -46,6 +46,8 @@ class StreamMelPower(nn.Module):
 
     def forward(self, chunk: torch.Tensor, tail: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Shape: [1, hops * hop], [1, hop] -> [1, hops, M], [1, hop]."""
+        # A frame is a block and the next, so hops + 1 blocks hold hops frames; the last block begins the next chunk's
+        # first.
         blocks = torch.cat([tail, chunk], dim=1)
         power = self.bands(self.spectrum.transform(blocks)).transpose(0, 1)[None]
         return power, blocks[:, -self.hop :]

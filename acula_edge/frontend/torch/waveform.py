@@ -27,6 +27,7 @@ class Waveform(nn.Module):
     def forward(self, wave: torch.Tensor) -> torch.Tensor:
         """Shape: wave [B, T] -> [B, T, 1]."""
         if self.spec.standardize:
+            # In two passes, mean first: E[x^2] - E[x]^2 cancels in float32 where an offset is large beside the sound.
             wave = wave - _mean(wave)
             wave = wave / torch.sqrt(_mean(wave.square()) + VARIANCE_FLOOR)
         return wave[..., None]
@@ -38,5 +39,6 @@ def _mean(values: torch.Tensor) -> torch.Tensor:
     Shape: [B, T] -> [B, 1].
     """
     samples = values.shape[-1]
+    # Zeros behind the last row add nothing to the sums; the division is by the samples that there are.
     rows = pad(values, (0, -samples % _ROW)).reshape(-1, -(-samples // _ROW), _ROW)
     return rows.sum(-1).sum(-1, keepdim=True) / samples

@@ -53,6 +53,8 @@ def subject_intervals(statistic: Statistic, strata: NDArray[np.int_], resamples:
         """scipy's view of the statistic: subjects drawn from each group, [..., size of group], to [Q, ...]."""
         del axis
         leading = np.broadcast_shapes(*(group.shape[:-1] for group in drawn))
+        # Which subjects were drawn, as how often each was: thousands of resamples are then one weighted sum. Subjects
+        # of row r are numbered from r S, so that a single count serves all rows.
         rows = int(np.prod(leading, dtype=int))
         counts = np.zeros((rows, n_subjects))
         for group in drawn:
@@ -71,6 +73,8 @@ def subject_intervals(statistic: Statistic, strata: NDArray[np.int_], resamples:
             batch=_BATCH,
             vectorized=True,
             confidence_level=LEVEL,
+            # The acceleration of BCa leaves out each subject in turn, and without a class's only one there is no value.
+            # BCa because an AUROC near 1 has a skewed distribution, whose plain percentiles are off.
             method="BCa" if stratified else "percentile",
             rng=np.random.default_rng(seed),
         )
@@ -84,6 +88,7 @@ def subject_intervals(statistic: Statistic, strata: NDArray[np.int_], resamples:
 def _interval(low: float, high: float, draws: Array) -> Interval:
     if np.isfinite(low) and np.isfinite(high):
         return float(low), float(high)
+    # BCa has no limits where no resample moves the statistic: the draws themselves have.
     defined = draws[np.isfinite(draws)]
     if defined.size < draws.size / 2:
         return None
