@@ -15,7 +15,7 @@ from acula_edge.errors import InputError, RecipeError, did_you_mean
 from acula_edge.recipe import ReportsConfig
 
 
-def state_facts(recording: Recording, config: ReportsConfig) -> dict[str, Value]:
+def select_facts(recording: Recording, config: ReportsConfig) -> dict[str, Value]:
     """What reports of a recording may state.
 
     Raises:
@@ -24,7 +24,7 @@ def state_facts(recording: Recording, config: ReportsConfig) -> dict[str, Value]
     """
     mapping = find_mapping(recording, config)
     facts = mapping.apply(recording.metadata, config.ages == "exact")
-    allowed = stated_kinds(config.demographics, tuple(config.leave_out))
+    allowed = selectable_kinds(config.demographics, tuple(config.leave_out))
     return {name: value for name, value in facts.items() if name in allowed}
 
 
@@ -34,7 +34,7 @@ def may_be_written(recording: Recording) -> bool:
 
 
 def find_mapping(recording: Recording, config: ReportsConfig) -> FactMapping:
-    """The mapping of a recording's data set; see :func:`state_facts`."""
+    """The mapping of a recording's data set; see :func:`select_facts`."""
     mapping = load_mapping(recording.dataset, config.mapping)
     if mapping is None:
         mapping = _mapping_by_name(recording.dataset, tuple(sorted(recording.metadata)))
@@ -54,7 +54,7 @@ def _mapping_by_name(dataset: str, columns: tuple[str, ...]) -> FactMapping | No
 
 
 @lru_cache(maxsize=64)
-def stated_kinds(demographics: bool, leave_out: tuple[str, ...]) -> frozenset[str]:
+def selectable_kinds(demographics: bool, leave_out: tuple[str, ...]) -> frozenset[str]:
     """Names of the facts that may be stated.
 
     Raises:
