@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from acula_edge.benchmark.engine_subjects import engine_subjects
 from acula_edge.benchmark.inputs import bundle_inputs
 from acula_edge.benchmark.measure import plan_for
 from acula_edge.benchmark.session import run_session
-from acula_edge.benchmark.subject import Subject, onnx_subject
+from acula_edge.benchmark.subject import Subject, engine_subjects, onnx_subject
 from acula_edge.bundle.folder import damaged_files, read_bundle
 from acula_edge.bundle.json_files import plain, read_facts_if_there
 from acula_edge.bundle.layout import ENCODER_FILES, FRONTEND_FILE, MODEL_FILES, ROWS, VERIFY_FILE

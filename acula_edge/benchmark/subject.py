@@ -16,7 +16,9 @@ from acula_edge.benchmark.machine import HERE, Machine
 from acula_edge.benchmark.measure import Latency, Plan, measure_latency
 from acula_edge.benchmark.state import read_state
 from acula_edge.engines.ort import OrtEngine
+from acula_edge.errors import AculaEdgeError
 from acula_edge.files import sha256_file
+from acula_edge.progress import notify
 from acula_edge.untrusted.onnx_file import inspect_onnx
 
 _CALLER = "given by the caller as a callable"
@@ -138,3 +140,32 @@ def measure_subject(
     if after.processor_c is None:
         row["not_measured"]["processor_c"] = "this system has no temperature sensor"
     return row, latency
+
+
+def engine_subjects(bundle: Path, feed: Mapping[str, NDArray[Any]]) -> list[Subject]:
+    """The engines that belong here; those that do not are named, with the reason, and left out.
+
+    ``verify.json`` does not evaluate an engine, so none carries an accuracy.
+
+    Args:
+        feed: of the whole model.
+    """
+    plans = sorted(bundle.glob("engine-*.plan"))
+    subjects = []
+    for plan in plans:
+        try:
+            subjects.append(_open_engine(plan, dict(feed)))
+        except AculaEdgeError as error:
+            notify("%s is not measured: %s", plan.name, error.problem + (f": {error.given}" if error.given else ""))
+    return subjects
+
+
+def _open_engine(plan: Path, feed: dict[str, NDArray[Any]]) -> Subject:
+    from acula_edge.engines.tensorrt import check_engine, choose_backend, find_gpu
+    from acula_edge.engines.tensorrt.inference import TensorRtEngine
+    from acula_edge.engines.tensorrt.records import check_mark
+
+    facts = check_engine(plan, find_gpu(), choose_backend("python").version())
+    check_mark(plan, facts)
+    engine = TensorRtEngine(plan)
+    return Subject(plan.name, "end_to_end", facts["precision"], engine.provider, 1, lambda: engine.run(feed))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from acula_edge import pipeline
-from acula_edge.benchmark import engine_subjects, session, subject
+from acula_edge.benchmark import session, subject
 from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
 from acula_edge.benchmark.energy import Meter
 from acula_edge.benchmark.environment import describe_environment
@@ -262,13 +262,13 @@ def test_an_engine_built_here_is_measured_and_one_from_elsewhere_is_named(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(engine_subjects, "notify", lambda message, *values: said.append(message % values))
+    monkeypatch.setattr(subject, "notify", lambda message, *values: said.append(message % values))
     (copy / "engine-orin-10.3.0.plan").write_bytes(b"plan")
     assert len(benchmark_bundle(copy, mode="smoke")["measurements"]) == 5
     assert len(said) == 1 and said[0].startswith("engine-orin-10.3.0.plan is not measured: ")
 
     ours = Subject("engine-orin-10.3.0.plan", "end_to_end", "int8-fp16", "TensorRT", 1, lambda: None)
-    monkeypatch.setattr(engine_subjects, "_open", lambda plan, feed: ours)
+    monkeypatch.setattr(subject, "_open_engine", lambda plan, feed: ours)
     result = benchmark_bundle(copy, mode="smoke", extra={TEACHER: lambda: None})
     row = result["measurements"][5]
     assert (row["artifact"], row["provider"], row["precision"]) == (ours.artifact, "TensorRT", "int8-fp16")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.benchmark.boards import describe_jetson
 from acula_edge.benchmark.clocks import describe_clocks, fastest_core_mhz
-from acula_edge.benchmark.environment import describe_environment
+from acula_edge.benchmark.environment import describe_environment, describe_jetson
 from acula_edge.benchmark.machine import Machine, execute
 from acula_edge.benchmark.state import read_state, state_warnings, summarize_states
 from acula_edge.benchmark.thermal import read_temperatures, read_throttling, throttling_evidence
