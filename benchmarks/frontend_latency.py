@@ -36,10 +36,10 @@ from rich.table import Table
 from torch import nn
 from torch.nn.functional import conv1d
 
-from acula_edge.benchmark.disturbance import disturbance_warnings, measure_disturbance
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.measure import PLANS, Plan, plan_for
-from acula_edge.benchmark.paired import measure_pairs
+from acula_edge.benchmarking.disturbance import disturbance_warnings, measure_disturbance
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.measure import PLANS, Plan, plan_for
+from acula_edge.benchmarking.paired import measure_pairs
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import write_json
 from acula_edge.frontend.filterbank import mel_filterbank

@@ -24,7 +24,7 @@ HEAVY = ("torch", "transformers", "onnxruntime", "tensorrt", "matplotlib")
 
 LIGHT_PACKAGES = (
     "acula_edge.audio",
-    "acula_edge.benchmark",
+    "acula_edge.benchmarking",
     "acula_edge.cli",
     "acula_edge.frontend",
     "acula_edge.runtime",
@@ -91,7 +91,7 @@ def test_a_verb_is_imported_only_when_it_is_asked_for() -> None:
 
 STAGES = (
     "audio", "frontend", "data", "clinical_text", "encoders", "language", "align", "distill", "engines", "quantize",
-    "probe", "zero_shot", "runtime", "benchmark", "report", "web",
+    "probe", "zero_shot", "runtime", "benchmarking", "report", "web",
 )  # fmt: skip
 
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from acula_edge import pipeline
-from acula_edge.benchmark import session, subject
-from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
-from acula_edge.benchmark.energy import Meter
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.footprint import measure_footprint
-from acula_edge.benchmark.measure import PLANS, Plan
-from acula_edge.benchmark.session import write_copy
-from acula_edge.benchmark.state import State
-from acula_edge.benchmark.subject import Subject
+from acula_edge.benchmarking import session, subject
+from acula_edge.benchmarking.bundle import benchmark_bundle, benchmark_models
+from acula_edge.benchmarking.energy import Meter
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.footprint import measure_footprint
+from acula_edge.benchmarking.measure import PLANS, Plan
+from acula_edge.benchmarking.session import write_copy
+from acula_edge.benchmarking.state import State
+from acula_edge.benchmarking.subject import Subject
 from acula_edge.bundle.folder import read_bundle
 from acula_edge.bundle.layout import BENCHMARK_SAMPLES_FILE as SAMPLES
 from acula_edge.errors import ArtifactError, InputError
@@ -85,7 +85,7 @@ def test_every_model_is_measured_by_stage_with_its_own_hash(copy: Path) -> None:
 
 
 def test_what_was_not_measured_is_null_with_a_reason(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acula_edge.benchmark.energy.find_sensor", lambda machine: None)
+    monkeypatch.setattr("acula_edge.benchmarking.energy.find_sensor", lambda machine: None)
     monkeypatch.setattr(subject, "read_state", lambda machine: State({}, None, None))
     result = benchmark_bundle(copy, mode="smoke", extra={TEACHER: lambda: None})
     for row in result["measurements"]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.benchmark import energy, sensors
-from acula_edge.benchmark.energy import Meter, judge_energy, measure_idle
-from acula_edge.benchmark.sensors import (
+from acula_edge.benchmarking import energy, sensors
+from acula_edge.benchmarking.energy import Meter, judge_energy, measure_idle
+from acula_edge.benchmarking.sensors import (
     PolledSensor,
     RaplSensor,
     TegrastatsSensor,

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from acula_edge.benchmark.energy import Meter, judge_energy
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.machine import Machine
-from acula_edge.benchmark.paired import Pairs
-from acula_edge.benchmark.sensors import find_sensor
-from acula_edge.benchmark.state import read_state, state_warnings, summarize_states
+from acula_edge.benchmarking.energy import Meter, judge_energy
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.machine import Machine
+from acula_edge.benchmarking.paired import Pairs
+from acula_edge.benchmarking.sensors import find_sensor
+from acula_edge.benchmarking.state import read_state, state_warnings, summarize_states
 from acula_edge.bundle.schema import Benchmark
 from acula_edge.files import sha256_file, write_json
 from tests.report.bundle_files import digest

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acula_edge.benchmark.subject import engine_subjects
+from acula_edge.benchmarking.subject import engine_subjects
 from acula_edge.bundle.writer import seal
 from acula_edge.engines import tensorrt as engines
 from acula_edge.engines.ort import CPU, OrtEngine

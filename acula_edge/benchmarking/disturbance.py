@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from acula_edge.benchmark.machine import HERE, Machine
+from acula_edge.benchmarking.machine import HERE, Machine
 
 _BUSY_CORES = 0.2
 

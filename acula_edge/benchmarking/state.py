@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from acula_edge.benchmark.clocks import fastest_core_mhz
-from acula_edge.benchmark.machine import Machine
-from acula_edge.benchmark.thermal import (
+from acula_edge.benchmarking.clocks import fastest_core_mhz
+from acula_edge.benchmarking.machine import Machine
+from acula_edge.benchmarking.thermal import (
     earlier_throttling,
     processor_temperature,
     read_temperatures,
@@ -26,7 +26,7 @@ class State:
     Attributes:
         temperatures_c: by sensor.
         clock_mhz: of the fastest core.
-        throttling: see :func:`acula_edge.benchmark.thermal.read_throttling`.
+        throttling: see :func:`acula_edge.benchmarking.thermal.read_throttling`.
     """
 
     temperatures_c: dict[str, float]

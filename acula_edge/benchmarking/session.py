@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.benchmark.accuracy import accuracy_of, accuracy_of_model
-from acula_edge.benchmark.disturbance import core_times, disturbance_warnings, measure_disturbance
-from acula_edge.benchmark.energy import Meter
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.machine import HERE, Machine
-from acula_edge.benchmark.measure import Plan
-from acula_edge.benchmark.paired import measure_pairs
-from acula_edge.benchmark.state import read_state, state_warnings, summarize_states
-from acula_edge.benchmark.subject import Subject, measure_subject
+from acula_edge.benchmarking.accuracy import accuracy_of, accuracy_of_model
+from acula_edge.benchmarking.disturbance import core_times, disturbance_warnings, measure_disturbance
+from acula_edge.benchmarking.energy import Meter
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.machine import HERE, Machine
+from acula_edge.benchmarking.measure import Plan
+from acula_edge.benchmarking.paired import measure_pairs
+from acula_edge.benchmarking.state import read_state, state_warnings, summarize_states
+from acula_edge.benchmarking.subject import Subject, measure_subject
 from acula_edge.bundle.layout import BENCHMARK_FILE, BENCHMARK_SAMPLES_FILE
 from acula_edge.bundle.schema import Benchmark
 from acula_edge.files import atomic_path, write_json

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from acula_edge.benchmark.measure import Plan, collection_paused, time_for, warm_up
+from acula_edge.benchmarking.measure import Plan, collection_paused, time_for, warm_up
 from acula_edge.progress import track
 
 _RESAMPLES = 2000

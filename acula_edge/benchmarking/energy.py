@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from acula_edge.benchmark.machine import Machine
-from acula_edge.benchmark.sensors import EnergySensor, find_sensor, why_no_sensor
+from acula_edge.benchmarking.machine import Machine
+from acula_edge.benchmarking.sensors import EnergySensor, find_sensor, why_no_sensor
 
 
 @dataclass(frozen=True)

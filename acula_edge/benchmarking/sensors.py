@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from acula_edge.benchmark.machine import HERE, Machine
-from acula_edge.benchmark.rails import WHOLE_BOARD, find_rails, name_rails, power_of_rails, read_whole
+from acula_edge.benchmarking.machine import HERE, Machine
+from acula_edge.benchmarking.rails import WHOLE_BOARD, find_rails, name_rails, power_of_rails, read_whole
 
 _FILE_SAMPLE_S = 0.02
 _PROGRAM_SAMPLE_S = 0.2

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from acula_edge.benchmark.inputs import bundle_inputs
-from acula_edge.benchmark.measure import plan_for
-from acula_edge.benchmark.session import run_session
-from acula_edge.benchmark.subject import Subject, engine_subjects, onnx_subject
+from acula_edge.benchmarking.inputs import bundle_inputs
+from acula_edge.benchmarking.measure import plan_for
+from acula_edge.benchmarking.session import run_session
+from acula_edge.benchmarking.subject import Subject, engine_subjects, onnx_subject
 from acula_edge.bundle.folder import damaged_files, read_bundle
 from acula_edge.bundle.json_files import plain, read_facts_if_there
 from acula_edge.bundle.layout import ENCODER_FILES, FRONTEND_FILE, MODEL_FILES, ROWS, VERIFY_FILE
@@ -36,7 +36,7 @@ def benchmark_bundle(
 
     Args:
         path: the bundle.
-        mode: ``"smoke"``, ``"quick"`` or ``"full"`` (:data:`acula_edge.benchmark.measure.PLANS`).
+        mode: ``"smoke"``, ``"quick"`` or ``"full"`` (:data:`acula_edge.benchmarking.measure.PLANS`).
         threads: of ONNX Runtime; callables must keep to it by themselves.
         extra: further callables by name, each one run from waveform to result. A name that begins with
             "float teacher" or "float student" is set beside that row of ``verify.json``.

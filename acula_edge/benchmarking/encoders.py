@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from acula_edge.benchmark.environment import describe_cpu
-from acula_edge.benchmark.measure import plan_for
-from acula_edge.benchmark.paired import measure_pairs
-from acula_edge.benchmark.subject import onnx_subject
+from acula_edge.benchmarking.environment import describe_cpu
+from acula_edge.benchmarking.measure import plan_for
+from acula_edge.benchmarking.paired import measure_pairs
+from acula_edge.benchmarking.subject import onnx_subject
 
 
 def compare_encoders(reference: Path, candidate: Path, *, mode: str, threads: int) -> dict[str, Any]:
     """Run two ONNX files in turn on the same noise.
 
     Returns:
-        What :meth:`acula_edge.benchmark.paired.Pairs.summary` says, with ``mode``, ``threads``, ``provider`` and
+        What :meth:`acula_edge.benchmarking.paired.Pairs.summary` says, with ``mode``, ``threads``, ``provider`` and
         ``cpu``.
     """
     subjects = [onnx_subject(path, threads=threads, stage="encoder") for path in (reference, candidate)]

@@ -1,6 +1,6 @@
 """Cold start and peak memory of one ONNX file, in a process that does nothing else.
 
-    python -m acula_edge.benchmark.footprint model.int8.onnx --threads 1
+    python -m acula_edge.benchmarking.footprint model.int8.onnx --threads 1
 
 prints one line of JSON.
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 from acula_edge.errors import ArtifactError
 
-_MODULE = "acula_edge.benchmark.footprint"
+_MODULE = "acula_edge.benchmarking.footprint"
 _TIMEOUT_S = 120
 _BYTES_PER_MB = 1e6
 
@@ -79,7 +79,7 @@ def main() -> None:
     started = time.perf_counter()
     import onnxruntime  # noqa: F401  (the engine would import it later, inside load_ms)
 
-    from acula_edge.benchmark.inputs import input_arrays
+    from acula_edge.benchmarking.inputs import input_arrays
     from acula_edge.engines.ort import OrtEngine
 
     imported = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from acula_edge.benchmark.machine import Machine
+from acula_edge.benchmarking.machine import Machine
 
 _MONITORS = ("ina3221", "ina226", "ina238")
 # A rail through which the whole board is fed makes the others parts of it: Orin Nano and NX, the first Nano, Thor.

@@ -7,8 +7,8 @@ import platform
 import re
 from typing import Any
 
-from acula_edge.benchmark.clocks import describe_clocks
-from acula_edge.benchmark.machine import HERE, Machine, as_number
+from acula_edge.benchmarking.clocks import describe_clocks
+from acula_edge.benchmarking.machine import HERE, Machine, as_number
 from acula_edge.provenance import versions
 
 # What INT8 kernels look for: x86 first, then Arm.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from acula_edge.benchmark.machine import Machine
+from acula_edge.benchmarking.machine import Machine
 
 # Zones that stand for the processor, best first: Jetson's junction, Arm boards, Intel, AMD.
 _PROCESSOR = ("tj-thermal", "cpu-thermal", "CPU-therm", "x86_pkg_temp", "coretemp Package id 0", "k10temp Tctl")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from acula_edge.benchmark.machine import Machine, as_number
+from acula_edge.benchmarking.machine import Machine, as_number
 
 _KHZ_PER_MHZ = 1e3
 _HZ_PER_MHZ = 1e6

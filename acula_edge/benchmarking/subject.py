@@ -9,12 +9,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from acula_edge.benchmark.energy import Meter
-from acula_edge.benchmark.footprint import measure_footprint
-from acula_edge.benchmark.inputs import input_arrays
-from acula_edge.benchmark.machine import HERE, Machine
-from acula_edge.benchmark.measure import Latency, Plan, measure_latency
-from acula_edge.benchmark.state import read_state
+from acula_edge.benchmarking.energy import Meter
+from acula_edge.benchmarking.footprint import measure_footprint
+from acula_edge.benchmarking.inputs import input_arrays
+from acula_edge.benchmarking.machine import HERE, Machine
+from acula_edge.benchmarking.measure import Latency, Plan, measure_latency
+from acula_edge.benchmarking.state import read_state
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import AculaEdgeError
 from acula_edge.files import sha256_file
