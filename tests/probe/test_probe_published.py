@@ -15,10 +15,8 @@ from sklearn.model_selection import train_test_split
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.eligibility import why_not_published
-from acula_edge.probe.published import published_probe
-from acula_edge.probe.published.folds import leave_one_out
-from acula_edge.probe.published.measures import macro_auroc, stopping_epoch
-from acula_edge.probe.published.training import Draws, class_loss, regression_loss, train, with_bias
+from acula_edge.probe.published_probe import leave_one_out, macro_auroc, published_probe, stopping_epoch
+from acula_edge.probe.published_training import Draws, class_loss, regression_loss, train, with_bias
 from acula_edge.probe.tasks import PublishedProbe, Task, number, tasks
 
 

@@ -6,25 +6,32 @@ out: softmax does not see it, and next to a regression's estimate it vanishes in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from scipy.stats import rankdata
+from sklearn.model_selection import train_test_split
 
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.eligibility import why_not_published
-from acula_edge.probe.published.folds import leave_one_out
-from acula_edge.probe.published.measures import macro_auroc, stopping_epoch
-from acula_edge.probe.published.training import Draws, class_loss, regression_loss, train, with_bias
+from acula_edge.probe.published_training import Draws, class_loss, regression_loss, train, with_bias
+from acula_edge.probe.scores import MODELS
 from acula_edge.probe.tasks import PublishedProbe, Task
 
 Array = NDArray[np.float32]
 
 L2_CLASSES, L2_REGRESSION = 1e-5, 0.1
+
+FOLD_SEED = 42
+"""Of every fold's validation draw."""
+
+MIN_DELTA = 0.001
+"""Least improvement of the validation error that keeps training alive (SPEC section 2.2)."""
 
 
 @dataclass(frozen=True)
@@ -196,3 +203,85 @@ def _best_epoch(errors: NDArray[Any], looked: NDArray[np.bool_], patience: int |
     stop = stopping_epoch(errors, patience)
     candidates = np.flatnonzero(looked[:stop])
     return int(candidates[errors[candidates].argmin()]) + 1 if len(candidates) else stop
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows that one head learns from, is chosen by, and is tested on."""
+
+    train: NDArray[np.intp]
+    val: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+
+def leave_one_out(subjects: Sequence[str], probe: PublishedProbe) -> list[Fold]:
+    """One fold per subject, in order of first appearance; rows keep their order in the validation draw."""
+    names = list(dict.fromkeys(subjects))
+    owner = np.array([names.index(subject) for subject in subjects])
+    folds = []
+    for held_out in range(len(names)):
+        others = np.flatnonzero(owner != held_out)
+        if probe.val_unit == "subject":
+            units = np.setdiff1d(np.arange(len(names)), [held_out])
+            train, val = (others[np.isin(owner[others], part)] for part in _draw_validation(units, probe.val_fraction))
+        else:
+            train, val = _draw_validation(others, probe.val_fraction)
+        folds.append(Fold(train, val, np.flatnonzero(owner == held_out)))
+    return folds
+
+
+def _draw_validation(units: NDArray[np.intp], fraction: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    train, val = train_test_split(units, test_size=fraction, random_state=FOLD_SEED)
+    return train, val
+
+
+def macro_auroc(labels: NDArray[np.integer[Any]], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean area of "this class or another"; for two classes the ordinary area. Ties count one half.
+
+    Shape: labels [R] in 0..K-1, probabilities [..., R, K] -> [...]; NaN where a class is absent.
+    """
+    if probabilities.shape[-1] == 2:
+        return _areas(labels == 1, probabilities[..., 1])
+    areas = [_areas(labels == label, probabilities[..., label]) for label in range(probabilities.shape[-1])]
+    return np.asarray(np.mean(areas, axis=0))
+
+
+def _areas(positive: NDArray[np.bool_], scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Shape: positive [R], scores [..., R] -> [...]."""
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    if not positives or not negatives:
+        return np.full(scores.shape[:-1], np.nan)
+    ranks = rankdata(scores, axis=-1)[..., positive].sum(axis=-1)
+    areas: NDArray[np.float64] = (ranks - positives * (positives + 1) / 2) / (positives * negatives)
+    return areas
+
+
+def stopping_epoch(errors: NDArray[np.floating[Any]], patience: int | None) -> int:
+    """How many of the epochs [E] take place: all, or until `patience` in a row did not lower the error by MIN_DELTA."""
+    best, waited = np.inf, 0
+    for epoch, error in enumerate(errors, start=1):
+        if error < best - MIN_DELTA:
+            best, waited = float(error), 0
+        else:
+            waited += 1
+        if waited == patience:
+            return epoch
+    return len(errors)
+
+
+def published_figures(
+    task: Task, embeddings: Mapping[str, NDArray[Any]], recordings: Sequence[Recording]
+) -> dict[str, Any] | None:
+    """Each model's figure by the published protocol, its probe trained on its own embeddings.
+
+    Returns:
+        ``reason`` (why there are no figures, or None) and, for each model, value, std, per_seed, ...
+        (:class:`acula_edge.probe.published_probe.PublishedResult`) or None; None for a task without published protocol.
+    """
+    if task.published_probe is None:
+        return None
+    reason = why_not_published(task, recordings)
+    figures: dict[str, Any] = dict.fromkeys(MODELS)
+    if reason is None:
+        figures.update((model, published_probe(rows, recordings, task).to_dict()) for model, rows in embeddings.items())
+    return {"reason": reason, **figures}
