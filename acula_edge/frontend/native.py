@@ -36,7 +36,7 @@ class NativeFrontendSpec(FrontendSpec):
 
 
 def native_spec(spec: FrontendSpec, sample_rate_hz: int) -> FrontendSpec:
-    """The front end that hears at `sample_rate_hz` what `spec` hears after resampling to its own rate.
+    """The front end that gives at `sample_rate_hz` what `spec` gives after resampling to its own rate.
 
     `n_fft` and `hop_length` are scaled to the rate; the filters stay those of `spec`, and bands above half of
     `sample_rate_hz` are empty. `amin` is scaled with the power, so the floor of the power is the same loudness.

@@ -22,7 +22,7 @@ def keep_constant(module: nn.Module, name: str, values: NDArray[np.float64]) -> 
 
 
 def pad_ends(wave: torch.Tensor, spec: FrontendSpec, length: int) -> torch.Tensor:
-    """A clip between what its first and last frames hear beyond its ends, and zeros up to `length`, or cut there.
+    """A clip between what its first and last frames hold beyond its ends, and zeros up to `length`, or cut there.
 
     Shape: [B, T] -> [B, length].
     """

@@ -18,7 +18,7 @@ from acula_edge.runtime.decisions import Decisions
 from acula_edge.runtime.packets import Arrivals
 from acula_edge.runtime.quality import QualityGate
 from acula_edge.runtime.scores import RunningMean, RunningPool, TaskColumns, describe_scores, pool_windows
-from acula_edge.runtime.stream import StreamWindow, resample_chunks, stream_windows
+from acula_edge.runtime.windows import StreamWindow, resample_chunks, stream_windows
 from acula_edge.smoothing import SmoothingSettings
 
 Array = NDArray[np.float32]
@@ -102,7 +102,7 @@ class Stream(Iterator[StreamUpdate]):
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """What a stream is heard with.
+    """What a stream is scored with.
 
     Attributes:
         sample_rate_hz: that windows are cut at.

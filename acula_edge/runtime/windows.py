@@ -1,4 +1,4 @@
-"""Sound that arrives in pieces: a ring buffer of one window, and a resampler that remembers."""
+"""Windows of sound that comes in pieces: of a stream as it arrives, of a recording that does not lie in memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from acula_edge.audio.offset import offset_of, without_offset
+from acula_edge.audio.quality import Pieces
 from acula_edge.audio.resample import resample_blocks
 from acula_edge.audio.samples import to_wave
+from acula_edge.audio.segment import TRIM_FRAME_S, TRIM_HOP_S, repeat_pad, trim_bounds_of
 from acula_edge.errors import AudioError
 
 Wave = NDArray[np.float32]
@@ -106,3 +109,39 @@ def _received(chunks: Iterable[Any]) -> Iterator[Wave]:
             yield to_wave(chunk)
     if empty:
         raise AudioError("the stream ended before a single sample came: it holds no samples")
+
+
+def windows_of_pieces(
+    pieces: Pieces, from_hz: int, to_hz: int, window: int, hop: int, trim_top_db: float | None
+) -> Iterator[Wave]:
+    """The windows of :func:`acula_edge.audio.segment.recording_windows`, one after the other.
+
+    Args:
+        pieces: the recording; asked for three times where it is trimmed.
+        from_hz, to_hz: its rate, and that of the windows.
+        window, hop: in samples at `to_hz`.
+        trim_top_db: as :func:`acula_edge.audio.segment.trim`; None keeps everything.
+
+    Shape: -> [window] each.
+
+    Raises:
+        AudioError: there are no samples.
+    """
+    start, stop = 0, None
+    if trim_top_db is not None:
+        frame, step = round(TRIM_FRAME_S * to_hz), round(TRIM_HOP_S * to_hz)
+        offset = offset_of(resample_blocks(pieces(), from_hz, to_hz))
+        centered = (wave - offset for wave in resample_blocks(pieces(), from_hz, to_hz))
+        start, stop = trim_bounds_of(centered, trim_top_db, frame, step)
+    waves = _between(resample_blocks(pieces(), from_hz, to_hz), start, stop)
+    for found in stream_windows(waves, window, hop):
+        yield without_offset(repeat_pad(found.wave, window))
+
+
+def _between(waves: Iterable[Wave], start: int, stop: int | None) -> Iterator[Wave]:
+    position = 0
+    for wave in waves:
+        kept = wave[max(0, start - position) : None if stop is None else max(0, stop - position)]
+        position += len(wave)
+        if kept.size:
+            yield kept

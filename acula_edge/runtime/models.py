@@ -20,7 +20,7 @@ from acula_edge.runtime.providers import Engine
 Array = NDArray[np.float32]
 
 
-class Listener:
+class ModelChain:
     """Models one behind the other, for windows at one sample rate.
 
     Attributes:
@@ -38,14 +38,14 @@ class Listener:
         Raises:
             ArtifactError: the model gives NaN or infinity.
         """
-        outputs = [answer(chain(self._engines, window[None])) for window in windows]
+        outputs = [check_outputs(run_chain(self._engines, window[None])) for window in windows]
         return np.concatenate([row for row, _ in outputs]), np.concatenate([row for _, row in outputs])
 
 
-def answer(outputs: dict[str, NDArray[Any]]) -> tuple[Array, Array]:
+def check_outputs(outputs: dict[str, NDArray[Any]]) -> tuple[Array, Array]:
     """Embedding [1, D] and scores [1, K] of a model's outputs.
 
-    Sound that may be heard is finite and no louder than :data:`acula_edge.audio.samples.FLOAT_LIMIT`, so what is not
+    Sound that is accepted is finite and no louder than :data:`acula_edge.audio.samples.FLOAT_LIMIT`, so what is not
     finite here is the model's.
 
     Raises:
@@ -60,7 +60,7 @@ def answer(outputs: dict[str, NDArray[Any]]) -> tuple[Array, Array]:
     return embedding, scores
 
 
-def chain(engines: Sequence[Engine], value: NDArray[Any]) -> dict[str, NDArray[Any]]:
+def run_chain(engines: Sequence[Engine], value: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Run models, the only output of one being the only input of the next."""
     outputs = {"": value}
     for engine in engines:
@@ -123,12 +123,12 @@ class FrontEnds:
     """What a bundle carries beside its whole model.
 
     Attributes:
-        natives: listeners at other rates, by rate.
+        natives: models at other rates, by rate.
         stream: the streaming front end: ``frontend.stream.onnx``, ``level.onnx`` and what ``bundle.json`` says of them.
         encoder: the encoder half behind all of them.
     """
 
-    natives: dict[int, Listener]
+    natives: dict[int, ModelChain]
     stream: tuple[OrtEngine, OrtEngine, StreamFrontEnd] | None = None
     encoder: OrtEngine | None = None
 
@@ -160,7 +160,7 @@ def open_frontends(path: Path, info: Bundle, precision: str, threads: int, provi
     for entry in entries:
         front = OrtEngine(listed(path, info, entry.file), threads, provider)
         if isinstance(entry, NativeFrontEnd):
-            natives[entry.sample_rate_hz] = Listener([front, encoder], entry.sample_rate_hz, entry.samples)
+            natives[entry.sample_rate_hz] = ModelChain([front, encoder], entry.sample_rate_hz, entry.samples)
         else:
             stream = (front, OrtEngine(listed(path, info, entry.level), threads, provider), entry)
     return FrontEnds(natives, stream, encoder)
