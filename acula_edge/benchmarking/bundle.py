@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from acula_edge.benchmarking.artifact import Artifact, engine_artifacts, onnx_artifact
 from acula_edge.benchmarking.inputs import bundle_inputs
 from acula_edge.benchmarking.measure import plan_for
 from acula_edge.benchmarking.session import run_session
-from acula_edge.benchmarking.subject import Subject, engine_subjects, onnx_subject
 from acula_edge.bundle.folder import damaged_files, read_bundle
 from acula_edge.bundle.json_files import plain, read_facts_if_there
 from acula_edge.bundle.layout import ENCODER_FILES, FRONTEND_FILE, MODEL_FILES, ROWS, VERIFY_FILE
@@ -79,8 +79,8 @@ def measure_bundle(
         out: folder for both files.
     """
     feeds = bundle_inputs(bundle, info)
-    subjects = [
-        onnx_subject(
+    artifacts = [
+        onnx_artifact(
             bundle / name,
             threads=threads,
             inputs=feeds.get(stage),
@@ -92,12 +92,12 @@ def measure_bundle(
         for name, stage, precision, model in _ARTIFACTS
         if name in info.files
     ]
-    engines = engine_subjects(bundle, feeds["end_to_end"])
-    subjects += [*engines, *(_extra_subject(name, run, threads) for name, run in (extra or {}).items())]
-    pairs = _bundle_pairs(subjects)
+    engines = engine_artifacts(bundle, feeds["end_to_end"])
+    artifacts += [*engines, *(_extra_artifact(name, run, threads) for name, run in (extra or {}).items())]
+    pairs = _bundle_pairs(artifacts)
     facts = {"bundle": info.name, "window_s": info.input.window_s, "input": "synthetic heartbeat"}
     scored = None if verification is None else plain(verification)
-    return run_session(subjects, pairs, plan_for(mode), mode, facts, scored, out)
+    return run_session(artifacts, pairs, plan_for(mode), mode, facts, scored, out)
 
 
 def benchmark_models(
@@ -119,20 +119,20 @@ def benchmark_models(
         raise InputError("there is nothing to measure", remedy="name a bundle or ONNX files")
     names = [file.name for file in files]
     distinct = len(set(names)) == len(names)
-    subjects = [onnx_subject(file, threads=threads, artifact=file.name if distinct else str(file)) for file in files]
-    pairs = [(subjects[0], other) for other in subjects[1:]]
+    artifacts = [onnx_artifact(file, threads=threads, name=file.name if distinct else str(file)) for file in files]
+    pairs = [(artifacts[0], other) for other in artifacts[1:]]
     facts = {"bundle": None, "window_s": None, "input": "seeded noise in the declared shapes"}
-    return run_session(subjects, pairs, plan_for(mode), mode, facts, None, None if out is None else Path(out))
+    return run_session(artifacts, pairs, plan_for(mode), mode, facts, None, None if out is None else Path(out))
 
 
-def _extra_subject(name: str, run: Callable[[], object], threads: int) -> Subject:
+def _extra_artifact(name: str, run: Callable[[], object], threads: int) -> Artifact:
     model = next((row for start, row in _EXTRA_MODELS.items() if name.startswith(start)), None)
-    return Subject(name, "end_to_end", None, None, threads, run, model=model)
+    return Artifact(name, "end_to_end", None, None, threads, run, model=model)
 
 
-def _bundle_pairs(subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
+def _bundle_pairs(artifacts: Sequence[Artifact]) -> list[tuple[Artifact, Artifact]]:
     """(reference, candidate): INT8 against float by stage, engines against the deployed model, that against extras."""
-    found = {subject.artifact: subject for subject in subjects}
+    found = {artifact.name: artifact for artifact in artifacts}
     pairs = [
         (found[files["float"]], found[files["int8"]])
         for files in (ENCODER_FILES, MODEL_FILES)
@@ -140,6 +140,6 @@ def _bundle_pairs(subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
     ]
     deployed = found.get(MODEL_FILES["int8"]) or found.get(MODEL_FILES["float"])
     if deployed is not None:
-        pairs += [(deployed, subject) for subject in subjects if subject.is_engine]
-        pairs += [(subject, deployed) for subject in subjects if subject.path is None and not subject.is_engine]
+        pairs += [(deployed, artifact) for artifact in artifacts if artifact.is_engine]
+        pairs += [(artifact, deployed) for artifact in artifacts if artifact.path is None and not artifact.is_engine]
     return pairs

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from acula_edge.benchmarking.artifact import onnx_artifact
 from acula_edge.benchmarking.environment import describe_cpu
 from acula_edge.benchmarking.measure import plan_for
 from acula_edge.benchmarking.paired import measure_pairs
-from acula_edge.benchmarking.subject import onnx_subject
 
 
 def compare_encoders(reference: Path, candidate: Path, *, mode: str, threads: int) -> dict[str, Any]:
@@ -18,12 +18,12 @@ def compare_encoders(reference: Path, candidate: Path, *, mode: str, threads: in
         What :meth:`acula_edge.benchmarking.paired.Pairs.summary` says, with ``mode``, ``threads``, ``provider`` and
         ``cpu``.
     """
-    subjects = [onnx_subject(path, threads=threads, stage="encoder") for path in (reference, candidate)]
-    pairs = measure_pairs(subjects[0].run, subjects[1].run, plan_for(mode))
+    artifacts = [onnx_artifact(path, threads=threads, stage="encoder") for path in (reference, candidate)]
+    pairs = measure_pairs(artifacts[0].run, artifacts[1].run, plan_for(mode))
     return {
         **pairs.summary(),
         "mode": mode,
         "threads": threads,
-        "provider": subjects[1].provider,
+        "provider": artifacts[1].provider,
         "cpu": describe_cpu()["model"],
     }

@@ -1,4 +1,4 @@
-"""One benchmark from beginning to end: idle power, every subject, pairs in turn, and what became of the machine."""
+"""One benchmark from beginning to end: idle power, every artifact, pairs in turn, and what became of the machine."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.benchmarking.accuracy import accuracy_of, accuracy_of_model
+from acula_edge.benchmarking.artifact import Artifact, measure_artifact
 from acula_edge.benchmarking.disturbance import core_times, disturbance_warnings, measure_disturbance
 from acula_edge.benchmarking.energy import Meter
 from acula_edge.benchmarking.environment import describe_environment
@@ -20,7 +21,6 @@ from acula_edge.benchmarking.machine import HERE, Machine
 from acula_edge.benchmarking.measure import Plan
 from acula_edge.benchmarking.paired import measure_pairs
 from acula_edge.benchmarking.state import read_state, state_warnings, summarize_states
-from acula_edge.benchmarking.subject import Subject, measure_subject
 from acula_edge.bundle.layout import BENCHMARK_FILE, BENCHMARK_SAMPLES_FILE
 from acula_edge.bundle.schema import Benchmark
 from acula_edge.files import atomic_path, write_json
@@ -28,8 +28,8 @@ from acula_edge.progress import still, track
 
 
 def run_session(
-    subjects: Sequence[Subject],
-    pairs: Sequence[tuple[Subject, Subject]],
+    artifacts: Sequence[Artifact],
+    pairs: Sequence[tuple[Artifact, Artifact]],
     plan: Plan,
     mode: str,
     facts: dict[str, Any],
@@ -37,7 +37,7 @@ def run_session(
     folder: Path | None,
     machine: Machine = HERE,
 ) -> dict[str, Any]:
-    """Measure `subjects`, then `pairs` (reference, candidate) in turn.
+    """Measure `artifacts`, then `pairs` (reference, candidate) in turn.
 
     Args:
         facts: entries of the result that say what is measured: ``bundle, window_s, input``.
@@ -55,23 +55,23 @@ def run_session(
     samples: dict[str, NDArray[Any]] = {}
     measurements, comparisons = [], []
     with still():
-        for subject in track(subjects, "measuring latency", total=len(subjects)):
-            row, latency = measure_subject(subject, plan, facts["window_s"], meter, machine)
-            row["accuracy"] = accuracy_of_model(verification, subject.model)
-            row["samples_key"] = f"latency/{subject.artifact}"
+        for artifact in track(artifacts, "measuring latency", total=len(artifacts)):
+            row, latency = measure_artifact(artifact, plan, facts["window_s"], meter, machine)
+            row["accuracy"] = accuracy_of_model(verification, artifact.model)
+            row["samples_key"] = f"latency/{artifact.name}"
             samples[row["samples_key"]] = latency.samples_ms.astype(np.float32)
-            samples[f"loop/{subject.artifact}"] = latency.loop_of_sample
+            samples[f"loop/{artifact.name}"] = latency.loop_of_sample
             measurements.append(row)
             states.append(read_state(machine))
         for reference, candidate in track(pairs, "comparing in turn", total=len(pairs)):
-            name = f"{candidate.artifact} against {reference.artifact}"
+            name = f"{candidate.name} against {reference.name}"
             measured = measure_pairs(reference.run, candidate.run, plan, name)
             key = f"pairs/{name}"
             samples[f"{key}/reference"], samples[f"{key}/candidate"] = measured.reference_ms, measured.candidate_ms
             comparisons.append(
                 {
-                    "reference": reference.artifact,
-                    "candidate": candidate.artifact,
+                    "reference": reference.name,
+                    "candidate": candidate.name,
                     "stage": candidate.stage,
                     "threads": candidate.threads,
                     **measured.summary(),

@@ -26,11 +26,11 @@ _ENGINE = "an engine runs in this process only"
 
 
 @dataclass(frozen=True)
-class Subject:
+class Artifact:
     """Something that runs.
 
     Attributes:
-        artifact: file name, or the caller's name of a callable.
+        name: file name, or the caller's name of a callable.
         stage: ``frontend``, ``encoder`` or ``end_to_end``.
         precision: ``float32`` or ``int8``; None if not known.
         provider: that did run, asserted; None for a callable.
@@ -41,7 +41,7 @@ class Subject:
         sha256: of the file; None where it is not known yet.
     """
 
-    artifact: str
+    name: str
     stage: str
     precision: str | None
     provider: str | None
@@ -57,7 +57,7 @@ class Subject:
         return self.path is None and self.provider is not None
 
 
-def onnx_subject(
+def onnx_artifact(
     path: Path,
     *,
     threads: int,
@@ -65,14 +65,14 @@ def onnx_subject(
     stage: str | None = None,
     precision: str | None = None,
     model: str | None = None,
-    artifact: str | None = None,
+    name: str | None = None,
     sha256: str | None = None,
-) -> Subject:
+) -> Artifact:
     """An ONNX file with a fixed input; without `inputs`, noise in the shapes that the file declares."""
     engine = OrtEngine(path, threads=threads)
     feed = input_arrays(engine) if inputs is None else dict(inputs)
-    return Subject(
-        artifact=artifact or path.name,
+    return Artifact(
+        name=name or path.name,
         stage=stage or guess_stage(engine),
         precision=precision or guess_precision(path),
         provider=engine.provider,
@@ -96,20 +96,20 @@ def guess_precision(path: Path) -> str:
     return "int8" if ("", "QuantizeLinear") in inspect_onnx(path).operators else "float32"
 
 
-def measure_subject(
-    subject: Subject, plan: Plan, window_s: float | None, meter: Meter, machine: Machine = HERE
+def measure_artifact(
+    artifact: Artifact, plan: Plan, window_s: float | None, meter: Meter, machine: Machine = HERE
 ) -> tuple[dict[str, Any], Latency]:
-    """Latency, clock and warmth, energy, cold start and memory of one subject: its row, and the raw samples."""
+    """Latency, clock and warmth, energy, cold start and memory of one artifact: its row, and the raw samples."""
     before = read_state(machine)
-    latency = measure_latency(subject.run, plan, subject.artifact)
+    latency = measure_latency(artifact.run, plan, artifact.name)
     after = read_state(machine)
-    energy = meter.measure(subject.run, plan.loop_s)
+    energy = meter.measure(artifact.run, plan.loop_s)
     row: dict[str, Any] = {
-        "artifact": subject.artifact,
-        "provider": subject.provider,
-        "precision": subject.precision,
-        "threads": subject.threads,
-        "stage": subject.stage,
+        "artifact": artifact.name,
+        "provider": artifact.provider,
+        "precision": artifact.precision,
+        "threads": artifact.threads,
+        "stage": artifact.stage,
         **latency.summary(),
         "cold_start_ms": None,
         "peak_rss_mb": None,
@@ -117,20 +117,20 @@ def measure_subject(
         **energy.row(),
         "clock_mhz": after.clock_mhz,
         "processor_c": {"before": before.processor_c, "after": after.processor_c},
-        "model": subject.model,
+        "model": artifact.model,
         "size_bytes": None,
         "sha256": None,
         "not_measured": {},
     }
     if window_s is not None:
         row["rtf"] = row["p50_ms"] / (window_s * 1e3)
-    if subject.path is None:
-        reason = _ENGINE if subject.is_engine else _CALLER
+    if artifact.path is None:
+        reason = _ENGINE if artifact.is_engine else _CALLER
         row["not_measured"] |= {"cold_start_ms": reason, "peak_rss_mb": reason}
     else:
-        row |= measure_footprint(subject.path, subject.threads)
-        row["size_bytes"] = subject.path.stat().st_size
-        row["sha256"] = subject.sha256 or sha256_file(subject.path)
+        row |= measure_footprint(artifact.path, artifact.threads)
+        row["size_bytes"] = artifact.path.stat().st_size
+        row["sha256"] = artifact.sha256 or sha256_file(artifact.path)
         if row["peak_rss_mb"] is None:
             row["not_measured"]["peak_rss_mb"] = "this system has no /proc/self/status"
     if energy.reason is not None:
@@ -142,7 +142,7 @@ def measure_subject(
     return row, latency
 
 
-def engine_subjects(bundle: Path, feed: Mapping[str, NDArray[Any]]) -> list[Subject]:
+def engine_artifacts(bundle: Path, feed: Mapping[str, NDArray[Any]]) -> list[Artifact]:
     """The engines that belong here; those that do not are named, with the reason, and left out.
 
     ``verify.json`` does not evaluate an engine, so none carries an accuracy.
@@ -151,16 +151,16 @@ def engine_subjects(bundle: Path, feed: Mapping[str, NDArray[Any]]) -> list[Subj
         feed: of the whole model.
     """
     plans = sorted(bundle.glob("engine-*.plan"))
-    subjects = []
+    artifacts = []
     for plan in plans:
         try:
-            subjects.append(_open_engine(plan, dict(feed)))
+            artifacts.append(_open_engine(plan, dict(feed)))
         except AculaEdgeError as error:
             notify("%s is not measured: %s", plan.name, error.problem + (f": {error.given}" if error.given else ""))
-    return subjects
+    return artifacts
 
 
-def _open_engine(plan: Path, feed: dict[str, NDArray[Any]]) -> Subject:
+def _open_engine(plan: Path, feed: dict[str, NDArray[Any]]) -> Artifact:
     from acula_edge.engines.tensorrt import check_engine, choose_backend, find_gpu
     from acula_edge.engines.tensorrt.inference import TensorRtEngine
     from acula_edge.engines.tensorrt.records import check_mark
@@ -168,4 +168,4 @@ def _open_engine(plan: Path, feed: dict[str, NDArray[Any]]) -> Subject:
     facts = check_engine(plan, find_gpu(), choose_backend("python").version())
     check_mark(plan, facts)
     engine = TensorRtEngine(plan)
-    return Subject(plan.name, "end_to_end", facts["precision"], engine.provider, 1, lambda: engine.run(feed))
+    return Artifact(plan.name, "end_to_end", facts["precision"], engine.provider, 1, lambda: engine.run(feed))
