@@ -73,7 +73,7 @@ class Meter:
             run()
             runs += 1
         energy_mj = self.sensor.stop_mj()
-        return judge_energy(energy_mj, time.perf_counter() - began_s, runs, self.idle_mw, self.sensor.scope)
+        return energy_per_run(energy_mj, time.perf_counter() - began_s, runs, self.idle_mw, self.sensor.scope)
 
     def describe(self) -> dict[str, Any]:
         """As in ``benchmark.json``."""
@@ -94,7 +94,7 @@ def measure_idle(sensor: EnergySensor, duration_s: float) -> float | None:
     return power_mw if math.isfinite(power_mw) and power_mw > 0 else None
 
 
-def judge_energy(energy_mj: float, took_s: float, runs: int, idle_mw: float | None, scope: str) -> Energy:
+def energy_per_run(energy_mj: float, took_s: float, runs: int, idle_mw: float | None, scope: str) -> Energy:
     """Energy of one run, from what a sensor saw over `runs` of them in `took_s`; nothing is made up, and never 0."""
     if not math.isfinite(energy_mj) or energy_mj <= 0:
         return Energy(scope=scope, reason="the energy sensor did not move while it ran")

@@ -150,7 +150,7 @@ class FrontendSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FrontendSpec:
-        """Inverse of :meth:`to_dict`; what an older file does not name has its default."""
+        """Inverse of :meth:`to_dict`; what a file does not name has its default."""
         return cls(**values)
 
 

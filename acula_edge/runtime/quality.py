@@ -29,7 +29,7 @@ class QualityCheck:
     reason: str
     final: bool
 
-    def judge(self, value: float | None) -> str | None:
+    def explain_failure(self, value: float | None) -> str | None:
         """Why `value` fails, or None where it passes."""
         if value is None:
             return f"{self.reason}: digital silence" if self.name == "level_dbfs" else None
@@ -51,7 +51,7 @@ class QualityGate:
 
     @classmethod
     def from_dict(cls, entry: dict[str, Any] | None) -> QualityGate:
-        """Read ``quality`` of ``bundle.json``; bundles of earlier versions have none and get the defaults.
+        """Read ``quality`` of ``bundle.json``; a bundle that states none has the defaults.
 
         Raises:
             ArtifactError: it is of another version, or a check contradicts itself.
@@ -69,7 +69,7 @@ class QualityGate:
             raise ArtifactError("this bundle's limits of quality cannot be read", given=repr(error)) from error
 
     def assess(self, wave: NDArray[np.float32], sample_rate_hz: int, lost: float = 0.0) -> dict[str, Any]:
-        """Judge one recording at the rate at which it was made.
+        """Evaluate one recording at the rate at which it was made.
 
         Args:
             lost: share of it that never came and is no part of `wave`.
@@ -80,29 +80,22 @@ class QualityGate:
             ``measurable``, ``reasons`` (phrases, empty when measurable), ``lost``, and the figures of
             :func:`acula_edge.audio.quality.measure_quality`.
         """
-        return self.judge({"lost": lost, **measure_quality(wave, sample_rate_hz, self.analysis)})
+        return self.evaluate({"lost": lost, **measure_quality(wave, sample_rate_hz, self.analysis)})
 
     def assess_pieces(self, pieces: Pieces, sample_rate_hz: int) -> dict[str, Any]:
         """:meth:`assess` of a recording that does not lie in memory."""
-        return self.judge({"lost": 0.0, **measure_pieces(pieces, sample_rate_hz, self.analysis)})
+        return self.evaluate({"lost": 0.0, **measure_pieces(pieces, sample_rate_hz, self.analysis)})
 
-    def judge(self, figures: dict[str, float | None]) -> dict[str, Any]:
+    def evaluate(self, figures: dict[str, float | None]) -> dict[str, Any]:
         """The verdict on figures, with them."""
         reasons = []
         for check in self.checks:
-            reason = check.judge(figures.get(check.name))
+            reason = check.explain_failure(figures.get(check.name))
             if reason is not None:
                 reasons.append(reason)
                 if check.final:
                     break
         return {"measurable": not reasons, "reasons": reasons, **figures}
-
-
-def assess_quality(
-    wave: NDArray[np.float32], sample_rate_hz: int, limits: QualityLimits | None = None
-) -> dict[str, Any]:
-    """Judge a recording by limits of no bundle; see :meth:`QualityGate.assess`."""
-    return QualityGate.from_dict(describe_quality(limits or QualityLimits())).assess(wave, sample_rate_hz)
 
 
 def _check(values: dict[str, Any]) -> QualityCheck:
