@@ -47,7 +47,7 @@ from acula_edge.frontend.native import native_spec
 from acula_edge.frontend.reference import log_mel
 from acula_edge.frontend.spec import OPERA, FrontendSpec
 from acula_edge.frontend.torch import graph_frontend
-from acula_edge.frontend.torch.graph import mel_bands
+from acula_edge.frontend.torch.graph_mel import mel_bands
 from acula_edge.frontend.torch.levels import log_mel_level
 from acula_edge.frontend.torch.spectra import StackedSpectrum
 from acula_edge.frontend.torch.stream import Level, StreamMelPower

@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, TensorDataset
 
 from acula_edge.data.manifest import Recording
-from acula_edge.probe.published_probe import (
+from acula_edge.probe.published_protocol import (
     L2_CLASSES,
     L2_REGRESSION,
     MIN_DELTA,

@@ -13,8 +13,8 @@ from acula_edge.benchmarking.energy import Meter
 from acula_edge.benchmarking.footprint import measure_footprint
 from acula_edge.benchmarking.inputs import input_arrays
 from acula_edge.benchmarking.machine import HERE, Machine
+from acula_edge.benchmarking.machine_state import read_state
 from acula_edge.benchmarking.measure import Latency, Plan, measure_latency
-from acula_edge.benchmarking.state import read_state
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import AculaEdgeError
 from acula_edge.files import sha256_file

@@ -18,9 +18,9 @@ from acula_edge.benchmarking.disturbance import core_times, disturbance_warnings
 from acula_edge.benchmarking.energy import Meter
 from acula_edge.benchmarking.environment import describe_environment
 from acula_edge.benchmarking.machine import HERE, Machine
+from acula_edge.benchmarking.machine_state import read_state, state_warnings, summarize_states
 from acula_edge.benchmarking.measure import Plan
 from acula_edge.benchmarking.paired import measure_pairs
-from acula_edge.benchmarking.state import read_state, state_warnings, summarize_states
 from acula_edge.bundle.layout import BENCHMARK_FILE, BENCHMARK_SAMPLES_FILE
 from acula_edge.bundle.schema import Benchmark
 from acula_edge.files import atomic_path, write_json

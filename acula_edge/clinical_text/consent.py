@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acula_edge.clinical_text.cells import RowError
 from acula_edge.clinical_text.fact_selection import may_be_written, select_facts
 from acula_edge.clinical_text.facts import dump_facts
 from acula_edge.clinical_text.prompt import load_prompt
+from acula_edge.clinical_text.rules import RowError
 from acula_edge.clinical_text.writer import Job
 from acula_edge.clinical_text.writers.http import endpoint_of, request_body
 from acula_edge.data.manifest import Recording

@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from acula_edge.clinical_text.cells import RowError
 from acula_edge.clinical_text.corpus_file import CorpusFile, hash_facts, read_corpus, read_summary
+from acula_edge.clinical_text.corpus_summary import Summary
 from acula_edge.clinical_text.fact_selection import may_be_written, select_facts, selectable_kinds
 from acula_edge.clinical_text.facts import Facts, dump_facts
 from acula_edge.clinical_text.faithfulness import check_report
 from acula_edge.clinical_text.mapping import load_mapping
 from acula_edge.clinical_text.phrasing import frames_fingerprint
 from acula_edge.clinical_text.prompt import load_prompt, tidy_answer
-from acula_edge.clinical_text.summary import Summary
+from acula_edge.clinical_text.rules import RowError
 from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.clinical_text.writer import Job, Written, writers
 from acula_edge.clinical_text.writers.http import endpoint_of
@@ -63,7 +63,7 @@ def write_corpus(recordings: Iterable[Recording], config: ReportsConfig, path: s
     ``problems`` of what it wrote first and whether the report is a ``fallback`` to the template.
 
     Returns:
-        The summary that lies beside the file (:class:`acula_edge.clinical_text.summary.Summary`).
+        The summary that lies beside the file (:class:`acula_edge.clinical_text.corpus_summary.Summary`).
 
     Raises:
         InputError: an unfinished file was written with other settings, another process writes it, or the writer cannot

@@ -98,7 +98,7 @@ def _stage1(residues: NDArray[Any], rows: int) -> NDArray[np.float64]:
 
 def _sorted(stage1: NDArray[np.float64], stage2: NDArray[np.complex128], bins: NDArray[np.int64]) -> TransformFactors:
     """Every slot's bins by rising frequency."""
-    # So a mel filter, which weighs neighboring bins, reads a narrow slice of every slot (graph.MelBands).
+    # So a mel filter, which weighs neighboring bins, reads a narrow slice of every slot (graph_mel.MelBands).
     order = np.argsort(bins, axis=1, kind="stable")
     stage2 = np.take_along_axis(stage2, order[:, :, None], axis=1)
     parts = np.concatenate([stage2.real, stage2.imag], axis=1)

@@ -24,7 +24,7 @@ from acula_edge.probe.analysis import PAIRS, TaskResult, analyze
 from acula_edge.probe.eligibility import why_not_evaluated
 from acula_edge.probe.gate import check_gate
 from acula_edge.probe.heads import Probes
-from acula_edge.probe.published_probe import published_figures
+from acula_edge.probe.published_protocol import published_figures
 from acula_edge.probe.scores import INT8, MODELS, STUDENT, TaskScores, score_task
 from acula_edge.probe.statistics.across_tasks import holm, mean_difference
 from acula_edge.probe.statistics.bootstrap import LEVEL

@@ -20,12 +20,12 @@ from acula_edge.bundle.prompt_vectors import load_prompt_vectors
 from acula_edge.bundle.schema import Bundle as BundleFacts
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError, InputError
+from acula_edge.runtime.answers import TaskColumns, describe_scores, pool_windows
 from acula_edge.runtime.decisions import read_smoothing
 from acula_edge.runtime.models import FrontEnds, ModelChain, check_outputs, open_frontends
 from acula_edge.runtime.packets import Arrivals
 from acula_edge.runtime.providers import Engine, find_engine, ort_provider
-from acula_edge.runtime.quality import QualityGate
-from acula_edge.runtime.scores import TaskColumns, describe_scores, pool_windows
+from acula_edge.runtime.quality_gate import QualityGate
 from acula_edge.runtime.streaming import ScoreWindow, Stream, StreamPlan, follow
 from acula_edge.runtime.windows import windows_of_pieces
 
@@ -198,10 +198,10 @@ class Bundle:
         """Answers about a recording.
 
         Returns:
-            ``tasks``: by id, see :func:`acula_edge.runtime.scores.describe_scores`; ``quality``, see
-            :meth:`acula_edge.runtime.quality.QualityGate.assess`: where it says that the recording is not measurable,
-            no task is decided; ``windows``: how many were cut; where the bundle carries prompts also ``zero_shot``,
-            see :meth:`acula_edge.bundle.prompt_vectors.PromptVectors.answer`.
+            ``tasks``: by id, see :func:`acula_edge.runtime.answers.describe_scores`; ``quality``, see
+            :meth:`acula_edge.runtime.quality_gate.QualityGate.assess`: where it says that the recording is not
+            measurable, no task is decided; ``windows``: how many were cut; where the bundle carries prompts also
+            ``zero_shot``, see :meth:`acula_edge.bundle.prompt_vectors.PromptVectors.answer`.
 
         Raises:
             AudioError, ArtifactError: as for :meth:`embed`.

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.errors import ArtifactError
-from acula_edge.runtime.scores import TaskColumns, from_linear, to_linear
+from acula_edge.runtime.answers import TaskColumns, from_linear, to_linear
 from acula_edge.smoothing import SMOOTHING_SCHEMA, SmoothingSettings
 
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from acula_edge.audio.segment import repeat_pad
 from acula_edge.bundle.prompt_vectors import PromptVectors
 from acula_edge.errors import InputError
+from acula_edge.runtime.answers import RunningMean, RunningPool, TaskColumns, describe_scores, pool_windows
 from acula_edge.runtime.decisions import Decisions
 from acula_edge.runtime.packets import Arrivals
-from acula_edge.runtime.quality import QualityGate
-from acula_edge.runtime.scores import RunningMean, RunningPool, TaskColumns, describe_scores, pool_windows
+from acula_edge.runtime.quality_gate import QualityGate
 from acula_edge.runtime.windows import StreamWindow, resample_chunks, stream_windows
 from acula_edge.smoothing import SmoothingSettings
 

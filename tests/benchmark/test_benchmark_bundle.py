@@ -17,9 +17,9 @@ from acula_edge.benchmarking.bundle import benchmark_bundle, benchmark_models
 from acula_edge.benchmarking.energy import Meter
 from acula_edge.benchmarking.environment import describe_environment
 from acula_edge.benchmarking.footprint import measure_footprint
+from acula_edge.benchmarking.machine_state import State
 from acula_edge.benchmarking.measure import PLANS, Plan
 from acula_edge.benchmarking.session import write_copy
-from acula_edge.benchmarking.state import State
 from acula_edge.bundle.folder import read_bundle
 from acula_edge.bundle.layout import BENCHMARK_SAMPLES_FILE as SAMPLES
 from acula_edge.errors import ArtifactError, InputError

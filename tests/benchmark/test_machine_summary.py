@@ -9,8 +9,8 @@ import pytest
 from acula_edge.benchmarking.energy import Meter
 from acula_edge.benchmarking.environment import describe_environment
 from acula_edge.benchmarking.machine import Machine
+from acula_edge.benchmarking.machine_state import read_state, summarize_states
 from acula_edge.benchmarking.sensors import find_sensor
-from acula_edge.benchmarking.state import read_state, summarize_states
 from acula_edge.cli.benchmark import print_machine
 from tests.benchmark.recorded_machines import orin_nano, recorded, x86_notebook
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from acula_edge.clinical_text.cells import RowError
 from acula_edge.clinical_text.corpus import write_reports
 from acula_edge.clinical_text.fact_selection import group_by_facts, select_facts
 from acula_edge.clinical_text.facts import UNKNOWN, dump_facts, load_facts
 from acula_edge.clinical_text.faithfulness import check_report
 from acula_edge.clinical_text.mapping import FOLDER, load_mapping, read_mapping
 from acula_edge.clinical_text.privacy import is_suspect
+from acula_edge.clinical_text.rules import RowError
 from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.data.miniature import miniatures
 from acula_edge.data.phantom.plan import PhantomConfig, plan_corpus

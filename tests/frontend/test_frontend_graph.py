@@ -15,7 +15,7 @@ from acula_edge.frontend.filterbank import mel_filterbank
 from acula_edge.frontend.reference import log_mel
 from acula_edge.frontend.spec import OPERA, FrontendSpec
 from acula_edge.frontend.torch import graph_frontend
-from acula_edge.frontend.torch.graph import group_filters
+from acula_edge.frontend.torch.graph_mel import group_filters
 from acula_edge.frontend.torch.spectra import HalvedSpectrum, StackedSpectrum
 from acula_edge.frontend.transforms import TransformFactors, factor_odd_transform, factor_transform
 

@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.eligibility import why_not_published
-from acula_edge.probe.published_probe import leave_one_out, macro_auroc, published_probe, stopping_epoch
+from acula_edge.probe.published_protocol import leave_one_out, macro_auroc, published_probe, stopping_epoch
 from acula_edge.probe.published_training import Draws, class_loss, regression_loss, train, with_bias
 from acula_edge.probe.tasks import PublishedProbe, Task, number, tasks
 

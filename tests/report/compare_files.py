@@ -11,9 +11,9 @@ import numpy as np
 from acula_edge.benchmarking.energy import Meter, energy_per_run
 from acula_edge.benchmarking.environment import describe_environment
 from acula_edge.benchmarking.machine import Machine
+from acula_edge.benchmarking.machine_state import read_state, state_warnings, summarize_states
 from acula_edge.benchmarking.paired import Pairs
 from acula_edge.benchmarking.sensors import find_sensor
-from acula_edge.benchmarking.state import read_state, state_warnings, summarize_states
 from acula_edge.bundle.schema import Benchmark
 from acula_edge.files import sha256_file, write_json
 from tests.report.bundle_files import digest

@@ -14,8 +14,8 @@ import pytest
 from acula_edge.bundle.schema import ScoredTask
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.runtime import Bundle, load_bundle
+from acula_edge.runtime.answers import TaskColumns
 from acula_edge.runtime.decisions import Decisions, Hysteresis, read_smoothing
-from acula_edge.runtime.scores import TaskColumns
 from acula_edge.smoothing import SmoothingSettings, describe_smoothing
 from tests.tiny_bundle import RATE_HZ, SAMPLES, TASKS, make_sound
 

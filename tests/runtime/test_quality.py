@@ -8,7 +8,7 @@ import pytest
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
 from acula_edge.audio.samples import check_rate, to_wave
 from acula_edge.errors import AudioError
-from acula_edge.runtime.quality import QualityGate
+from acula_edge.runtime.quality_gate import QualityGate
 
 RATE_HZ = 4000
 GATE = QualityGate.from_dict(describe_quality(QualityLimits()))

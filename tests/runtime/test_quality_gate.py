@@ -14,7 +14,7 @@ from acula_edge.audio.quality import QualityAnalysis, measure_quality
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.runtime import load_bundle
-from acula_edge.runtime.quality import QualityGate
+from acula_edge.runtime.quality_gate import QualityGate
 from tests.tiny_bundle import make_sound
 
 RATE_HZ = 4000

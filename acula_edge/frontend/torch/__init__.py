@@ -1,6 +1,6 @@
 """The two torch forms of a front end: any length for training and evaluation, one fixed length for export.
 
-Both put mel power (``mel`` by Fourier transforms, ``graph`` by matrix products) before its logarithm (``levels``).
+Both put mel power (``mel`` by Fourier transforms, ``graph_mel`` by matrix products) before its logarithm (``levels``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from acula_edge.frontend.spec import FrontendSpec
-from acula_edge.frontend.torch.graph import GraphMelPower
+from acula_edge.frontend.torch.graph_mel import GraphMelPower
 from acula_edge.frontend.torch.levels import LEVELS
 from acula_edge.frontend.torch.mel import MelPower
 from acula_edge.frontend.torch.waveform import Waveform

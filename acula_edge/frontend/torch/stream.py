@@ -3,7 +3,7 @@
 A centered frame is two blocks of one hop. So what has to be remembered between chunks is one block, the tail; the
 first chunk follows a block of zeros, which is the padding before a clip, and a clip of T samples ends with its rest and
 zeros up to a whole block (a block of zeros where there is no rest). Chunks of any number of hops give the frames that
-:class:`acula_edge.frontend.torch.graph.GraphMelPower` gives for the whole, to float32's rounding.
+:class:`acula_edge.frontend.torch.graph_mel.GraphMelPower` gives for the whole, to float32's rounding.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import nn
 
 from acula_edge.errors import InputError
 from acula_edge.frontend.spec import FrontendSpec
-from acula_edge.frontend.torch.graph import mel_bands
+from acula_edge.frontend.torch.graph_mel import mel_bands
 from acula_edge.frontend.torch.levels import LEVELS
 from acula_edge.frontend.torch.spectra import HalvedSpectrum
 

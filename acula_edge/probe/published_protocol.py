@@ -276,7 +276,7 @@ def published_figures(
 
     Returns:
         ``reason`` (why there are no figures, or None) and, for each model, value, std, per_seed, ...
-        (:class:`acula_edge.probe.published_probe.PublishedResult`) or None; None for a task without published protocol.
+        (:class:`PublishedResult`) or None; None for a task without published protocol.
     """
     if task.published_probe is None:
         return None
