@@ -16,7 +16,7 @@ from acula_edge.smoothing import SMOOTHING_SCHEMA, SmoothingSettings
 
 
 def read_smoothing(entry: dict[str, Any] | None) -> SmoothingSettings:
-    """Read ``smoothing`` of ``bundle.json``; a bundle that states none has the defaults.
+    """Read ``smoothing`` of ``bundle.json``; None for the defaults.
 
     Raises:
         ArtifactError: it is of another version or cannot be read.

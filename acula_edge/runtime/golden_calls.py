@@ -54,7 +54,7 @@ def check_calls(path: Path, precision: str, golden: SelfTest, threads: int) -> t
 def check_recordings(path: Path, precision: str, golden: SelfTest, threads: int) -> Iterator[Result]:
     """Golden recordings as :class:`acula_edge.runtime.Bundle` cuts, embeds and scores them, 16-bit and float samples.
 
-    A bundle without golden recordings gets no verdict on them.
+    A bundle that carries none gets no verdict on them.
     """
     if not golden.recordings:
         return

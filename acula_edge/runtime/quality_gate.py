@@ -51,7 +51,7 @@ class QualityGate:
 
     @classmethod
     def from_dict(cls, entry: dict[str, Any] | None) -> QualityGate:
-        """Read ``quality`` of ``bundle.json``; a bundle that states none has the defaults.
+        """Read ``quality`` of ``bundle.json``; None for the defaults.
 
         Raises:
             ArtifactError: it is of another version, or a check contradicts itself.

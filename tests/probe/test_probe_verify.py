@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from acula_edge.bundle.schema import Verify
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.heads import fit_probes
 from acula_edge.probe.scores import write_scores
 from acula_edge.probe.statistics.roc import auroc
 from acula_edge.probe.tasks import tasks
-from acula_edge.probe.verify import SCHEMA, score_tasks, verify_embeddings
+from acula_edge.probe.verify import score_tasks, verify_embeddings
 from acula_edge.recipe import VerifyConfig
 
 CONFIG = VerifyConfig(bootstrap=300)
@@ -108,7 +109,7 @@ def assert_shape(value: dict[str, Any], shape: dict[str, tuple[type, ...]]) -> N
 
 def assert_schema(report: dict[str, Any]) -> None:
     assert set(report) == {"schema", "method", "tasks", "summary", "parity", "gate"}
-    assert report["schema"] == SCHEMA
+    assert report["schema"] == Verify.SCHEMA
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     for task in report["tasks"]:
         assert_shape(task, TASK | COUNTS_OF[task["kind"]])
