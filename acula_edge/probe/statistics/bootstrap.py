@@ -76,6 +76,7 @@ def subject_intervals(statistic: Statistic, strata: NDArray[np.int_], resamples:
             # The acceleration of BCa leaves out each subject in turn, and without a class's only one there is no value.
             # BCa because an AUROC near 1 has a skewed distribution, whose plain percentiles are off.
             method="BCa" if stratified else "percentile",
+            # A generator of its own: an interval does not depend on what was computed before it.
             rng=np.random.default_rng(seed),
         )
     draws: Array = result.bootstrap_distribution

@@ -38,6 +38,7 @@ def calibration_error(targets: Array, probabilities: Array) -> float:
     weights = even_odds(targets)
     if probabilities.ndim == 1:
         return weighted_calibration_error(probabilities, targets, weights)
+    # Of several classes the top label is judged, and whether it was right: the answer that is shown.
     best = probabilities.argmax(axis=1)
     return weighted_calibration_error(probabilities.max(axis=1), (best == targets).astype(float), weights)
 

@@ -209,6 +209,7 @@ def clustered_auroc(labels: Array, scores: Array, subjects: NDArray[np.str_]) ->
 
     def per_subject(values: Array, rows: NDArray[np.intp], count: int) -> Array:
         sums = np.zeros((len(distinct), scores.shape[1]))
+        # add.at, as a subject may have many recordings: sums[rows] += values would keep one of each.
         np.add.at(sums, rows, values)
         return sums / count
 

@@ -91,8 +91,10 @@ def compare_auroc(
 ) -> Comparison:
     """Compare two columns of `areas`; a loss is a negative difference."""
     weights = np.zeros(len(areas.auroc))
+    # Both read the same recordings: what the AUROCs share of their variance cancels in the difference.
     weights[model], weights[reference] = 1.0, -1.0
     contrast = areas.contrast(weights)
+    # As many subjects as the smaller class has: those of the larger cannot make up for them.
     classes = (areas.n_positive_subjects, areas.n_negative_subjects)
     if min(classes) < 2:
         reason = f"a class has {min(classes)} subject; no variance can be estimated"

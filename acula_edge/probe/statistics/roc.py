@@ -55,6 +55,7 @@ def operating_points(labels: Array, scores: Array) -> tuple[Array, Array, Array]
     if not labels.any() or labels.all():
         raise InputError("an operating point needs both classes")
     values = np.unique(scores)[::-1]
+    # Above every score nobody is called positive: where the curve begins.
     thresholds = np.concatenate(([np.inf], values))
     positive, negative = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
     sensitivity = 1 - np.searchsorted(positive, thresholds, side="left") / positive.size
