@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Run": "acula_edge.run:Run",
+    "benchmark": "acula_edge.pipeline:benchmark",
     "demo": "acula_edge.pipeline:demo",
     "export": "acula_edge.pipeline:export",
     "load_bundle": "acula_edge.runtime:load_bundle",
@@ -49,8 +50,8 @@ _HOME = {
 }
 
 # These names are both a verb and the package of the stage behind it, so the package itself can be called:
-# ae.benchmark(bundle) runs the verb, and acula_edge.benchmark.measure is still a module.
-_STAGES = ("benchmark", "distill", "report")
+# ae.report(run) runs the verb, and acula_edge.report.assembly is still a module.
+_STAGES = ("distill", "report")
 
 __all__ = sorted([*_HOME, *_STAGES, "__version__"])
 

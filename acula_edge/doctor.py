@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge import __version__
-from acula_edge.benchmark.environment import describe_environment
+from acula_edge.benchmarking.environment import describe_environment
 from acula_edge.errors import MissingCapability
 from acula_edge.extras import missing_package
 
@@ -62,7 +62,7 @@ def examine(registered: bool = False, folder: str | Path = ".") -> dict[str, Any
         folder: where the free disk space is looked up.
 
     Returns:
-        ``schema, version, environment`` (see :func:`acula_edge.benchmark.environment.describe_environment`),
+        ``schema, version, environment`` (see :func:`acula_edge.benchmarking.environment.describe_environment`),
         ``disk_free_mb, torch, tensorrt, extras, verbs``; with `registered` also ``registered`` and
         ``registered_missing``. ``verbs`` maps each verb to ``can, why, to_do``.
     """

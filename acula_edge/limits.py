@@ -9,7 +9,7 @@ from __future__ import annotations
 # Recordings ----------------------------------------------------------------------------------------------------------
 
 MAX_SAMPLES = 1 << 30
-"""Longest recording heard, samples per channel: 74 hours at 4 kHz, 6 hours at 48 kHz. `run` and `data prepare` hear it
+"""Longest recording read, samples per channel: 74 hours at 4 kHz, 6 hours at 48 kHz. `run` and `data prepare` read it
 a piece at a time."""
 
 MAX_KEPT_SAMPLES = 1 << 29

@@ -39,7 +39,7 @@ from torch import nn
 from acula_edge.align.objectives import Batch, objectives
 from acula_edge.align.pairs import Pairs
 from acula_edge.align.task import AlignmentTask
-from acula_edge.benchmark.environment import describe_environment
+from acula_edge.benchmarking.environment import describe_environment
 from acula_edge.data.manifest import Recording
 from acula_edge.encoders.base import AudioEncoder, make_encoder
 from acula_edge.files import write_json

@@ -34,7 +34,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from acula_edge.benchmark.environment import describe_environment
+from acula_edge.benchmarking.environment import describe_environment
 from acula_edge.files import write_json
 
 # A policy that libgomp does not know is to it as none: both of its spin counts stay as they are without one, and

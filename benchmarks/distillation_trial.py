@@ -30,7 +30,7 @@ from acula_edge.data.store import WaveStore
 from acula_edge.distill.train import distill
 from acula_edge.encoders import load_encoder, make_student, teachers
 from acula_edge.encoders.students import Student, StudentKind, students
-from acula_edge.frontend.forms import make_frontend
+from acula_edge.frontend.torch import make_frontend
 from acula_edge.pipeline.bundling import Description, write_bundle
 from acula_edge.pipeline.evaluation import encoder_embeddings, teacher_embeddings
 from acula_edge.progress import show_progress

@@ -36,21 +36,21 @@ from rich.table import Table
 from torch import nn
 from torch.nn.functional import conv1d
 
-from acula_edge.benchmark.disturbance import disturbance_warnings, measure_disturbance
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.measure import PLANS, Plan, plan_for
-from acula_edge.benchmark.paired import measure_pairs
+from acula_edge.benchmarking.disturbance import disturbance_warnings, measure_disturbance
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.measure import PLANS, Plan, plan_for
+from acula_edge.benchmarking.paired import measure_pairs
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import write_json
 from acula_edge.frontend.filterbank import mel_filterbank
-from acula_edge.frontend.forms import graph_frontend
-from acula_edge.frontend.graph import mel_bands
-from acula_edge.frontend.levels import log_mel_level
 from acula_edge.frontend.native import native_spec
 from acula_edge.frontend.reference import log_mel
 from acula_edge.frontend.spec import OPERA, FrontendSpec
-from acula_edge.frontend.spectra import StackedSpectrum
-from acula_edge.frontend.stream import Level, StreamMelPower
+from acula_edge.frontend.torch import graph_frontend
+from acula_edge.frontend.torch.graph_mel import mel_bands
+from acula_edge.frontend.torch.levels import log_mel_level
+from acula_edge.frontend.torch.spectra import StackedSpectrum
+from acula_edge.frontend.torch.stream import Level, StreamMelPower
 
 Array = NDArray[np.float32]
 

@@ -36,10 +36,10 @@ from latency_rivals import (
 from rich.console import Console
 from rich.table import Table
 
-from acula_edge.benchmark.disturbance import disturbance_warnings, measure_disturbance
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.measure import PLANS, Plan, measure_latency, plan_for
-from acula_edge.benchmark.paired import measure_pairs
+from acula_edge.benchmarking.disturbance import disturbance_warnings, measure_disturbance
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.measure import PLANS, Plan, measure_latency, plan_for
+from acula_edge.benchmarking.paired import measure_pairs
 from acula_edge.bundle.folder import read_bundle
 from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE, MODEL_FILE, MODEL_INT8_FILE
 from acula_edge.bundle.schema import Bundle

@@ -21,8 +21,8 @@ from acula_edge.bundle.layout import ENCODER_FILE
 from acula_edge.encoders.base import make_encoder
 from acula_edge.encoders.teachers.opera_ct import stretching
 from acula_edge.engines.ort import OrtEngine
-from acula_edge.frontend.forms import make_frontend
 from acula_edge.frontend.spec import OPERA
+from acula_edge.frontend.torch import make_frontend
 from acula_edge.quantize.export import export_float
 from acula_edge.quantize.graph import IR_VERSION, OPSET, save_graph
 from acula_edge.quantize.optimum_export import FLOAT_FILE, INT8_FILE, export_backbone, quantize_dynamic

@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from acula_edge.benchmark.environment import describe_environment
+from acula_edge.benchmarking.environment import describe_environment
 from acula_edge.bundle.folder import read_bundle
 from acula_edge.files import write_json
 from acula_edge.runtime import Bundle, load_bundle

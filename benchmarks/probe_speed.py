@@ -39,9 +39,14 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, TensorDataset
 
 from acula_edge.data.manifest import Recording
-from acula_edge.probe.published import L2_CLASSES, L2_REGRESSION, published_probe
-from acula_edge.probe.published.folds import leave_one_out
-from acula_edge.probe.published.measures import MIN_DELTA, macro_auroc
+from acula_edge.probe.published_protocol import (
+    L2_CLASSES,
+    L2_REGRESSION,
+    MIN_DELTA,
+    leave_one_out,
+    macro_auroc,
+    published_probe,
+)
 from acula_edge.probe.tasks import PublishedProbe, Task, number, tasks
 
 DIMENSIONS = 768

@@ -29,7 +29,7 @@ from acula_edge.audio.decode import read_audio
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
 from acula_edge.bundle.folder import read_bundle
 from acula_edge.files import write_json
-from acula_edge.runtime.quality import QualityGate
+from acula_edge.runtime.quality_gate import QualityGate
 
 SCHEMA = "acula-edge/quality-limits/1"
 BAND_HZ = (25.0, 800.0)

@@ -19,9 +19,9 @@ from typing import Any
 import yaml
 from planted_errors import KINDS, plant_errors
 
+from acula_edge.clinical_text.fact_selection import select_facts
 from acula_edge.clinical_text.facts import Facts, dump_facts, load_facts
 from acula_edge.clinical_text.faithfulness import check_report
-from acula_edge.clinical_text.stated import state_facts
 from acula_edge.clinical_text.writers.template import write_reports
 from acula_edge.data.manifest import Recording
 from acula_edge.data.miniature import MiniatureConfig, miniatures, write_miniature
@@ -44,7 +44,7 @@ def distinct_facts(folder: Path) -> Iterator[Facts]:
         recordings.append(Recording(f"r{number}", "", "s", "phantom", 4000, 1.0, metadata=plan.facts))
     seen = set()
     for recording in recordings:
-        facts = state_facts(recording, config)
+        facts = select_facts(recording, config)
         if (dumped := dump_facts(facts)) not in seen:
             seen.add(dumped)
             yield facts

@@ -25,8 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from acula_edge.probe.statistics.areas import Areas
-from acula_edge.probe.statistics.delong import clustered_auroc
+from acula_edge.probe.statistics.delong import Areas, clustered_auroc
 from acula_edge.probe.statistics.macro import macro_auroc
 from acula_edge.probe.statistics.noninferiority import MIN_SUBJECTS, auroc_p_values, compare_mae
 

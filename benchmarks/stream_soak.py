@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from acula_edge.audio.decode import read_audio
 from acula_edge.audio.resample import resample
-from acula_edge.benchmark.environment import describe_environment
+from acula_edge.benchmarking.environment import describe_environment
 from acula_edge.data.phantom.heart import heart_sound
 from acula_edge.files import write_json
 from acula_edge.runtime import Bundle, load_bundle

@@ -22,9 +22,9 @@ import numpy as np
 from distillation_trial import Trial, add_options, run_all
 from trial_summary import MARGIN, compare, scores_of, shown, summarize_scores, tasks_of
 
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.inputs import input_arrays
-from acula_edge.benchmark.measure import time_for
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.inputs import input_arrays
+from acula_edge.benchmarking.measure import time_for
 from acula_edge.encoders.students import StudentKind, from_timm, repvgg, separable, students
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import write_json

@@ -24,10 +24,10 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_a_package_that_is_also_a_verb_is_both(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[object, ...]] = []
     pipeline = types.ModuleType("acula_edge.pipeline")
-    pipeline.benchmark = lambda *paths: calls.append(paths) or "done"  # type: ignore[attr-defined]
+    pipeline.report = lambda *paths: calls.append(paths) or "done"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "acula_edge.pipeline", pipeline)
-    module = importlib.import_module("acula_edge.benchmark")
-    assert acula_edge.benchmark is module
+    module = importlib.import_module("acula_edge.report")
+    assert acula_edge.report is module
     assert module.__path__
-    assert acula_edge.benchmark("a", "b") == "done"
+    assert acula_edge.report("a", "b") == "done"
     assert calls == [("a", "b")]

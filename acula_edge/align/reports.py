@@ -12,7 +12,7 @@ import numpy as np
 from acula_edge.align.text_space import Layer
 from acula_edge.align.text_target import TextTarget, fit_text_target
 from acula_edge.clinical_text.corpus import ensure_corpus, find_corpus, load_corpus
-from acula_edge.clinical_text.stated import group_by_facts
+from acula_edge.clinical_text.fact_selection import group_by_facts
 from acula_edge.data.manifest import Recording
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import InputError, ManifestError

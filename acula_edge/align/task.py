@@ -32,7 +32,7 @@ from acula_edge.align.self_supervised import self_supervised
 from acula_edge.align.text_space import Layer
 from acula_edge.audio.offset import without_offset
 from acula_edge.encoders.base import AudioEncoder
-from acula_edge.frontend.forms import make_frontend
+from acula_edge.frontend.torch import make_frontend
 from acula_edge.recipe import AlignConfig
 from acula_edge.training import Assignment
 from acula_edge.training.normalization import frozen_statistics

@@ -33,6 +33,7 @@ class Spectra:
 
     def __init__(self, sample_rate_hz: int, analysis: QualityAnalysis) -> None:
         self._analysis = analysis
+        # The power of 2 at or below the asked length.
         self._frame = 1 << int(np.log2(max(2.0, analysis.frame_s * sample_rate_hz)))
         self._bin_hz = sample_rate_hz / self._frame
         self._frames: list[Power] = []
@@ -41,6 +42,7 @@ class Spectra:
     def add(self, wave: Wave, last: bool = False) -> Wave:
         """Take in the whole blocks of a wave without its mean, at the end its whole frames too; what is left over."""
         unit = self._frame if last else self._frame * self._analysis.block_frames
+        # Only whole blocks, so that they lie at the same samples however the sound comes in pieces.
         whole = wave.size // unit * unit
         if whole:
             # NumPy transforms float64 several times faster than float32.
@@ -66,9 +68,12 @@ class Spectra:
             for hz in (analysis.contact_band_hz, analysis.band_hz)
         )
         if len(contact) >= MIN_BLOCKS:
+            # A lifted chest piece loses the low band. It must be quiet beside what is usual here, but a recording that
+            # is mostly lifted has a quiet "usual": the loudest block bounds it from below.
             usual = _percentile(contact, analysis.loud_percentile) * 10 ** (-analysis.contact_drop_db / 10)
             least = max(usual, float(contact.max()) * 10 ** (-analysis.contact_depth_db / 10))
             figures["contact_lost"] = float(np.mean(contact < least))
+            # A knock or rubbing is far above the median block, which it cannot move while it is rare.
             most = _percentile(sound, 50) * 10 ** (analysis.handling_rise_db / 10)
             figures["handling"] = float(np.mean(sound > most))
         return figures
@@ -110,6 +115,7 @@ def _medians(parts: Sequence[Power]) -> Power:
 
 
 def _bandwidth(typical: Power, bin_hz: float, analysis: QualityAnalysis) -> float | None:
+    # Of median spectra: one knock, which has all frequencies, does not widen the band.
     strongest = float(typical[int(np.ceil(analysis.band_hz[0] / bin_hz)) :].max(initial=0.0))
     if strongest <= 0:
         return None
@@ -117,6 +123,7 @@ def _bandwidth(typical: Power, bin_hz: float, analysis: QualityAnalysis) -> floa
 
 
 def _snr(frames: Power, analysis: QualityAnalysis) -> float | None:
+    # Body sounds pause, so the quietest frames are taken for noise alone; the mean is of sound and noise.
     floor, mean = _percentile(frames, analysis.floor_percentile), float(frames.mean())
     if mean <= 0:
         return None

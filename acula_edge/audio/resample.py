@@ -31,6 +31,9 @@ def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.
 
     Shape: [T] -> [about T * to_hz / from_hz] float32, at least one sample.
 
+    >>> resample(np.zeros(4000, np.float32), from_hz=4000, to_hz=16000).shape
+    (16000,)
+
     Raises:
         AudioError: no rate of sound, a ratio that soxr does not have, so few samples that none is left, or more than
             :data:`acula_edge.limits.MAX_KEPT_SAMPLES` at the new rate.
@@ -39,6 +42,7 @@ def resample(wave: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.
     from_hz, to_hz = check_rate(from_hz), check_rate(to_hz)
     if from_hz == to_hz:
         return wave
+    # By way of the stream also for a wave that lies in memory, so that both give the same samples.
     return np.concatenate(list(resample_blocks([wave], from_hz, to_hz, MAX_KEPT_SAMPLES)))
 
 
@@ -65,6 +69,7 @@ def resample_blocks(
     for wave in waves:
         for start in range(0, len(wave), piece):
             yield resampler.take(wave[start : start + piece] - offset) + offset
+    # The filter reaches ahead: what it still held back comes out at the end.
     rest = resampler.take(np.zeros(0, dtype=np.float32), last=True) + offset
     if not resampler.made:
         raise AudioError(

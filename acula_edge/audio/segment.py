@@ -98,6 +98,9 @@ def repeat_pad(wave: Wave, length: int) -> Wave:
 
     Shape: [T] -> [max(T, length)].
 
+    >>> repeat_pad(np.array([1, 2, 3], np.float32), 7).tolist()
+    [3.0, 1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
+
     Raises:
         AudioError: no samples.
     """
@@ -122,6 +125,9 @@ def cut_windows(wave: Wave, window: int, hop: int) -> Wave:
     shorter than a window is repeat-padded to one.
 
     Shape: [T] -> [N, window], contiguous and not a view.
+
+    >>> cut_windows(np.arange(5, dtype=np.float32), window=3, hop=3).tolist()
+    [[0.0, 1.0, 2.0], [2.0, 3.0, 4.0]]
 
     Raises:
         AudioError: no samples.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from acula_edge.cli.bundle_c_header import command as to_c_header
-from acula_edge.cli.bundle_ort import command as to_ort
 from acula_edge.cli.bundle_web import WebAsOption
 from acula_edge.cli.bundle_web import command as to_web
 from acula_edge.cli.command import verb
@@ -78,6 +77,98 @@ def sign(bundle: Path, key: Path) -> None:
 
     read_bundle(bundle)
     print_line(f"{bundle / 'bundle.sig'}: signed by {sign_bundle(bundle, key)}")
+
+
+@verb(
+    "ort",
+    "acula-edge bundle ort runs/latest/export/base-cpu_x86 --out base.ort",
+    "acula-edge bundle ort base-cpu_arm --target arm --out app/src/main/assets",
+)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    metavar="DIR",
+    help="Folder for the files.",
+)
+@click.option(
+    "--precision", type=click.Choice(["int8", "float"]), default="int8", show_default=True, help="Which model."
+)
+@click.option(
+    "--target", type=click.Choice(["arm", "amd64"]), help="Kind of processor; default what the bundle's profile is for."
+)
+@json_option
+def to_ort(bundle: Path, out: Path, precision: str, target: str | None, as_json: bool) -> None:
+    """Convert the model to ONNX Runtime's own format, for builds that hold one model's operators only.
+
+    Writes the .ort file and the list of operators that such a build is made from, after the file has answered the
+    golden waveforms as the bundle does, where it is for this kind of processor.
+    """
+    from acula_edge.cli.console import print_json, print_line
+    from acula_edge.engines.ort_format import write_ort_format
+
+    result = write_ort_format(bundle, out, precision, target)
+    if as_json:
+        print_json(result)
+        return
+    print_line(result["model"])
+    print_line(result["operators"])
+    waveforms = result["waveforms"]
+    if waveforms is None:
+        print_line(f"not run here: it is for {target or result['target']}")
+    else:
+        worst = min(entry["cosine"] for entry in waveforms)
+        print_line(f"{len(waveforms)} golden waveforms, cosine at least {worst:.6f}")
+
+
+@verb(
+    "c-header",
+    "acula-edge bundle c-header runs/latest/export/tiny-cpu_arm --out golden.h",
+    "acula-edge bundle c-header tiny-cpu_arm --input mel --wave heart --wave lung --out golden.h",
+)
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="The header.",
+)
+@click.option(
+    "--input",
+    "feed",
+    type=click.Choice(["waveform", "mel"]),
+    default="waveform",
+    show_default=True,
+    help="int16 samples for the whole model, or mel frames for the encoder alone.",
+)
+@click.option(
+    "--precision", type=click.Choice(["int8", "float"]), default="int8", show_default=True, help="Which model."
+)
+@click.option("--wave", "waves", multiple=True, metavar="NAME", help="A golden waveform; repeatable. Default: three.")
+@json_option
+def to_c_header(
+    bundle: Path,
+    out: Path,
+    feed: Literal["waveform", "mel"],
+    precision: str,
+    waves: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Golden vectors as a C header, to check a microcontroller's port of the model with.
+
+    Holds inputs, expected embeddings and scores, their tolerances, and a function that judges what the port computed.
+    """
+    from acula_edge.cli.console import note, print_json, print_line
+    from acula_edge.engines.c_header import DEFAULT_WAVES, write_c_header
+
+    result = write_c_header(bundle, out, feed=feed, precision=precision, waves=waves or DEFAULT_WAVES)
+    if as_json:
+        print_json(result)
+        return
+    print_line(result["header"])
+    note(f"{', '.join(result['vectors'])}: {result['flash_bytes'] / 1024:.0f} KiB of flash, for {result['model']}")
 
 
 for _verb in (verify_evidence, sign, to_ort, to_web, to_c_header):

@@ -28,10 +28,10 @@ def list_tasks(under: Path | None, as_json: bool) -> None:
     """List the tasks, which of their data are on this machine, and how to get the rest."""
     from acula_edge.cli.console import print_json, print_line, print_table
     from acula_edge.data.catalogue import find_copies
-    from acula_edge.probe.tasks import place, tasks
+    from acula_edge.probe.tasks import sort_key, tasks
 
     copies = {copy.corpus.name: copy for copy in find_copies(under)}
-    chosen = [tasks[name] for name in sorted(tasks, key=place)]
+    chosen = [tasks[name] for name in sorted(tasks, key=sort_key)]
     if as_json:
         print_json(
             {"datasets": [_describe_copy(copy) for copy in copies.values()], "tasks": [_describe(t) for t in chosen]}

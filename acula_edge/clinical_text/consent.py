@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from acula_edge.clinical_text.cells import RowError
+from acula_edge.clinical_text.fact_selection import may_be_written, select_facts
 from acula_edge.clinical_text.facts import dump_facts
 from acula_edge.clinical_text.prompt import load_prompt
-from acula_edge.clinical_text.stated import may_be_written, state_facts
+from acula_edge.clinical_text.rules import RowError
 from acula_edge.clinical_text.writer import Job
 from acula_edge.clinical_text.writers.http import endpoint_of, request_body
 from acula_edge.data.manifest import Recording
@@ -72,7 +72,7 @@ def estimate(recordings: Sequence[Recording], config: ReportsConfig, done: int =
     bodies = []
     for recording in usable[:: max(1, len(usable) // SAMPLE)]:
         try:
-            facts = state_facts(recording, config)
+            facts = select_facts(recording, config)
         except RowError:
             continue
         bodies.append(request_body(Job(0, recording.key, 0, facts, dump_facts(facts)), config, prompt))

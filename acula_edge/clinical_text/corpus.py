@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from acula_edge.clinical_text.cells import RowError
 from acula_edge.clinical_text.corpus_file import CorpusFile, hash_facts, read_corpus, read_summary
+from acula_edge.clinical_text.corpus_summary import Summary
+from acula_edge.clinical_text.fact_selection import may_be_written, select_facts, selectable_kinds
 from acula_edge.clinical_text.facts import Facts, dump_facts
 from acula_edge.clinical_text.faithfulness import check_report
 from acula_edge.clinical_text.mapping import load_mapping
 from acula_edge.clinical_text.phrasing import frames_fingerprint
 from acula_edge.clinical_text.prompt import load_prompt, tidy_answer
-from acula_edge.clinical_text.stated import may_be_written, state_facts, stated_kinds
-from acula_edge.clinical_text.summary import Summary
+from acula_edge.clinical_text.rules import RowError
 from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.clinical_text.writer import Job, Written, writers
 from acula_edge.clinical_text.writers.http import endpoint_of
@@ -51,7 +51,7 @@ def write_reports(recording: Recording, config: ReportsConfig) -> list[str]:
             f"{recording.key} is a test recording; a report of it would leak its label into alignment",
             allowed="recordings of the train and val splits",
         )
-    facts = state_facts(recording, config)
+    facts = select_facts(recording, config)
     writer, dumped = TemplateWriter(config), dump_facts(facts)
     return [writer.text(Job(0, recording.key, variant, facts, dumped)) for variant in range(config.variants)]
 
@@ -63,7 +63,7 @@ def write_corpus(recordings: Iterable[Recording], config: ReportsConfig, path: s
     ``problems`` of what it wrote first and whether the report is a ``fallback`` to the template.
 
     Returns:
-        The summary that lies beside the file (:class:`acula_edge.clinical_text.summary.Summary`).
+        The summary that lies beside the file (:class:`acula_edge.clinical_text.corpus_summary.Summary`).
 
     Raises:
         InputError: an unfinished file was written with other settings, another process writes it, or the writer cannot
@@ -137,7 +137,7 @@ def check_reports_config(config: ReportsConfig) -> None:
     Raises:
         InputError: something is not there, or is not what it should be.
     """
-    stated_kinds(config.demographics, tuple(config.leave_out))
+    selectable_kinds(config.demographics, tuple(config.leave_out))
     load_mapping("", config.mapping)
     if config.writer == TEMPLATE:
         return
@@ -197,7 +197,7 @@ class _Feed:
         variants = self._config.variants
         for number, recording in enumerate(recordings):
             try:
-                facts = state_facts(recording, self._config)
+                facts = select_facts(recording, self._config)
             except RowError as error:
                 self._summary.put_aside(recording.key, error.problem)
                 continue

@@ -25,9 +25,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from acula_edge.clinical_text.cells import NONE, Rule, put_age, read_items, read_single
 from acula_edge.clinical_text.facts import ABSENT, PRESENT, UNKNOWN, FactKind, Value
 from acula_edge.clinical_text.privacy import check_column
+from acula_edge.clinical_text.rules import NONE, Rule, put_age, read_items, read_single
 from acula_edge.clinical_text.vocabulary import Vocabulary, load_vocabulary
 from acula_edge.errors import InputError, RecipeError, did_you_mean
 from acula_edge.files import sha256_json

@@ -78,8 +78,11 @@ def _powers(pieces: Pieces, sample_rate_hz: int) -> Iterator[NDArray[np.float64]
 
 def _words(level: NDArray[np.float64], reference: float) -> Words:
     """Levels [F, M] in decibels -> words [F - LAG, 2]."""
+    # Gain adds the same decibels to both bands, a fixed filter adds the same to a band at both times: neither is left
+    # in the difference of differences, and only its sign is kept.
     steps = level[:, :-1] - level[:, 1:]
     rises = steps[LAG:] - steps[:-LAG]
+    # A sign is as sure as the quietest of the four levels that it comes from.
     pairs = np.minimum(level[:, :-1], level[:, 1:])
     quietest = np.minimum(pairs[LAG:], pairs[:-LAG])
     loud = (quietest > reference - LOUD_DB) & (rises != 0)
@@ -98,10 +101,13 @@ def make_keys(words: Words) -> Keys:
         return np.zeros(0, np.uint32), np.zeros(0, np.int32)
     keys, loud = [], []
     for lowest in range(0, BITS - _WIDTH + 1, _WIDTH // 2):
+        # Four bands by eight times fill 32 bits. Neighboring keys share half of their bands.
         nibbles = (words >> np.uint32(lowest)) & np.uint32((1 << _WIDTH) - 1)
         packed = np.zeros((frames, 2), np.uint32)
         for tap in range(_TAPS):
             packed |= nibbles[tap * LAG : tap * LAG + frames] << np.uint32(_WIDTH * tap)
+        # The same bits in other bands are another key; mixing makes the smallest keys an arbitrary choice, which all
+        # copies share (min-hashing), and not the ones with many zeros.
         keys.append(_mix(packed[:, 0] ^ np.uint32(0x9E3779B9 * (lowest + 1) & 0xFFFFFFFF)))
         loud.append(np.minimum(count_bits(packed[:, 1]), _LOUD_OF_KEY).astype(np.int8))
     every, score = np.concatenate(keys), np.concatenate(loud)
@@ -109,6 +115,7 @@ def make_keys(words: Words) -> Keys:
     number = KEYS_KEPT if whole >= KEYS_KEPT else max(whole, _FEWEST_KEYS)
     candidates = np.flatnonzero(score >= (_LOUD_OF_KEY if whole >= _FEWEST_KEYS else _LOUD_AT_LEAST))
     if len(candidates) > number:
+        # Loudest first, then the smallest.
         order = np.lexsort((every[candidates], -score[candidates]))[:number]
         candidates = np.sort(candidates[order])
     return every[candidates], (candidates % frames).astype(np.int32)
@@ -136,6 +143,7 @@ def bit_error_rate(first: Words, second: Words, offset: int) -> tuple[float, int
     Args:
         offset: frames by which `second` begins later: its frame 0 lies at frame `offset` of `first`.
     """
+    # Only the overlap, and in it only what both recordings have loud: the other bits are decided by noise.
     start, skip = max(0, offset), max(0, -offset)
     frames = min(len(first) - start, len(second) - skip)
     if frames <= 0:

@@ -19,7 +19,7 @@ from acula_edge.distill.degradation import Degradation, degrade, draw_degradatio
 from acula_edge.distill.relational import angle_loss, distance_loss
 from acula_edge.distill.teaching import Lessons, Reduction, windows_of
 from acula_edge.encoders.students import Student
-from acula_edge.frontend.forms import make_frontend
+from acula_edge.frontend.torch import make_frontend
 from acula_edge.recipe import DataConfig, DistillConfig
 from acula_edge.training import Assignment
 from acula_edge.training.together import gather_batch

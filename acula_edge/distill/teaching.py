@@ -13,7 +13,7 @@ from acula_edge.audio.segment import recording_windows
 from acula_edge.encoders.base import AudioEncoder
 from acula_edge.errors import InputError
 from acula_edge.files import atomic_path, sha256_json
-from acula_edge.frontend.forms import make_frontend
+from acula_edge.frontend.torch import make_frontend
 from acula_edge.limits import MAX_CACHE_BYTES
 from acula_edge.progress import track
 from acula_edge.recipe import DataConfig

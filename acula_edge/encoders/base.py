@@ -123,7 +123,7 @@ class AudioEncoder(PreTrainedModel):
             AudioError: a clip is no sound (:func:`acula_edge.audio.samples.to_wave`), or the rate none of sound.
             InputError: a clip is too short for the front end or the network, or too long for it.
         """
-        from acula_edge.frontend.forms import make_frontend
+        from acula_edge.frontend.torch import make_frontend
 
         array = as_array(wave.detach().cpu() if isinstance(wave, torch.Tensor) else wave)
         rows = array if array.ndim == 2 and len(array) else [array]

@@ -1,5 +1,5 @@
-"""What encoders listen through: one specification, and forms of it that agree.
+"""From sound to the input of encoders: one specification, and forms of it that agree.
 
-``reference`` (NumPy, what is right for OPERA's log-mel) and ``forms`` (torch: any length for training, one fixed
-length exported to the device), which put ``torch_mel`` or ``graph`` (mel power) before ``levels`` (its logarithm).
+``reference`` is NumPy, and what is right for OPERA's log-mel; the package ``torch`` holds the forms for training (any
+length) and for export (one fixed length). What stands here beside it needs no torch.
 """

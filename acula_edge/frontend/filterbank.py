@@ -20,7 +20,11 @@ _HTK_HZ = 700.0
 
 
 def hz_to_mel(hz: NDArray[np.float64], scale: str = "slaney") -> NDArray[np.float64]:
-    """Frequency in Hz to mel."""
+    """Frequency in Hz to mel.
+
+    >>> hz_to_mel(np.array([200.0, 1000.0, 6400.0])).round(6).tolist()  # Slaney's: linear up to 1 kHz
+    [3.0, 15.0, 42.0]
+    """
     if scale == "htk":
         return np.asarray(_HTK_MEL * np.log1p(hz / _HTK_HZ))
     above = _BREAK_MEL + np.log(np.maximum(hz, _BREAK_HZ) / _BREAK_HZ) / _LOG_STEP
@@ -49,6 +53,7 @@ def mel_filterbank(spec: FrontendSpec) -> NDArray[np.float64]:
     edges_mel = hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz], dtype=np.float64), scale)
     corners_mel = np.linspace(edges_mel[0], edges_mel[1], spec.n_mels + 2)
     if spec.kind == "kaldi-fbank":
+        # Straight in mel, so bent in Hz: Kaldi weighs by the distance in mel, all others by the distance in Hz.
         weights = _triangles(hz_to_mel(bins_hz, scale), corners_mel)
         weights[-1] = 0
         return weights
@@ -57,16 +62,19 @@ def mel_filterbank(spec: FrontendSpec) -> NDArray[np.float64]:
     corners_hz[0], corners_hz[-1] = spec.fmin_hz, spec.fmax_hz
     weights = _triangles(bins_hz, corners_hz)
     if scale == "slaney":
+        # A triangle of height 1 over that base has half of it as area: white noise then fills every band alike.
         weights *= 2.0 / (corners_hz[2:] - corners_hz[:-2])
     if isinstance(spec, NativeFrontendSpec):
+        # Filters may reach past half the rate here, so its bin has a weight; the graph's transforms leave that bin out.
         weights *= resampler_response(spec)[:, None]
         weights[-1] = 0
     return weights
 
 
-def _triangles(places: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values at `places` [N] of the triangles over neighboring corners [M + 2]. Shape: [N, M]."""
+def _triangles(points: NDArray[np.float64], corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values at `points` [N] of the triangles over neighboring corners [M + 2]. Shape: [N, M]."""
     lower, center, upper = corners[:-2], corners[1:-1], corners[2:]
-    rising = (places[:, None] - lower) / (center - lower)
-    falling = (upper - places[:, None]) / (upper - center)
+    # Under both edges' lines, and never below zero.
+    rising = (points[:, None] - lower) / (center - lower)
+    falling = (upper - points[:, None]) / (upper - center)
     return np.maximum(0.0, np.minimum(rising, falling))

@@ -36,7 +36,7 @@ class NativeFrontendSpec(FrontendSpec):
 
 
 def native_spec(spec: FrontendSpec, sample_rate_hz: int) -> FrontendSpec:
-    """The front end that hears at `sample_rate_hz` what `spec` hears after resampling to its own rate.
+    """The front end that gives at `sample_rate_hz` what `spec` gives after resampling to its own rate.
 
     `n_fft` and `hop_length` are scaled to the rate; the filters stay those of `spec`, and bands above half of
     `sample_rate_hz` are empty. `amin` is scaled with the power, so the floor of the power is the same loudness.
@@ -48,6 +48,11 @@ def native_spec(spec: FrontendSpec, sample_rate_hz: int) -> FrontendSpec:
     empty, and lie on the floor in both. A clip's first and last frame agree to 0.04, because the resampler rings beyond
     the ends. With ``minmax`` a clip whose floor is not reached is scaled by its lowest value, wherever that lies.
 
+    >>> from acula_edge.frontend.spec import OPERA
+    >>> slow = native_spec(OPERA, 4000)
+    >>> slow.n_fft, slow.hop_length, slow.frames(32000) == OPERA.frames(128000)  # eight seconds
+    (256, 128, True)
+
     Raises:
         InputError: only ``log-mel`` front ends have native forms; a rate above the front end's, or at which the window
             and the hop are no whole numbers of samples.
@@ -57,6 +62,7 @@ def native_spec(spec: FrontendSpec, sample_rate_hz: int) -> FrontendSpec:
     if sample_rate_hz == spec.sample_rate_hz:
         return spec
     rate = spec.sample_rate_hz
+    # Checked before dividing: a window or hop of half a sample would put frames and bins elsewhere.
     scaled = [spec.n_fft * sample_rate_hz, spec.hop_length * sample_rate_hz]
     if not 0 < sample_rate_hz < rate or any(value % rate for value in scaled) or scaled[0] // rate % 2:
         raise InputError(
@@ -70,6 +76,7 @@ def native_spec(spec: FrontendSpec, sample_rate_hz: int) -> FrontendSpec:
         sample_rate_hz=sample_rate_hz,
         n_fft=scaled[0] // rate,
         hop_length=scaled[1] // rate,
+        # A window of n samples sums n of them, so its power grows with n^2: the same loudness has ratio^2 of the power.
         amin=spec.amin * ratio**2,
     )
     return NativeFrontendSpec(**values, filter_rate_hz=rate)
@@ -77,9 +84,12 @@ def native_spec(spec: FrontendSpec, sample_rate_hz: int) -> FrontendSpec:
 
 def resampler_response(spec: NativeFrontendSpec) -> NDArray[np.float64]:
     """What resampling to the filters' rate multiplies the power of every bin by. Shape: [n_fft // 2 + 1]."""
+    # Sixteen points to a bin, read at every sixteenth, with the impulse midway: the filter rings to both sides.
     length = 16 * spec.n_fft
     ratio = spec.filter_rate_hz / spec.sample_rate_hz
     impulse = np.zeros(length, np.float32)
     impulse[length // 2] = 1
+    # An impulse holds all frequencies alike, so its transform after resampling is the resampler's response. There are
+    # `ratio` times as many samples for the same sound, which the division undoes; squared, because filters weigh power.
     response = np.abs(np.fft.rfft(resample(impulse, spec.sample_rate_hz, spec.filter_rate_hz), round(length * ratio)))
     return np.asarray((response[: length // 2 + 1 : 16] / ratio) ** 2)

@@ -27,6 +27,11 @@ def log_mel(wave: NDArray[np.float32], spec: FrontendSpec = OPERA) -> NDArray[np
 
     Shape: wave [T] -> [F, M] with F = ``spec.frames(T)``.
 
+    >>> time_s = np.arange(16000) / 16000
+    >>> mel = log_mel(np.sin(2 * np.pi * 440 * time_s).astype(np.float32))
+    >>> mel.shape, float(mel.max()), int(mel.mean(axis=0).argmax())
+    ((32, 64), 1.0, 8)
+
     Raises:
         AudioError: as :func:`acula_edge.audio.samples.check_samples`.
         InputError: the specification is of another kind.
@@ -39,6 +44,9 @@ def log_mel_at(wave: NDArray[np.float32], sample_rate_hz: int, spec: FrontendSpe
     """:func:`log_mel` of a wave at any sample rate: resampled to the specification's rate first.
 
     Shape: wave [T] -> [F, M].
+
+    >>> log_mel_at(np.zeros(4000, np.float32), sample_rate_hz=4000).shape  # a second
+    (32, 64)
 
     Raises:
         AudioError: as :func:`log_mel`, or no rate of sound.
@@ -70,6 +78,8 @@ def mel_power_blocks(waves: Iterable[NDArray[Any]], spec: FrontendSpec) -> Itera
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(spec.n_fft) / spec.n_fft)
     filters = mel_filterbank(spec)
     edge = np.zeros(spec.n_fft // 2, np.float32)
+    # Blocks begin whole hops apart, so that frames lie where they would in one piece, and overlap by what a frame
+    # reaches beyond its hop.
     step = _BLOCK_FRAMES * spec.hop_length
     held = np.zeros(0, np.float32)
 
@@ -94,11 +104,13 @@ def _power(wave: NDArray[Any], spec: FrontendSpec) -> NDArray[np.float64]:
 
 
 def _normalize(power: NDArray[np.float64], spec: FrontendSpec) -> NDArray[np.float32]:
+    # `amin` keeps digital zeros finite; relative to the maximum, a louder recording of the same sound looks the same.
     decibels = 10 * np.log10(np.maximum(power, spec.amin))
     decibels = np.maximum(decibels - decibels.max(), -spec.top_db)
     lowest = decibels.min()
     if lowest > -SILENT_SPAN_DB:
         return np.zeros(power.shape, dtype=np.float32)
+    # "minmax" stretches what there is to [0, 1], so one quiet frame decides the contrast of a clip; "range" does not.
     span = -lowest if spec.normalization == "minmax" else spec.top_db
     return np.asarray(1 + decibels / span, dtype=np.float32)
 
@@ -109,5 +121,5 @@ def _check_kind(spec: FrontendSpec) -> None:
             "the NumPy front end has one kind",
             given=spec.kind,
             allowed="log-mel",
-            remedy="use acula_edge.frontend.forms.make_frontend",
+            remedy="use acula_edge.frontend.torch.make_frontend",
         )

@@ -15,7 +15,7 @@ Kind = Literal["log-mel", "kaldi-fbank", "clap", "whisper", "waveform"]
 
 @dataclass(frozen=True)
 class FrontendSpec:
-    """What an encoder listens through. Defaults are OPERA's log-mel spectrogram (SPEC section 1.7.1).
+    """How an encoder's input is computed from sound. Defaults are OPERA's log-mel spectrogram (SPEC section 1.7.1).
 
     Every kind but the last is a mel power spectrogram of Hann windows, and its logarithm:
 
@@ -29,7 +29,7 @@ class FrontendSpec:
     ``clap``
         As ``log-mel``, but the ends are reflected -> absolute decibels.
     ``whisper``
-        The front is reflected, zeros follow, as in a clip that was padded to 30 s; every frame that hears any of the
+        The front is reflected, zeros follow, as in a clip that was padded to 30 s; every frame that holds any of the
         clip -> base-10 logarithm, floored `top_db` below the clip's maximum, (x + 4) / 4.
     ``waveform``
         The samples themselves, as M = 1 band at T frames; zero mean and unit variance where `standardize` says so.
@@ -150,7 +150,7 @@ class FrontendSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FrontendSpec:
-        """Inverse of :meth:`to_dict`; what an older file does not name has its default."""
+        """Inverse of :meth:`to_dict`; what a file does not name has its default."""
         return cls(**values)
 
 

@@ -51,14 +51,20 @@ def factor_transform(length: int) -> TransformFactors:
     residue = np.arange(slots)
     bins = residue[:, None] + rows * np.arange(columns)
     twiddles = np.exp(_TURN * bins[:, :, None] * np.arange(columns) / length)
+    # X = sum of t (a + i b), in real numbers: a slot reads its C real parts a, then its C imaginary parts b.
     stage2 = np.concatenate([twiddles, 1j * twiddles], axis=2)
+    # A real input has |X[N - k]| = |X[k]|: outputs beyond N/2 stand for the bins that they mirror.
     bins = np.minimum(bins, length - bins)
 
     stage1 = _stage1(residue, rows)
+    # Slot 0: residue 0 has an imaginary part of zeros, and its row is free for the other residue whose Y is real, R/2:
+    # exp(-pi i n) alternates between 1 and -1.
     stage1[1] = (-1.0) ** np.arange(rows)
     stage2[0], bins[0] = 0, 0
     for position in range(1, columns):
         k = position * slots
+        # Bin p R/2 has residue 0 where p is even and R/2 where it is odd, which says which half of the slot's inputs it
+        # is the transform of.
         start = columns * (position % 2)
         stage2[0, position, start : start + columns] = np.exp(_TURN * k * np.arange(columns) / length)
         bins[0, position] = k
@@ -71,6 +77,7 @@ def factor_odd_transform(length: int) -> TransformFactors:
     columns, slots = length // rows, rows // 2
     residue = np.arange(slots)
     bins = residue[:, None] + rows * np.arange(columns)
+    # Half a bin up, residue s + 1/2 mirrors R - 1 - s + 1/2 and never itself: no slot is an exception.
     twiddles = np.exp(_TURN * (bins[:, :, None] + 0.5) * np.arange(columns) / length)
     stage2 = np.concatenate([twiddles, 1j * twiddles], axis=2)
     return _sorted(_stage1(residue + 0.5, rows), stage2, np.minimum(bins, length - 1 - bins))
@@ -78,6 +85,8 @@ def factor_odd_transform(length: int) -> TransformFactors:
 
 def _rows(length: int) -> int:
     """The even divisor R that is nearest to C; the larger of two."""
+    # A sample costs R multiplications in stage 1 and 2 C in stage 2 (complex sums in real numbers): of two splits that
+    # are as near to square, the larger R costs less.
     divisors = [n for n in range(2, length + 1, 2) if length % n == 0]
     return min(divisors, key=lambda n: (abs(math.log(n * n / length)), -n))
 
@@ -89,6 +98,7 @@ def _stage1(residues: NDArray[Any], rows: int) -> NDArray[np.float64]:
 
 def _sorted(stage1: NDArray[np.float64], stage2: NDArray[np.complex128], bins: NDArray[np.int64]) -> TransformFactors:
     """Every slot's bins by rising frequency."""
+    # So a mel filter, which weighs neighboring bins, reads a narrow slice of every slot (graph_mel.MelBands).
     order = np.argsort(bins, axis=1, kind="stable")
     stage2 = np.take_along_axis(stage2, order[:, :, None], axis=1)
     parts = np.concatenate([stage2.real, stage2.imag], axis=1)

@@ -187,8 +187,8 @@ def benchmark(
     Returns:
         The content of benchmark.json; for a bundle it is written there too, but for what `json` says.
     """
-    from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
-    from acula_edge.benchmark.session import write_copy
+    from acula_edge.benchmarking.bundle import benchmark_bundle, benchmark_models
+    from acula_edge.benchmarking.session import write_copy
     from acula_edge.pipeline.timing import float_teacher
 
     files = [Path(path) for path in paths]

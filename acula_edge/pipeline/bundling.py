@@ -15,7 +15,7 @@ from torch import nn
 
 from acula_edge import __version__
 from acula_edge.audio.quality_limits import describe_quality
-from acula_edge.benchmark.encoders import compare_encoders
+from acula_edge.benchmarking.encoders import compare_encoders
 from acula_edge.bundle.acceptance import begin_acceptance
 from acula_edge.bundle.card import recommended_file
 from acula_edge.bundle.criteria import AFTER_TRAINING, collect_criteria, fix_criteria

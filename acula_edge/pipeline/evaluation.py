@@ -21,7 +21,7 @@ from acula_edge.distill.teaching import collect_lessons
 from acula_edge.encoders import load_encoder
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import sha256_file
-from acula_edge.frontend.forms import make_frontend
+from acula_edge.frontend.torch import make_frontend
 from acula_edge.pipeline.zero_shot import verify_zero_shot
 from acula_edge.probe.embedding_cache import cached_embeddings
 from acula_edge.probe.embeddings import Waves, embed_store

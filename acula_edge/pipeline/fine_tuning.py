@@ -34,7 +34,7 @@ from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import atomic_path, sha256_file, sha256_json
 from acula_edge.pipeline.evaluation import model_embeddings
-from acula_edge.probe.gate import judge
+from acula_edge.probe.gate import check_gate
 from acula_edge.probe.heads import Probes
 from acula_edge.probe.tasks import Task
 from acula_edge.probe.verify import verify_embeddings
@@ -140,7 +140,7 @@ class Refinement:
         recordings = [replace(item, split=_split(item), splits={}) for item in store.recordings]
         subjects = {item.subject for item in recordings if item.split == "test"}
         if not subjects:
-            judged = judge(_without_tasks(parity), recipe.verify.gate)
+            judged = check_gate(_without_tasks(parity), recipe.verify.gate)
             return Judgement(CALIBRATION, 0, *_accuracy(judged), parity)
         int8 = model_embeddings(self.run, folder / MODEL_INT8_FILE, store, self.sample_rate_hz, ("val",))
         result = verify_embeddings(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from acula_edge.benchmark.bundle import measure_bundle
+from acula_edge.benchmarking.bundle import measure_bundle
 from acula_edge.bundle.schema import Benchmark
 from acula_edge.bundle.writer import BundleWriter
 from acula_edge.run import Run

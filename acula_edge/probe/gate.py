@@ -10,8 +10,8 @@ from acula_edge.recipe import GateConfig
 _ROUNDING = 1e-9
 
 
-def judge(verify: Mapping[str, Any], config: GateConfig) -> dict[str, Any]:
-    """Judge the INT8 model against its own float student.
+def check_gate(verify: Mapping[str, Any], config: GateConfig) -> dict[str, Any]:
+    """Compare the INT8 model with its own float student, by the limits.
 
     Args:
         verify: content of ``verify.json`` (``tasks``, ``summary`` and ``parity`` are read).

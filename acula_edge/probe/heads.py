@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.converged import fit_logistic, fit_ridge
-from acula_edge.probe.obstacles import fit_obstacle
+from acula_edge.probe.eligibility import why_not_fitted
 from acula_edge.probe.statistics.roc import youden_threshold
 from acula_edge.probe.tasks import Task
 from acula_edge.quantize.heads import TaskHead, score
@@ -93,7 +93,7 @@ def fit_probes(
 def fit_heads(
     embeddings: NDArray[Any], recordings: Sequence[Recording], tasks: Sequence[Task], seed: int = 0
 ) -> list[TaskHead]:
-    """Fit one head per task that can be fitted (see :func:`obstacles.fit_obstacle` for the others).
+    """Fit one head per task that can be fitted (see :func:`eligibility.why_not_fitted` for the others).
 
     A task that leaves one subject out at a time gets the head of all its subjects.
 
@@ -106,11 +106,11 @@ def fit_heads(
         InputError: embeddings and recordings differ in number, or an embedding is not finite.
     """
     values = _checked(embeddings, recordings)
-    return [fit_head(values, recordings, task, seed) for task in tasks if fit_obstacle(task, recordings) is None]
+    return [fit_head(values, recordings, task, seed) for task in tasks if why_not_fitted(task, recordings) is None]
 
 
 def fit_head(embeddings: Array, recordings: Sequence[Recording], task: Task, seed: int = 0) -> TaskHead:
-    """Fit one head; the task must have no :func:`obstacles.fit_obstacle`."""
+    """Fit one head; :func:`eligibility.why_not_fitted` must have nothing against it."""
     positions, targets = task.values(recordings, "train" if task.evaluation == "held-out" else "test")
     return _fit(embeddings, recordings, task, positions, np.array(targets), seed)
 
@@ -121,7 +121,7 @@ def fit_cross(embeddings: NDArray[Any], recordings: Sequence[Recording], task: T
     Args:
         embeddings: [R, D], one row per recording.
         recordings: R recordings with their splits.
-        task: a regression without :func:`obstacles.fit_obstacle`.
+        task: a regression against which :func:`eligibility.why_not_fitted` says nothing.
 
     Raises:
         InputError: embeddings and recordings differ in number, or an embedding is not finite.

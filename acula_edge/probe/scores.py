@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from acula_edge.data.manifest import Recording
 from acula_edge.files import atomic_path
+from acula_edge.probe.groupings import groupings
 from acula_edge.probe.heads import Probes
-from acula_edge.probe.statistics.subgroups import groupings
 from acula_edge.probe.tasks import Task
 from acula_edge.quantize.heads import score
 
@@ -39,7 +39,7 @@ class TaskScores:
         synthetic: whether any of the recordings is generated.
         uninformed: the answer that ignores the sound: 0.5, or the median of the training targets; [R] where one
             subject is left out at a time, as each has other training targets.
-        groups: grouping -> [R] group of each recording, or None (:func:`statistics.subgroups.groupings`).
+        groups: grouping -> [R] group of each recording, or None (:func:`groupings.groupings`).
     """
 
     task: Task

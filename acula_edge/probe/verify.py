@@ -21,10 +21,10 @@ from acula_edge.bundle.schema import Verify
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
 from acula_edge.probe.analysis import PAIRS, TaskResult, analyze
-from acula_edge.probe.gate import judge
+from acula_edge.probe.eligibility import why_not_evaluated
+from acula_edge.probe.gate import check_gate
 from acula_edge.probe.heads import Probes
-from acula_edge.probe.obstacles import obstacle
-from acula_edge.probe.published_figures import published_figures
+from acula_edge.probe.published_protocol import published_figures
 from acula_edge.probe.scores import INT8, MODELS, STUDENT, TaskScores, score_task
 from acula_edge.probe.statistics.across_tasks import holm, mean_difference
 from acula_edge.probe.statistics.bootstrap import LEVEL
@@ -98,7 +98,7 @@ def verify_scores(
         "summary": _summarize(results, missing, config),
         "parity": {**_parity(embeddings, recordings), **(parity or {})},
     }
-    report["gate"] = judge(report, config.gate)
+    report["gate"] = check_gate(report, config.gate)
     clean: dict[str, Any] = _json_safe(report)
     return clean
 
@@ -120,7 +120,7 @@ def score_tasks(
             )
     scores, missing = [], []
     for task in tasks:
-        reason = obstacle(task, recordings)
+        reason = why_not_evaluated(task, recordings)
         item = score_task(task, embeddings, probes, recordings) if reason is None else None
         if item is not None and item.scores:
             scores.append(item)

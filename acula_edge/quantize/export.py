@@ -24,8 +24,8 @@ from acula_edge.bundle.layout import ENCODER_FILE, FRONTEND_FILE, MODEL_FILE
 from acula_edge.bundle.schema import Parity
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import InputError
-from acula_edge.frontend.forms import graph_frontend
 from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.frontend.torch import graph_frontend
 from acula_edge.quantize.graph import IR_VERSION, OPSET, load_graph, merge, save_graph, tidy
 from acula_edge.quantize.heads import TaskHead, check_heads
 from acula_edge.quantize.parity import compare_rows

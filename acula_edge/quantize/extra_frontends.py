@@ -8,7 +8,7 @@ All give the spectrogram that ``encoder.onnx`` and ``encoder.int8.onnx`` read. N
 ``frontend-int16.onnx``
     Takes int16 samples, for programs that hand the converter's buffer to ONNX Runtime. CPU profiles only.
 ``frontend.stream.onnx`` and ``level.onnx``
-    Mel power of a chunk with a tail that is handed on, and the level of a window (:mod:`acula_edge.frontend.stream`).
+    Mel power of a chunk with a tail handed on, and the level of a window (:mod:`acula_edge.frontend.torch.stream`).
     The device's runtime uses them in streams whose windows overlap so far that at least half of the frames are spared.
 """
 
@@ -28,11 +28,10 @@ from acula_edge.bundle.schema import FrontEnd, NativeFrontEnd, PcmFrontEnd, Stre
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import InputError
 from acula_edge.files import write_bytes
-from acula_edge.frontend.forms import graph_frontend
 from acula_edge.frontend.native import native_spec
-from acula_edge.frontend.pcm import PcmFrontend
 from acula_edge.frontend.spec import FrontendSpec
-from acula_edge.frontend.stream import Level, StreamMelPower
+from acula_edge.frontend.torch import PcmFrontend, graph_frontend
+from acula_edge.frontend.torch.stream import Level, StreamMelPower
 from acula_edge.quantize.export import export_module
 from acula_edge.quantize.graph import save_graph, tidy
 from acula_edge.recipe import QuantizeConfig

@@ -1,8 +1,8 @@
 """The speed guard: an INT8 encoder that is slower than the float one here is planned again, or not recommended.
 
-Measuring is the caller's (:mod:`acula_edge.benchmark.encoders`); this decides. Files change only where INT8 is slower
-beyond the interval of the measurement, twice in a row, so that an export whose INT8 is quicker gives the same bytes
-every time.
+Measuring is the caller's (:mod:`acula_edge.benchmarking.encoders`); this decides. Files change only where INT8 is
+slower beyond the interval of the measurement, twice in a row, so that an export whose INT8 is quicker gives the same
+bytes every time.
 """
 
 from __future__ import annotations

@@ -20,14 +20,14 @@ from acula_edge.bundle.prompt_vectors import load_prompt_vectors
 from acula_edge.bundle.schema import Bundle as BundleFacts
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError, InputError
+from acula_edge.runtime.answers import TaskColumns, describe_scores, pool_windows
 from acula_edge.runtime.decisions import read_smoothing
-from acula_edge.runtime.listeners import FrontEnds, Listener, answer, open_frontends
-from acula_edge.runtime.long_recording import windows_of_pieces
+from acula_edge.runtime.models import FrontEnds, ModelChain, check_outputs, open_frontends
 from acula_edge.runtime.packets import Arrivals
 from acula_edge.runtime.providers import Engine, find_engine, ort_provider
-from acula_edge.runtime.quality import QualityGate
-from acula_edge.runtime.scores import TaskColumns, describe_scores, pool_windows
-from acula_edge.runtime.updates import ScoreWindow, Stream, StreamPlan, follow
+from acula_edge.runtime.quality_gate import QualityGate
+from acula_edge.runtime.streaming import ScoreWindow, Stream, StreamPlan, follow
+from acula_edge.runtime.windows import windows_of_pieces
 
 
 def load_bundle(
@@ -81,7 +81,7 @@ class Bundle:
         provider: what it runs on, as the session itself reports it (``CPUExecutionProvider``), or ``TensorRT``.
         provider_because: why it is that one.
         threads: of ONNX Runtime.
-        sample_rate_hz, window_samples, hop_samples: what the model listens to at a time, and the step at which
+        sample_rate_hz, window_samples, hop_samples: what the model takes at a time, and the step at which
             recordings and streams are cut.
         sample_rates_hz: rates at which recordings are taken as they are; others are resampled to `sample_rate_hz`.
         tasks: in the order of the score columns.
@@ -137,7 +137,7 @@ class Bundle:
             # An engine is of the whole model: other rates are resampled to its own.
             self._frontends = FrontEnds({})
         self.provider = engine.provider
-        self._own = Listener([engine], self.sample_rate_hz, self.window_samples)
+        self._own = ModelChain([engine], self.sample_rate_hz, self.window_samples)
         self.sample_rates_hz = (self.sample_rate_hz, *self._frontends.natives)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -198,10 +198,10 @@ class Bundle:
         """Answers about a recording.
 
         Returns:
-            ``tasks``: by id, see :func:`acula_edge.runtime.scores.describe_scores`; ``quality``, see
-            :meth:`acula_edge.runtime.quality.QualityGate.assess`: where it says that the recording is not measurable,
-            no task is decided; ``windows``: how many were cut; where the bundle carries prompts also ``zero_shot``,
-            see :meth:`acula_edge.bundle.prompt_vectors.PromptVectors.answer`.
+            ``tasks``: by id, see :func:`acula_edge.runtime.answers.describe_scores`; ``quality``, see
+            :meth:`acula_edge.runtime.quality_gate.QualityGate.assess`: where it says that the recording is not
+            measurable, no task is decided; ``windows``: how many were cut; where the bundle carries prompts also
+            ``zero_shot``, see :meth:`acula_edge.bundle.prompt_vectors.PromptVectors.answer`.
 
         Raises:
             AudioError, ArtifactError: as for :meth:`embed`.
@@ -228,14 +228,14 @@ class Bundle:
         def waves() -> Iterator[NDArray[np.float32]]:
             return (to_wave(piece) for piece in pieces() if np.size(piece))
 
-        listener = self._frontends.natives.get(sample_rate_hz, self._own)
+        model = self._frontends.natives.get(sample_rate_hz, self._own)
         source = self.info.input
         quality = self.quality.assess_pieces(waves, sample_rate_hz)
-        hop_samples = round(source.hop_s * listener.sample_rate_hz)
+        hop_samples = round(source.hop_s * model.sample_rate_hz)
         windows = windows_of_pieces(
-            waves, sample_rate_hz, listener.sample_rate_hz, listener.window_samples, hop_samples, source.trim_top_db
+            waves, sample_rate_hz, model.sample_rate_hz, model.window_samples, hop_samples, source.trim_top_db
         )
-        return self._answers(*listener.run(windows), quality)
+        return self._answers(*model.run(windows), quality)
 
     def _answers(
         self, embeddings: NDArray[np.float32], scores: NDArray[np.float32], quality: dict[str, Any]
@@ -267,48 +267,48 @@ class Bundle:
             InputError: a hop of less than one sample, or none.
         """
         sample_rate_hz = check_rate(sample_rate_hz)
-        listener = self._frontends.natives.get(sample_rate_hz, self._own)
-        hop_samples = check_hop(self.info.input.hop_s if hop_s is None else hop_s, listener.sample_rate_hz)
+        model = self._frontends.natives.get(sample_rate_hz, self._own)
+        hop_samples = check_hop(self.info.input.hop_s if hop_s is None else hop_s, model.sample_rate_hz)
         plan = StreamPlan(
-            sample_rate_hz=listener.sample_rate_hz,
-            window_samples=listener.window_samples,
+            sample_rate_hz=model.sample_rate_hz,
+            window_samples=model.window_samples,
             hop_samples=hop_samples,
-            score=self._scorer(listener, hop_samples),
+            score=self._scorer(model, hop_samples),
             gate=self.quality,
             tasks=self.tasks,
             smoothing=self.smoothing,
             prompts=self.prompts,
         )
-        restart_gap_s = listener.window_samples / listener.sample_rate_hz
+        restart_gap_s = model.window_samples / model.sample_rate_hz
         return Stream(follow(Arrivals(chunks, sample_rate_hz, restart_gap_s), sample_rate_hz, plan))
 
-    def _scorer(self, listener: Listener, hop_samples: int) -> ScoreWindow:
+    def _scorer(self, model: ModelChain, hop_samples: int) -> ScoreWindow:
         """How this stream scores a window; with shared frames where they pay."""
         frames, encoder = None, self._frontends.encoder
-        if listener is self._own:
-            frames = self._frontends.share_frames(listener.window_samples, hop_samples)
+        if model is self._own:
+            frames = self._frontends.share_frames(model.window_samples, hop_samples)
 
         def score(wave: NDArray[np.float32], start: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             centered = without_offset(wave)
             # Frames are shared between windows, whose offsets differ.
             if frames is None or encoder is None or not frames.fits(start) or centered is not wave:
-                return listener.run(centered[None])
-            return answer(encoder.run({"mel": frames.mel(wave, start)}))
+                return model.run(centered[None])
+            return check_outputs(encoder.run({"mel": frames.mel(wave, start)}))
 
         return score
 
     def _run(self, wave: NDArray[np.float32], sample_rate_hz: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A recording, window by window. Shape: [T] -> ([N, D], [N, K])."""
-        listener = self._frontends.natives.get(sample_rate_hz, self._own)
+        model = self._frontends.natives.get(sample_rate_hz, self._own)
         source = self.info.input
         windows = recording_windows(
-            resample(wave, sample_rate_hz, listener.sample_rate_hz),
-            listener.sample_rate_hz,
-            listener.window_samples / listener.sample_rate_hz,
+            resample(wave, sample_rate_hz, model.sample_rate_hz),
+            model.sample_rate_hz,
+            model.window_samples / model.sample_rate_hz,
             source.hop_s,
             source.trim_top_db,
         )
-        return listener.run(windows)
+        return model.run(windows)
 
 
 def _load_again(

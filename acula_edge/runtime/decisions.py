@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.errors import ArtifactError
-from acula_edge.runtime.scores import TaskColumns, from_linear, to_linear
+from acula_edge.runtime.answers import TaskColumns, from_linear, to_linear
 from acula_edge.smoothing import SMOOTHING_SCHEMA, SmoothingSettings
 
 
@@ -63,7 +63,7 @@ class Decisions:
             if task.kind == "binary" and task.threshold is not None
         }
         self._linear: NDArray[np.float64] | None = None
-        self._heard_s = 0.0
+        self._measured_s = 0.0
         self._labels: dict[str, int] = {}
         self._since_s: dict[str, float] = {}
 
@@ -80,7 +80,7 @@ class Decisions:
         """
         if measurable:
             self._smooth(to_linear(scores, self._tasks)[0], end_s)
-        elif self._linear is not None and end_s - self._heard_s > self._settings.forget_s:
+        elif self._linear is not None and end_s - self._measured_s > self._settings.forget_s:
             self._linear = None
             self._labels.clear()
             self._since_s.clear()
@@ -91,10 +91,10 @@ class Decisions:
         if self._linear is None:
             self._linear = linear
         else:
-            constant_s, elapsed_s = self._settings.time_constant_s, end_s - self._heard_s
+            constant_s, elapsed_s = self._settings.time_constant_s, end_s - self._measured_s
             weight = 1.0 if constant_s == 0 else -math.expm1(-elapsed_s / constant_s)
             self._linear = self._linear + weight * (linear - self._linear)
-        self._heard_s = end_s
+        self._measured_s = end_s
         for task in self._tasks:
             label = self._decide(task, self._linear[task.start : task.stop])
             if label is not None and label != self._labels.get(task.id):
@@ -120,7 +120,7 @@ class Decisions:
             "score": None if smooth is None else float(smooth[column]),
             "label": None if label is None else task.labels[label],
             "since_s": self._since_s.get(task.id),
-            "age_s": None if smooth is None else end_s - self._heard_s,
+            "age_s": None if smooth is None else end_s - self._measured_s,
         }
         if task.kind == "binary":
             bounds = self._bounds.get(task.id)

@@ -18,7 +18,7 @@ from acula_edge.runtime.bundle import Bundle
 from acula_edge.runtime.golden_calls import check_calls, check_recordings
 from acula_edge.runtime.golden_frontends import check_frontends
 from acula_edge.runtime.golden_providers import check_providers
-from acula_edge.runtime.listeners import chain
+from acula_edge.runtime.models import run_chain
 
 SCHEMA = "acula-edge/selftest-result/1"
 
@@ -104,7 +104,7 @@ def _run(files: list[Path], waves: NDArray[np.float32], threads: int) -> Outputs
     engines = [OrtEngine(file, threads=threads) for file in files]
     embeddings, scores = [], []
     for wave in waves:
-        outputs = chain(engines, wave[None])
+        outputs = run_chain(engines, wave[None])
         embeddings.append(outputs["embedding"][0])
         scores.append(outputs["scores"][0])
     return np.stack(embeddings), np.stack(scores)

@@ -14,8 +14,8 @@ from acula_edge.bundle.layout import MODEL_FILES
 from acula_edge.bundle.selftest import PCM_SCALE, SelfTest
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import AculaEdgeError
+from acula_edge.runtime.answers import describe_scores, pool_windows
 from acula_edge.runtime.bundle import Bundle, load_bundle
-from acula_edge.runtime.scores import describe_scores, pool_windows
 
 CALLS = 100
 

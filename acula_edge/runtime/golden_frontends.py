@@ -13,7 +13,7 @@ from acula_edge.bundle.schema import Bundle, FrontEnd, NativeFrontEnd, PcmFrontE
 from acula_edge.bundle.selftest import PCM_SCALE
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import AculaEdgeError
-from acula_edge.runtime.listeners import FrameStream
+from acula_edge.runtime.models import FrameStream
 from acula_edge.untrusted.npz import read_npz
 
 TOLERANCE = 1e-3

@@ -35,7 +35,7 @@ Array = NDArray[np.float64]
 
 ALPHAS = (1e5, 1e4, 1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-4)
 """From strong to weak. The strongest is taken that keeps KEPT of the variance which the best one explains in persons
-left out: a weaker one listens to directions in which INT8 embeddings are mostly rounding noise."""
+left out: a weaker one weighs directions in which INT8 embeddings are mostly rounding noise."""
 
 KEPT = 0.98
 FOLDS = 5
@@ -153,7 +153,7 @@ def explained(anchors: Anchors, projected: Array, recordings: Sequence[Recording
     return 1 - float(((wanted - found) ** 2).sum()) / total if total > 0 else None
 
 
-def place(vectors: NDArray[Any], reports: NDArray[Any], targets: NDArray[Any], temperature: float) -> Array:
+def locate_prompts(vectors: NDArray[Any], reports: NDArray[Any], targets: NDArray[Any], temperature: float) -> Array:
     """Where a task's prompts lie among the reports of its data set.
 
     A report counts for the class whose prompts it is most like, and the more, the more it is like them: its weight is
@@ -202,7 +202,7 @@ def point(
     for task in prompts.tasks:
         if task.dataset in means:
             own = np.array(names) == task.dataset
-            directions = _unit(place(vectors[task.id], read[own], targets[own], temperature))
+            directions = _unit(locate_prompts(vectors[task.id], read[own], targets[own], temperature))
             pointed.append(PromptTask(task.id, task.name, task.dataset, task.labels, means[task.dataset], directions))
     return pointed
 

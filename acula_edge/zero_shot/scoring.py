@@ -42,7 +42,7 @@ def score_prompts(
     scored, missing = [], []
     for number, task in enumerate(tasks[asked.id] for asked in next(iter(pointed.values()))):
         positions, targets = task.values(recordings, "test")
-        reason = _obstacle(task, targets)
+        reason = _why_not_scored(task, targets)
         if reason is not None:
             missing.append({"id": task.id, "reason": reason})
             continue
@@ -75,7 +75,7 @@ def judge_prompts(scored: Sequence[TaskScores], config: VerifyConfig) -> list[di
     return entries
 
 
-def _obstacle(task: Task, targets: Sequence[float]) -> str | None:
+def _why_not_scored(task: Task, targets: Sequence[float]) -> str | None:
     if not targets:
         return "no usable recordings in the test split"
     absent = [label for number, label in enumerate(task.labels) if number not in targets]

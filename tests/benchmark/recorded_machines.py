@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from acula_edge.benchmark.machine import Machine
+from acula_edge.benchmarking.machine import Machine
 
 PMIC = """ 3V3_SYS_A current(1)=0.10000000A
   VDD_CORE_A current(7)=2.00000000A

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from acula_edge import pipeline
-from acula_edge.benchmark import engine_subjects, session, subject
-from acula_edge.benchmark.bundle import benchmark_bundle, benchmark_models
-from acula_edge.benchmark.energy import Meter
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.footprint import measure_footprint
-from acula_edge.benchmark.measure import PLANS, Plan
-from acula_edge.benchmark.session import write_copy
-from acula_edge.benchmark.state import State
-from acula_edge.benchmark.subject import Subject
+from acula_edge.benchmarking import artifact, session
+from acula_edge.benchmarking.artifact import Artifact
+from acula_edge.benchmarking.bundle import benchmark_bundle, benchmark_models
+from acula_edge.benchmarking.energy import Meter
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.footprint import measure_footprint
+from acula_edge.benchmarking.machine_state import State
+from acula_edge.benchmarking.measure import PLANS, Plan
+from acula_edge.benchmarking.session import write_copy
 from acula_edge.bundle.folder import read_bundle
 from acula_edge.bundle.json_files import write_facts
 from acula_edge.bundle.layout import BENCHMARK_SAMPLES_FILE as SAMPLES
@@ -45,7 +45,7 @@ def footprint(bundle_dir: Path) -> dict[str, Any]:
 def brief(monkeypatch: pytest.MonkeyPatch, footprint: dict[str, Any]) -> None:
     """Smoke mode, shorter still: no half second of watching the machine, and one process for all footprints."""
     monkeypatch.setitem(PLANS, "smoke", BRIEF)
-    monkeypatch.setattr(subject, "measure_footprint", lambda path, threads: footprint)
+    monkeypatch.setattr(artifact, "measure_footprint", lambda path, threads: footprint)
     monkeypatch.setattr(session, "measure_disturbance", lambda: {"busy_cores": 0.0, "stolen_cores": 0.0})
 
 
@@ -88,8 +88,8 @@ def test_every_model_is_measured_by_stage_with_its_own_hash(copy: Path) -> None:
 
 
 def test_what_was_not_measured_is_null_with_a_reason(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("acula_edge.benchmark.energy.find_sensor", lambda machine: None)
-    monkeypatch.setattr(subject, "read_state", lambda machine: State({}, None, None))
+    monkeypatch.setattr("acula_edge.benchmarking.energy.find_sensor", lambda machine: None)
+    monkeypatch.setattr(artifact, "read_state", lambda machine: State({}, None, None))
     result = benchmark_bundle(copy, mode="smoke", extra={TEACHER: lambda: None})
     for row in result["measurements"]:
         assert row["energy_mj"] is None and "no energy sensor" in row["not_measured"]["energy_mj"]
@@ -120,7 +120,7 @@ def test_energy_is_stated_above_idle_with_what_the_sensor_saw(copy: Path, monkey
 def test_what_became_of_the_machine_is_told(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([State({"cpu-thermal": 40.0 + 5 * number}, 1000.0, None) for number in range(100)])
     monkeypatch.setattr(session, "read_state", lambda machine: next(looks))
-    monkeypatch.setattr(subject, "read_state", lambda machine: next(looks))
+    monkeypatch.setattr(artifact, "read_state", lambda machine: next(looks))
     machine = orin_nano(tmp_path / "orin", held=False)
     monkeypatch.setattr(session, "describe_environment", lambda _: describe_environment(machine))
     result = benchmark_bundle(copy, mode="smoke")
@@ -265,16 +265,16 @@ def test_an_engine_built_here_is_measured_and_one_from_elsewhere_is_named(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(engine_subjects, "notify", lambda message, *values: said.append(message % values))
+    monkeypatch.setattr(artifact, "notify", lambda message, *values: said.append(message % values))
     (copy / "engine-orin-10.3.0.plan").write_bytes(b"plan")
     assert len(benchmark_bundle(copy, mode="smoke")["measurements"]) == 5
     assert len(said) == 1 and said[0].startswith("engine-orin-10.3.0.plan is not measured: ")
 
-    ours = Subject("engine-orin-10.3.0.plan", "end_to_end", "int8-fp16", "TensorRT", 1, lambda: None)
-    monkeypatch.setattr(engine_subjects, "_open", lambda plan, feed: ours)
+    ours = Artifact("engine-orin-10.3.0.plan", "end_to_end", "int8-fp16", "TensorRT", 1, lambda: None)
+    monkeypatch.setattr(artifact, "_open_engine", lambda plan, feed: ours)
     result = benchmark_bundle(copy, mode="smoke", extra={TEACHER: lambda: None})
     row = result["measurements"][5]
-    assert (row["artifact"], row["provider"], row["precision"]) == (ours.artifact, "TensorRT", "int8-fp16")
+    assert (row["artifact"], row["provider"], row["precision"]) == (ours.name, "TensorRT", "int8-fp16")
     assert row["accuracy"]["tasks"] == [] and "engine" in row["not_measured"]["cold_start_ms"]
     pairs = [(pair["reference"], pair["candidate"]) for pair in result["comparisons"]]
-    assert pairs[2:] == [("model.int8.onnx", ours.artifact), (TEACHER, "model.int8.onnx")]
+    assert pairs[2:] == [("model.int8.onnx", ours.name), (TEACHER, "model.int8.onnx")]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.benchmark import energy, sensors
-from acula_edge.benchmark.energy import Meter, judge_energy, measure_idle
-from acula_edge.benchmark.sensors import (
+from acula_edge.benchmarking import energy, sensors
+from acula_edge.benchmarking.energy import Meter, energy_per_run, measure_idle
+from acula_edge.benchmarking.sensors import (
     PolledSensor,
     RaplSensor,
     TegrastatsSensor,
@@ -172,13 +172,13 @@ def test_idle_power_is_the_mean_while_nothing_runs(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("seen_mj", [0.0, float("nan")])
 def test_a_silent_sensor_gives_no_figure(seen_mj: float) -> None:
     assert measure_idle(Counting(seen_mj), 0.0) is None
-    found = judge_energy(seen_mj, 1.0, 10, 100.0, "a rail")
+    found = energy_per_run(seen_mj, 1.0, 10, 100.0, "a rail")
     assert (found.per_run_mj, found.gross_per_run_mj, found.power_mw) == (None, None, None)
     assert found.reason is not None and "did not move" in found.reason
 
 
 def test_idle_power_is_taken_off() -> None:
-    found = judge_energy(energy_mj=12_000.0, took_s=2.0, runs=100, idle_mw=4_000.0, scope="a rail")
+    found = energy_per_run(energy_mj=12_000.0, took_s=2.0, runs=100, idle_mw=4_000.0, scope="a rail")
     assert found.per_run_mj == pytest.approx(40.0)
     assert found.gross_per_run_mj == pytest.approx(120.0)
     assert found.power_mw == pytest.approx(6_000.0)
@@ -186,10 +186,10 @@ def test_idle_power_is_taken_off() -> None:
 
 
 def test_what_is_not_above_idle_is_not_a_figure() -> None:
-    found = judge_energy(energy_mj=8_000.0, took_s=2.0, runs=100, idle_mw=4_100.0, scope="a rail")
+    found = energy_per_run(energy_mj=8_000.0, took_s=2.0, runs=100, idle_mw=4_100.0, scope="a rail")
     assert found.per_run_mj is None and found.gross_per_run_mj == pytest.approx(80.0)
     assert found.reason == "power while it ran (4000 mW) was not above idle (4100 mW)"
-    unknown = judge_energy(energy_mj=8_000.0, took_s=2.0, runs=100, idle_mw=None, scope="a rail")
+    unknown = energy_per_run(energy_mj=8_000.0, took_s=2.0, runs=100, idle_mw=None, scope="a rail")
     assert unknown.per_run_mj is None and unknown.reason == "idle power could not be measured"
 
 

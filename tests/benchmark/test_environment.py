@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.benchmark.disturbance import core_times, disturbance_warnings
-from acula_edge.benchmark.environment import describe_cpu, describe_environment, memory_mb
-from acula_edge.benchmark.machine import Machine
+from acula_edge.benchmarking.disturbance import core_times, disturbance_warnings
+from acula_edge.benchmarking.environment import describe_cpu, describe_environment, memory_mb
+from acula_edge.benchmarking.machine import Machine
 
 
 def write(path: Path, text: str) -> Path:

@@ -10,9 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from acula_edge.benchmark.footprint import measure_footprint, peak_rss_mb
-from acula_edge.benchmark.inputs import input_arrays
-from acula_edge.benchmark.subject import guess_precision, guess_stage
+from acula_edge.benchmarking.artifact import guess_precision, guess_stage
+from acula_edge.benchmarking.footprint import measure_footprint, peak_rss_mb
+from acula_edge.benchmarking.inputs import input_arrays
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError, InputError
 

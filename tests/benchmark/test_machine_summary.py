@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.benchmark.energy import Meter
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.machine import Machine
-from acula_edge.benchmark.sensors import find_sensor
-from acula_edge.benchmark.state import read_state, summarize_states
-from acula_edge.cli.machine_summary import print_machine
+from acula_edge.benchmarking.energy import Meter
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.machine import Machine
+from acula_edge.benchmarking.machine_state import read_state, summarize_states
+from acula_edge.benchmarking.sensors import find_sensor
+from acula_edge.cli.benchmark import print_machine
 from tests.benchmark.recorded_machines import orin_nano, recorded, x86_notebook
 
 

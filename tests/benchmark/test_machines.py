@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.benchmark.boards import describe_jetson
-from acula_edge.benchmark.clocks import describe_clocks, fastest_core_mhz
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.machine import Machine, execute
-from acula_edge.benchmark.state import read_state, state_warnings, summarize_states
-from acula_edge.benchmark.thermal import read_temperatures, read_throttling, throttling_evidence
+from acula_edge.benchmarking.clocks import describe_clocks, fastest_core_mhz
+from acula_edge.benchmarking.environment import describe_environment, describe_jetson
+from acula_edge.benchmarking.machine import Machine, execute
+from acula_edge.benchmarking.machine_state import read_state, state_warnings, summarize_states
+from acula_edge.benchmarking.thermal import read_temperatures, read_throttling, throttling_evidence
 from tests.benchmark.recorded_machines import orin_nano, raspberry_pi_5, recorded, write_tree, x86_notebook
 
 

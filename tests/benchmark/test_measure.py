@@ -7,9 +7,9 @@ import gc
 import numpy as np
 import pytest
 
-from acula_edge.benchmark import measure, paired
-from acula_edge.benchmark.measure import Latency, Plan, measure_latency, plan_for
-from acula_edge.benchmark.paired import Pairs, measure_pairs
+from acula_edge.benchmarking import measure, paired
+from acula_edge.benchmarking.measure import Latency, Plan, measure_latency, plan_for
+from acula_edge.benchmarking.paired import Pairs, measure_pairs
 from acula_edge.errors import InputError
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from acula_edge.clinical_text.corpus import write_corpus
+from acula_edge.clinical_text.fact_selection import select_facts
 from acula_edge.clinical_text.facts import dump_facts
 from acula_edge.clinical_text.faithfulness import check_report
-from acula_edge.clinical_text.stated import state_facts
 from acula_edge.clinical_text.writer import Job, Pull, Written
 from acula_edge.clinical_text.writers.local_llm import LocalWriter
 from acula_edge.errors import InputError, RecipeError
@@ -42,7 +42,7 @@ def jobs_of(count: int) -> list[Job]:
     config = ReportsConfig()
     jobs = []
     for number, recording in enumerate(breaths(count)):
-        facts = state_facts(recording, config)
+        facts = select_facts(recording, config)
         jobs.append(Job(number, recording.key, 0, facts, dump_facts(facts)))
     return jobs
 
@@ -63,7 +63,7 @@ def test_nonsense_falls_back_to_the_template_and_is_marked(model: Path, tmp_path
     assert len(rows) == 10 == summary["fallbacks"] and summary["set_aside"] == 0
     assert all(row["fallback"] and row["writer"] == "template" and row["problems"] for row in rows)
     for row, recording in zip(rows[::2], recordings, strict=True):
-        assert check_report(state_facts(recording, ReportsConfig()), row["report"]) == []
+        assert check_report(select_facts(recording, ReportsConfig()), row["report"]) == []
     assert summary["missing"] >= 20 and summary["tokens_out"] > 0
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from acula_edge.clinical_text.cells import RowError
 from acula_edge.clinical_text.corpus import write_reports
+from acula_edge.clinical_text.fact_selection import group_by_facts, select_facts
 from acula_edge.clinical_text.facts import UNKNOWN, dump_facts, load_facts
 from acula_edge.clinical_text.faithfulness import check_report
 from acula_edge.clinical_text.mapping import FOLDER, load_mapping, read_mapping
 from acula_edge.clinical_text.privacy import is_suspect
-from acula_edge.clinical_text.stated import group_by_facts, state_facts
+from acula_edge.clinical_text.rules import RowError
 from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.data.miniature import miniatures
 from acula_edge.data.phantom.plan import PhantomConfig, plan_corpus
@@ -56,23 +56,23 @@ def test_no_column_is_forgotten(make_miniature: Any, name: str) -> None:
 
 
 def test_unknown_and_missing_are_kept_apart() -> None:
-    unknown = state_facts(recording("circor", {"murmur": "Unknown"}), ALL)
+    unknown = select_facts(recording("circor", {"murmur": "Unknown"}), ALL)
     assert unknown == {"murmur": UNKNOWN}
-    assert state_facts(recording("circor", {"murmur": None}), ALL) == {}
+    assert select_facts(recording("circor", {"murmur": None}), ALL) == {}
     assert all("murmur" in report for report in write_reports(recording("circor", {"murmur": "Unknown"}), ALL))
 
 
 def test_the_diastolic_murmur_is_the_site_s_own() -> None:
     patient = {"murmur": "Present", "location": "AV", "systolic_timing": "Holosystolic", "most_audible_location": "AV",
                "diastolic_murmur_timing": "Early-diastolic"}  # fmt: skip
-    here = state_facts(recording("circor", {**patient, "murmur_at_this_location": 1}), ReportsConfig())
+    here = select_facts(recording("circor", {**patient, "murmur_at_this_location": 1}), ReportsConfig())
     assert here == {
         "murmur": "present", "murmur_loudest": "here", "murmur_timing": "holosystolic", "diastolic_murmur": "present",
         "diastolic_murmur_timing": "early diastolic",
     }  # fmt: skip
-    silent = state_facts(recording("circor", {**patient, "murmur_at_this_location": 0}), ReportsConfig())
+    silent = select_facts(recording("circor", {**patient, "murmur_at_this_location": 0}), ReportsConfig())
     assert silent == {"murmur": "absent", "murmur_elsewhere": "present"}
-    nowhere = state_facts(recording("circor", {**patient, "murmur_at_this_location": None}), ReportsConfig())
+    nowhere = select_facts(recording("circor", {**patient, "murmur_at_this_location": None}), ReportsConfig())
     assert nowhere == {"murmur_elsewhere": "present"}
 
 
@@ -92,10 +92,10 @@ def test_exact_ages_are_stated_only_where_they_are_asked_for() -> None:
     for report in write_reports(one, ALL):
         assert "63" not in report
     exact = ReportsConfig(demographics=True, ages="exact")
-    assert state_facts(one, exact)["age_years"] == 63.5
+    assert select_facts(one, exact)["age_years"] == 63.5
     for report in write_reports(one, exact):
-        assert "63.5 years" in report and check_report(state_facts(one, exact), report) == []
-    assert not {"age", "age_years", "sex"} & set(state_facts(one, ReportsConfig(ages="exact")))
+        assert "63.5 years" in report and check_report(select_facts(one, exact), report) == []
+    assert not {"age", "age_years", "sex"} & set(select_facts(one, ReportsConfig(ages="exact")))
 
 
 def test_lists_quantities_patterns_and_conditions(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_ordinary_free_text_is_taken_word_for_word(tmp_path: Path) -> None:
     for text in ("GOLD III emphysema", "acute bronchitis", "COPD stage 2"):
         one = recording("clinic", {"dx": text})
         for report in write_reports(one, config):
-            assert text in report and check_report(state_facts(one, config), report) == []
+            assert text in report and check_report(select_facts(one, config), report) == []
 
 
 @pytest.mark.parametrize("column", ["patient_name", "mrn", "date_of_visit", "phone", "home_address", "dob", "study_id"])
@@ -172,35 +172,37 @@ def test_mistakes_in_a_mapping_are_named(tmp_path: Path, rule: dict[str, Any], m
 def test_a_user_s_data_set_is_one_file(tmp_path: Path) -> None:
     one = recording("clinic", {"auscultation": "wheezing", "ward": "B7", "surname": "Miller"})
     with pytest.raises(InputError, match=r"no mapping[^$]*reports\.mapping"):
-        state_facts(one, ALL)
+        select_facts(one, ALL)
     rules = [{"fact": "wheeze", "column": "auscultation", "patterns": {"wheez": "present"}}]
     for given in (mapping_file(tmp_path, rules), str(tmp_path), mapping_file(tmp_path, rules, dataset="")):
         config = ReportsConfig(mapping=given)
-        assert state_facts(one, config) == {"wheeze": "present"}
+        assert select_facts(one, config) == {"wheeze": "present"}
         assert not any(word in text for text in write_reports(one, config) for word in ("B7", "Miller"))
     own = mapping_file(tmp_path, [{"fact": "stridor", "value": "present"}], dataset="kauh")
-    assert state_facts(recording("kauh", {"diagnosis": "Asthma"}), ReportsConfig(mapping=own)) == {"stridor": "present"}
+    assert select_facts(recording("kauh", {"diagnosis": "Asthma"}), ReportsConfig(mapping=own)) == {
+        "stridor": "present"
+    }
     with pytest.raises(RecipeError, match="there is no file or folder"):
-        state_facts(one, ReportsConfig(mapping=str(tmp_path / "gone.yaml")))
+        select_facts(one, ReportsConfig(mapping=str(tmp_path / "gone.yaml")))
 
 
 def test_columns_that_bear_a_fact_s_name_need_no_mapping() -> None:
     one = recording("clinic", {"wheeze": 1, "diagnosis": "COPD, asthma", "age": 70, "ward": "B7", "stridor": "no"})
-    assert state_facts(one, ReportsConfig()) == {
+    assert select_facts(one, ReportsConfig()) == {
         "wheeze": "present", "diagnosis": ("COPD", "asthma"), "stridor": "absent",
     }  # fmt: skip
-    assert state_facts(one, ReportsConfig(demographics=True))["age"] == "older adult"
+    assert select_facts(one, ReportsConfig(demographics=True))["age"] == "older adult"
 
 
 def test_what_is_left_out_is_in_no_report() -> None:
     one = recording(
         "icbhi", {"diagnosis": "COPD", "wheezes": 1, "location": "trachea", "device": "AKG C417L microphone"}
     )
-    assert set(state_facts(one, ReportsConfig())) == {"diagnosis", "wheeze"}
-    assert set(state_facts(one, ReportsConfig(leave_out=[]))) == {"diagnosis", "wheeze", "site", "device"}
-    assert set(state_facts(one, ReportsConfig(leave_out=["diagnosis", "site", "device"]))) == {"wheeze"}
+    assert set(select_facts(one, ReportsConfig())) == {"diagnosis", "wheeze"}
+    assert set(select_facts(one, ReportsConfig(leave_out=[]))) == {"diagnosis", "wheeze", "site", "device"}
+    assert set(select_facts(one, ReportsConfig(leave_out=["diagnosis", "site", "device"]))) == {"wheeze"}
     with pytest.raises(RecipeError, match="did you mean 'device'"):
-        state_facts(one, ReportsConfig(leave_out=["devise"]))
+        select_facts(one, ReportsConfig(leave_out=["devise"]))
 
 
 def test_facts_survive_the_corpus_file() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from acula_edge.clinical_text.corpus import write_reports
+from acula_edge.clinical_text.fact_selection import select_facts
 from acula_edge.clinical_text.facts import Facts, dump_facts
 from acula_edge.clinical_text.faithfulness import check_report
-from acula_edge.clinical_text.stated import state_facts
 from acula_edge.clinical_text.vocabulary import load_vocabulary
 from acula_edge.clinical_text.writers import template
 from acula_edge.clinical_text.writers.template import NOTHING
@@ -99,7 +99,7 @@ def test_reports_of_every_data_set_are_faithful_and_leave_the_person_out(make_mi
     for one in recordings[:: max(1, len(recordings) // 30)]:
         one = one.with_split("train")
         for config in (plain, whole):
-            facts = state_facts(one, config)
+            facts = select_facts(one, config)
             for report in write_reports(one, config):
                 assert (report == NOTHING) == (not facts)
                 assert not facts or check_report(facts, report) == [], report
@@ -169,6 +169,6 @@ def test_no_phrasing_is_an_error(variants: int) -> None:
 def test_reports_of_real_metadata(shared_dir: Any, dataset: str, folder: str) -> None:
     config = ReportsConfig(variants=2, leave_out=[], demographics=True)
     for one in readers[dataset].read(shared_dir / "data" / folder, {}).recordings:
-        facts = state_facts(one, config)
+        facts = select_facts(one, config)
         for report in write_reports(one, config):
             assert report != NOTHING and check_report(facts, report) == [], report

@@ -28,7 +28,7 @@ import sys
 
 sys.modules.update(dict.fromkeys(("torch", "torchaudio", "transformers", "timm")))
 
-import acula_edge.benchmark.measure as measure
+import acula_edge.benchmarking.measure as measure
 from acula_edge.cli.main import main
 
 brief = measure.Plan(loops=1, loop_s=0.01, warmup_runs=1, warmup_s=0.0, pairs=2, block_s=0.002)

@@ -15,8 +15,8 @@ from acula_edge.encoders import load_encoder, make_encoder
 from acula_edge.encoders.base import frontend_for
 from acula_edge.encoders.teachers.audiomae_decoder import PUBLIC_DECODER
 from acula_edge.errors import ArtifactError, InputError
-from acula_edge.frontend.forms import make_frontend
 from acula_edge.frontend.published import AUDIOMAE
+from acula_edge.frontend.torch import make_frontend
 from tests.encoders.teacher_checks import (
     assert_comes_back_from_its_folder,
     assert_every_parameter_receives_a_gradient,

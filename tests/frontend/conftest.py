@@ -11,8 +11,8 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from acula_edge.frontend.forms import graph_frontend
 from acula_edge.frontend.spec import OPERA, FrontendSpec
+from acula_edge.frontend.torch import graph_frontend
 
 Form = Callable[[np.ndarray], np.ndarray]
 

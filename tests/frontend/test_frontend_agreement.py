@@ -12,8 +12,8 @@ import torch
 from acula_edge.audio.decode import read_audio
 from acula_edge.audio.resample import resample
 from acula_edge.audio.segment import cut_windows, recording_windows
-from acula_edge.frontend.forms import make_frontend
 from acula_edge.frontend.reference import log_mel
+from acula_edge.frontend.torch import make_frontend
 
 TOLERANCE = 1e-4
 RATES_HZ = (2000, 4000, 8000, 16000, 44100)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from acula_edge.frontend import published
-from acula_edge.frontend.forms import graph_frontend, make_frontend
 from acula_edge.frontend.native import native_spec
 from acula_edge.frontend.reference import log_mel
 from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.frontend.torch import graph_frontend, make_frontend
 from tests.frontend.conftest import AUSCULTATION
 from tests.numerics.sounds import SILENT, accepted
 

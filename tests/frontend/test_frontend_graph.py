@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from acula_edge.errors import InputError
-from acula_edge.frontend.bands import group_filters
 from acula_edge.frontend.filterbank import mel_filterbank
-from acula_edge.frontend.forms import graph_frontend
 from acula_edge.frontend.reference import log_mel
 from acula_edge.frontend.spec import OPERA, FrontendSpec
-from acula_edge.frontend.spectra import HalvedSpectrum, StackedSpectrum
+from acula_edge.frontend.torch import graph_frontend
+from acula_edge.frontend.torch.graph_mel import group_filters
+from acula_edge.frontend.torch.spectra import HalvedSpectrum, StackedSpectrum
 from acula_edge.frontend.transforms import TransformFactors, factor_odd_transform, factor_transform
 
 # In ONNX Runtime 1.18 and in TensorRT 10.3's list of ONNX operators alike.

@@ -15,10 +15,10 @@ from torchaudio.compliance import kaldi
 from transformers import ClapFeatureExtractor, Wav2Vec2FeatureExtractor, WhisperFeatureExtractor
 
 from acula_edge.errors import InputError
-from acula_edge.frontend.forms import graph_frontend, make_frontend
 from acula_edge.frontend.published import AST, AUDIOMAE, CLAP, CLAP_FUSED, WAVEFORM, WHISPER
 from acula_edge.frontend.reference import log_mel
 from acula_edge.frontend.spec import OPERA, FrontendSpec
+from acula_edge.frontend.torch import graph_frontend, make_frontend
 from tests.frontend.conftest import Exported, export
 from tests.frontend.test_frontend_graph import EVERYWHERE
 

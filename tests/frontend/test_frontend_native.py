@@ -11,11 +11,11 @@ import torch
 from acula_edge.bundle.golden import golden_waves
 from acula_edge.errors import InputError
 from acula_edge.frontend.filterbank import hz_to_mel, mel_filterbank, mel_to_hz
-from acula_edge.frontend.forms import graph_frontend, make_frontend
 from acula_edge.frontend.native import NativeFrontendSpec, native_spec, resampler_response
 from acula_edge.frontend.published import AST
 from acula_edge.frontend.reference import log_mel, log_mel_at
 from acula_edge.frontend.spec import OPERA, FrontendSpec
+from acula_edge.frontend.torch import graph_frontend, make_frontend
 
 RATES_HZ = (2000, 4000, 8000)
 IN_BAND, TRANSITION, ENDS = 1e-4, 0.02, 0.04

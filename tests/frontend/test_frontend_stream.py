@@ -11,13 +11,12 @@ import pytest
 import torch
 
 from acula_edge.errors import InputError
-from acula_edge.frontend.forms import graph_frontend
-from acula_edge.frontend.graph import GraphMelPower
-from acula_edge.frontend.pcm import PcmFrontend
 from acula_edge.frontend.published import WHISPER
 from acula_edge.frontend.reference import log_mel, mel_power
 from acula_edge.frontend.spec import OPERA, FrontendSpec
-from acula_edge.frontend.stream import Level, StreamMelPower
+from acula_edge.frontend.torch import PcmFrontend, graph_frontend
+from acula_edge.frontend.torch.graph_mel import GraphMelPower
+from acula_edge.frontend.torch.stream import Level, StreamMelPower
 from acula_edge.quantize.export import export_module
 from acula_edge.quantize.graph import save_graph
 from tests.frontend.test_frontend_agreement import sound

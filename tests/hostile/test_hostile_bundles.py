@@ -17,7 +17,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from acula_edge.benchmark.bundle import benchmark_models
+from acula_edge.benchmarking.bundle import benchmark_models
 from acula_edge.bundle import folder as bundle_folder
 from acula_edge.bundle.checks import verify_bundle
 from acula_edge.bundle.folder import read_bundle

@@ -16,8 +16,8 @@ from acula_edge.distill.relational import angle_loss, distance_loss
 from acula_edge.distill.teaching import fit_reduction
 from acula_edge.encoders.base import make_encoder
 from acula_edge.errors import InputError
-from acula_edge.frontend.forms import make_frontend
 from acula_edge.frontend.spec import FrontendSpec
+from acula_edge.frontend.torch import make_frontend
 from acula_edge.probe.converged import fit_logistic, fit_ridge
 from acula_edge.probe.embeddings import embed_store
 from acula_edge.probe.heads import fit_heads

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from acula_edge.probe.gate import judge
+from acula_edge.probe.gate import check_gate
 from acula_edge.recipe import GateConfig
 
 
@@ -32,7 +32,7 @@ def verify(
 
 
 def test_passes_within_every_limit() -> None:
-    gate = judge(verify({"C1": -0.01, "T10": 0.02, "P4": 5.0}), GateConfig())
+    gate = check_gate(verify({"C1": -0.01, "T10": 0.02, "P4": 5.0}), GateConfig())
     assert gate["passed"] and gate["reasons"] == []
     assert gate["decided_by"] == ["evaluated", "max_mean_drop", "max_task_drop", "min_cosine", "refuse_inferior"]
     assert gate["criteria"]["max_task_drop"] == {"limit": 0.03, "value": 0.01, "passed": True, "where": "C1"}
@@ -41,7 +41,7 @@ def test_passes_within_every_limit() -> None:
 
 
 def test_a_limit_met_exactly_passes() -> None:
-    assert judge(verify({"C1": -0.01}), GateConfig(max_mean_drop=0.01, min_cosine=0.99))["passed"]
+    assert check_gate(verify({"C1": -0.01}), GateConfig(max_mean_drop=0.01, min_cosine=0.99))["passed"]
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,15 @@ def test_a_limit_met_exactly_passes() -> None:
     ],
 )
 def test_each_refusal(report: dict[str, Any], config: GateConfig, criterion: str, reason: str) -> None:
-    gate = judge(report, config)
+    gate = check_gate(report, config)
     assert not gate["passed"] and gate["decided_by"] == [criterion]
     assert len(gate["reasons"]) == 1 and reason in gate["reasons"][0]
 
 
 def test_regression_alone_is_judged_by_verdict_and_cosine() -> None:
-    gate = judge(verify({"P4": 0.1}, {"P4": "inconclusive"}), GateConfig())
+    gate = check_gate(verify({"P4": 0.1}, {"P4": "inconclusive"}), GateConfig())
     assert gate["passed"] and gate["criteria"]["max_mean_drop"]["passed"] is None
 
 
 def test_inferior_may_be_let_through_on_request() -> None:
-    assert judge(verify({"C1": 0.0}, {"C1": "inferior"}), GateConfig(refuse_inferior=False))["passed"]
+    assert check_gate(verify({"C1": 0.0}, {"C1": "inferior"}), GateConfig(refuse_inferior=False))["passed"]

@@ -14,11 +14,9 @@ from sklearn.model_selection import train_test_split
 
 from acula_edge.data.manifest import Recording
 from acula_edge.errors import InputError
-from acula_edge.probe.obstacles import published_obstacle
-from acula_edge.probe.published import published_probe
-from acula_edge.probe.published.folds import leave_one_out
-from acula_edge.probe.published.measures import macro_auroc, stopping_epoch
-from acula_edge.probe.published.training import Draws, class_loss, regression_loss, train, with_bias
+from acula_edge.probe.eligibility import why_not_published
+from acula_edge.probe.published_protocol import leave_one_out, macro_auroc, published_probe, stopping_epoch
+from acula_edge.probe.published_training import Draws, class_loss, regression_loss, train, with_bias
 from acula_edge.probe.tasks import PublishedProbe, Task, number, tasks
 
 
@@ -332,18 +330,18 @@ def test_a_result_is_json_without_subjects() -> None:
 def test_what_is_missing_is_named() -> None:
     task = classes_task(2, PublishedProbe(batch_size=16, epochs=2))
     study = Classes(task, COUNTS, distance=1.0)
-    assert published_obstacle(task, study.recordings) is None
+    assert why_not_published(task, study.recordings) is None
     for split in ("train", "val", "test"):
         kept = [r for r in study.recordings if r.split != split or r.metadata["y"] == 0]
-        assert published_obstacle(task, kept) == f"0 subjects with b in the {split} split, 1 needed"
+        assert why_not_published(task, kept) == f"0 subjects with b in the {split} split, 1 needed"
         with pytest.raises(InputError, match=f"0 subjects with b in the {split} split"):
             published_probe(np.zeros((len(kept), 3)), kept, task)
     no_val = [recording for recording in study.recordings if recording.split != "val"]
-    assert published_obstacle(task, no_val) == "no usable recordings in the val split"
-    assert str(published_obstacle(task, [])).startswith("data not found: this run holds no recordings of coughvid")
-    assert published_obstacle(tasks["P1"], study.recordings) == "no published protocol"
+    assert why_not_published(task, no_val) == "no usable recordings in the val split"
+    assert str(why_not_published(task, [])).startswith("data not found: this run holds no recordings of coughvid")
+    assert why_not_published(tasks["P1"], study.recordings) == "no published protocol"
     _, _, recordings = regression_study(2, 3)
-    assert published_obstacle(replace(tasks["T13"], target=number("y")), recordings) == (
+    assert why_not_published(replace(tasks["T13"], target=number("y")), recordings) == (
         "2 subjects with any target in the test split, 3 needed"
     )
     with pytest.raises(InputError, match="one finite embedding per recording"):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from acula_edge.probe.analysis import analyze
+from acula_edge.probe.groupings import age_band, groupings
 from acula_edge.probe.scores import TaskScores, score_task
 from acula_edge.probe.statistics.roc import auroc
-from acula_edge.probe.statistics.subgroups import age_band, groupings
 from acula_edge.probe.tasks import tasks
 from acula_edge.recipe import VerifyConfig
 

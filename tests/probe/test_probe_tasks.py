@@ -12,7 +12,7 @@ from acula_edge.data.manifest import Recording
 from acula_edge.data.phantom.plan import PhantomConfig, plan_corpus
 from acula_edge.data.reader import readers
 from acula_edge.errors import InputError
-from acula_edge.probe.obstacles import fit_obstacle, obstacle
+from acula_edge.probe.eligibility import why_not_evaluated, why_not_fitted
 from acula_edge.probe.tasks import Task, labels, resolve_tasks, tasks
 
 
@@ -82,37 +82,37 @@ def test_all_means_every_task_that_the_data_can_answer() -> None:
     assert "did you mean 'C1'?" in str(error.value)
 
 
-def test_obstacles_are_named() -> None:
+def test_what_a_task_lacks_is_named() -> None:
     task = tasks["C1"]
-    absent = obstacle(task, [recording("kauh")])
+    absent = why_not_evaluated(task, [recording("kauh")])
     assert absent is not None and absent.startswith("data not found: this run holds no recordings of circor (open")
     assert absent.endswith("--data circor=DIR adds them")
     some = [
         recording("circor", subject=f"{murmur}{n}", murmur=murmur) for n in range(4) for murmur in ("Present", "Absent")
     ]
-    assert fit_obstacle(task, some) is None
-    assert obstacle(task, some) == "no usable recordings in the test split"
-    assert fit_obstacle(task, some[:-1]) == "3 subjects with murmur absent in the train split, 4 needed"
+    assert why_not_fitted(task, some) is None
+    assert why_not_evaluated(task, some) == "no usable recordings in the test split"
+    assert why_not_fitted(task, some[:-1]) == "3 subjects with murmur absent in the train split, 4 needed"
     one_class = [*some, recording("circor", "test", murmur="Absent")]
-    assert obstacle(task, one_class) == "0 subjects with murmur present in the test split, 1 needed"
-    assert obstacle(task, [*one_class, recording("circor", "test", murmur="Present")]) is None
+    assert why_not_evaluated(task, one_class) == "0 subjects with murmur present in the test split, 1 needed"
+    assert why_not_evaluated(task, [*one_class, recording("circor", "test", murmur="Present")]) is None
 
 
-def test_obstacles_of_many_classes_and_of_leaving_one_out() -> None:
+def test_what_many_classes_and_leaving_one_out_lack() -> None:
     task = tasks["T11"]
     train = [recording(task.dataset, subject=f"{g}{n}", severity=g) for n in range(3) for g in task.labels]
     test = [recording(task.dataset, "test", subject=f"t{g}", severity=g) for g in task.labels]
-    assert obstacle(task, [*train, *test]) is None
-    assert obstacle(task, [*train[:-1], *test]) == "2 subjects with COPD4 in the train split, 3 needed"
-    assert obstacle(task, [*train, *test[1:]]) == "0 subjects with COPD0 in the test split, 1 needed"
+    assert why_not_evaluated(task, [*train, *test]) is None
+    assert why_not_evaluated(task, [*train[:-1], *test]) == "2 subjects with COPD4 in the train split, 3 needed"
+    assert why_not_evaluated(task, [*train, *test[1:]]) == "0 subjects with COPD0 in the test split, 1 needed"
 
     lungs = tasks["T13"]
     heard = [recording("mmlung", "test", f"s{n}", sound="deep breath", fvc_l=3.0 + n) for n in range(4)]
-    assert obstacle(lungs, heard) is None
-    assert obstacle(lungs, [*heard[:3], heard[0]]) == "3 subjects with any target in the test split, 4 needed"
+    assert why_not_evaluated(lungs, heard) is None
+    assert why_not_evaluated(lungs, [*heard[:3], heard[0]]) == "3 subjects with any target in the test split, 4 needed"
     leaving = replace(tasks["C1"], evaluation="leave-one-subject-out")
     reason = "leaving one subject out is for regressions only"
-    assert obstacle(leaving, [recording("circor", murmur="Present")]) == reason
+    assert why_not_evaluated(leaving, [recording("circor", murmur="Present")]) == reason
 
 
 @pytest.mark.parametrize(("task", "sounds"), [("P1", {"heart"}), ("P2", {"lung"}), ("P3", {"lung", "ambient"})])

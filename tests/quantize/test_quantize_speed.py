@@ -16,7 +16,7 @@ from msgspec import UNSET
 from torch import nn
 from torch.nn import functional
 
-from acula_edge.benchmark.encoders import compare_encoders
+from acula_edge.benchmarking.encoders import compare_encoders
 from acula_edge.bundle.json_files import plain
 from acula_edge.bundle.layout import ENCODER_FILE, ENCODER_INT8_FILE, FRONTEND_FILE
 from acula_edge.bundle.schema import Quantize, Speed

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from acula_edge.benchmark.energy import Meter, judge_energy
-from acula_edge.benchmark.environment import describe_environment
-from acula_edge.benchmark.machine import Machine
-from acula_edge.benchmark.paired import Pairs
-from acula_edge.benchmark.sensors import find_sensor
-from acula_edge.benchmark.state import read_state, state_warnings, summarize_states
+from acula_edge.benchmarking.energy import Meter, energy_per_run
+from acula_edge.benchmarking.environment import describe_environment
+from acula_edge.benchmarking.machine import Machine
+from acula_edge.benchmarking.machine_state import read_state, state_warnings, summarize_states
+from acula_edge.benchmarking.paired import Pairs
+from acula_edge.benchmarking.sensors import find_sensor
 from acula_edge.bundle.schema import Benchmark
 from acula_edge.files import sha256_file, write_json
 from tests.report.bundle_files import digest
@@ -59,7 +59,7 @@ def write_benchmark(
         key = f"latency/{name}"
         samples[key] = raw.astype(np.float32)
         p50, p90, p95, p99 = (float(value) for value in np.percentile(raw, (50, 90, 95, 99)))
-        energy = judge_energy(p50 * 6.0 + 1, p50 / 1e3, 1, idle_mw, "") if meter.sensor and idle_mw else None
+        energy = energy_per_run(p50 * 6.0 + 1, p50 / 1e3, 1, idle_mw, "") if meter.sensor and idle_mw else None
         tasks = [{"id": "M", "metric": "auroc", "n_subjects": 40, "value": VALUES.get(str(model)), "ci95": [0.7, 0.9]}]
         reason = "verify.json does not evaluate it" if model is None else "not verified"
         rows.append(

@@ -207,7 +207,7 @@ def test_a_device_needs_nothing_of_training(bundle_dir: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("package", ["acula_edge", "acula_edge.runtime", "acula_edge.benchmark"])
+@pytest.mark.parametrize("package", ["acula_edge", "acula_edge.runtime", "acula_edge.benchmarking"])
 def test_import_walls(package: str) -> None:
     script = (
         f"import sys, {package}\n"

@@ -14,8 +14,8 @@ import pytest
 from acula_edge.bundle.schema import ScoredTask
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.runtime import Bundle, load_bundle
+from acula_edge.runtime.answers import TaskColumns
 from acula_edge.runtime.decisions import Decisions, Hysteresis, read_smoothing
-from acula_edge.runtime.scores import TaskColumns
 from acula_edge.smoothing import SmoothingSettings, describe_smoothing
 from tests.tiny_bundle import RATE_HZ, SAMPLES, TASKS, make_sound
 
@@ -96,7 +96,7 @@ def test_a_stream_tells_the_state_beside_each_windows_scores(bundle: Bundle) -> 
     assert list(updates[-1].state) == list(updates[-1].tasks)
 
 
-def test_settings_travel_in_the_bundle_and_older_bundles_have_the_defaults(bundle_dir: Path, tmp_path: Path) -> None:
+def test_settings_travel_in_the_bundle_and_a_bundle_without_has_the_defaults(bundle_dir: Path, tmp_path: Path) -> None:
     assert load_bundle(bundle_dir).smoothing == SmoothingSettings()
     settings = SmoothingSettings(time_constant_s=3.0, margin_log_odds=0.5, forget_s=9.0)
     assert read_smoothing(json.loads(json.dumps(describe_smoothing(settings)))) == settings

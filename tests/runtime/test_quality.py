@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from acula_edge.audio.quality_limits import QualityLimits, describe_quality
 from acula_edge.audio.samples import check_rate, to_wave
 from acula_edge.errors import AudioError
-from acula_edge.runtime.quality import assess_quality
+from acula_edge.runtime.quality_gate import QualityGate
 
 RATE_HZ = 4000
+GATE = QualityGate.from_dict(describe_quality(QualityLimits()))
 
 
 def beats(seconds: float, level: float = 0.1) -> np.ndarray:
@@ -21,7 +23,7 @@ def beats(seconds: float, level: float = 0.1) -> np.ndarray:
 
 
 def test_ordinary_sound_is_measurable() -> None:
-    quality = assess_quality(beats(3.0), RATE_HZ)
+    quality = GATE.assess(beats(3.0), RATE_HZ)
     assert quality["measurable"] and quality["reasons"] == []
     assert quality["duration_s"] == 3.0
     assert quality["level_dbfs"] == pytest.approx(-20, abs=1)
@@ -40,13 +42,13 @@ def test_ordinary_sound_is_measurable() -> None:
     ],
 )
 def test_each_defect_is_named(wave: np.ndarray, word: str) -> None:
-    quality = assess_quality(wave, RATE_HZ)
+    quality = GATE.assess(wave, RATE_HZ)
     assert not quality["measurable"]
     assert len(quality["reasons"]) == 1 and word in quality["reasons"][0]
 
 
 def test_a_clip_of_one_sample_is_judged_without_an_error() -> None:
-    assert not assess_quality(np.zeros(1, dtype=np.float32), RATE_HZ)["measurable"]
+    assert not GATE.assess(np.zeros(1, dtype=np.float32), RATE_HZ)["measurable"]
 
 
 def test_integer_pcm_is_scaled_by_its_type() -> None:

@@ -14,11 +14,12 @@ from acula_edge.audio.quality import QualityAnalysis, measure_quality
 from acula_edge.audio.quality_limits import QualityLimits, describe_quality
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.runtime import load_bundle
-from acula_edge.runtime.quality import QualityGate, assess_quality
+from acula_edge.runtime.quality_gate import QualityGate
 from tests.tiny_bundle import make_sound
 
 RATE_HZ = 4000
 ANALYSIS = QualityAnalysis()
+GATE = QualityGate.from_dict(describe_quality(QualityLimits()))
 
 
 def heart(seconds: float = 8.0, rate_hz: int = RATE_HZ, noise: float = 1e-3) -> np.ndarray:
@@ -48,9 +49,9 @@ def rubbed(wave: np.ndarray, share: float) -> np.ndarray:
 
 @pytest.mark.parametrize("rate_hz", [2000, 4000, 8000, 16000, 44100])
 def test_a_heart_is_measurable_at_every_rate(rate_hz: int) -> None:
-    quality = assess_quality(heart(rate_hz=rate_hz), rate_hz)
+    quality = GATE.assess(heart(rate_hz=rate_hz), rate_hz)
     assert quality["reasons"] == []
-    assert quality["snr_db"] == pytest.approx(assess_quality(heart(), RATE_HZ)["snr_db"], abs=6)
+    assert quality["snr_db"] == pytest.approx(GATE.assess(heart(), RATE_HZ)["snr_db"], abs=6)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_heart_is_measurable_at_every_rate(rate_hz: int) -> None:
     ],
 )
 def test_each_planted_fault_is_found(wave: np.ndarray, reason: str) -> None:
-    quality = assess_quality(wave, RATE_HZ)
+    quality = GATE.assess(wave, RATE_HZ)
     assert not quality["measurable"]
     assert any(found.startswith(reason) for found in quality["reasons"]), quality
 
@@ -79,7 +80,7 @@ def test_a_narrow_band_is_found() -> None:
     spectrum = np.fft.rfft(heart(noise=1e-2))
     spectrum[np.fft.rfftfreq(32000, 1 / RATE_HZ) > 100] = 0
     wave = np.fft.irfft(spectrum).astype(np.float32)
-    quality = assess_quality(np.round(wave * 32768).astype(np.float32) / 32768, RATE_HZ)
+    quality = GATE.assess(np.round(wave * 32768).astype(np.float32) / 32768, RATE_HZ)
     assert [reason.split(":")[0] for reason in quality["reasons"]] == ["narrow band"]
     assert 100 < quality["bandwidth_hz"] < 200
 
@@ -114,8 +115,8 @@ def test_an_offset_changes_no_other_figure() -> None:
 
 def test_a_limit_that_is_null_judges_nothing() -> None:
     tone = np.sin(np.arange(32000) * 0.3).astype(np.float32) * 0.3
-    assert [reason.split(":")[0] for reason in assess_quality(tone, RATE_HZ)["reasons"]] == ["noisy"]
-    assert assess_quality(tone, RATE_HZ, QualityLimits(min_snr_db=None))["measurable"]
+    assert [reason.split(":")[0] for reason in GATE.assess(tone, RATE_HZ)["reasons"]] == ["noisy"]
+    assert QualityGate.from_dict(describe_quality(QualityLimits(min_snr_db=None))).assess(tone, RATE_HZ)["measurable"]
 
 
 def test_the_entry_of_a_bundle_is_plain_and_makes_the_same_gate() -> None:
@@ -126,11 +127,11 @@ def test_the_entry_of_a_bundle_is_plain_and_makes_the_same_gate() -> None:
         "lost", "duration_s", "level_dbfs", "flat", "clipped", "dc_offset", "bandwidth_hz", "snr_db", "contact_lost",
     ]  # fmt: skip
     assert gate.analysis == ANALYSIS
-    assert gate.assess(heart() * 0.01, RATE_HZ) == assess_quality(heart() * 0.01, RATE_HZ, limits)
+    assert gate == QualityGate.from_dict(describe_quality(limits))
     assert gate.assess(heart() * 0.01, RATE_HZ)["reasons"][0].endswith("at least -50 dBFS")
 
 
-def test_older_bundles_get_the_defaults_and_newer_ones_are_refused_by_name() -> None:
+def test_no_limits_are_the_defaults_and_those_of_another_version_are_refused_by_name() -> None:
     assert QualityGate.from_dict(None) == QualityGate.from_dict(describe_quality(QualityLimits()))
     later: dict[str, Any] = {**describe_quality(QualityLimits()), "schema": "acula-edge/quality/2"}
     with pytest.raises(ArtifactError, match="version"):

@@ -10,7 +10,7 @@ import pytest
 
 from acula_edge.bundle.schema import ScoredTask
 from acula_edge.errors import ArtifactError
-from acula_edge.runtime.scores import RunningPool, TaskColumns, describe_scores, pool_windows
+from acula_edge.runtime.answers import RunningPool, TaskColumns, describe_scores, pool_windows
 
 BINARY = TaskColumns("M", "Murmur", "binary", ("absent", "present"), "", 0.4, 0, 1)
 CLASSES = TaskColumns("K", "Kind", "multiclass", ("a", "b", "c"), "", None, 1, 4)

@@ -7,7 +7,7 @@ import pytest
 import soxr
 
 from acula_edge.errors import AudioError
-from acula_edge.runtime.stream import RingBuffer, resample_chunks, stream_windows
+from acula_edge.runtime.windows import RingBuffer, resample_chunks, stream_windows
 
 
 def cut(wave: np.ndarray, sizes: list[int]) -> list[np.ndarray]:

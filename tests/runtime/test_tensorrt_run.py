@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from acula_edge.benchmark.engine_subjects import engine_subjects
+from acula_edge.benchmarking.artifact import engine_artifacts
 from acula_edge.bundle.writer import seal
 from acula_edge.engines import tensorrt as engines
 from acula_edge.engines.ort import CPU, OrtEngine
@@ -192,7 +192,7 @@ def test_an_engine_of_a_stranger_is_only_run_where_it_is_asked_for(built: Path, 
     records.MACHINE_ID.write_text(left)
     loaded = load_bundle(built)
     assert loaded.provider == CPU and "does not show that it was built on this machine" in loaded.provider_because
-    assert engine_subjects(built, {}) == []
+    assert engine_artifacts(built, {}) == []
     records.MACHINE_ID.unlink()
     assert load_bundle(built).provider == CPU
     assert load_bundle(built, provider="tensorrt").provider == "TensorRT"

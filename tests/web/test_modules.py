@@ -23,9 +23,9 @@ from acula_edge.bundle.prompt_vectors import load_prompt_vectors
 from acula_edge.bundle.schema import ScoredTask
 from acula_edge.bundle.selftest import SelfTest
 from acula_edge.frontend.filterbank import hz_to_mel
-from acula_edge.runtime.quality import QualityGate
-from acula_edge.runtime.scores import RunningMean, TaskColumns, describe_scores, pool_windows
-from acula_edge.runtime.stream import stream_windows
+from acula_edge.runtime.answers import RunningMean, TaskColumns, describe_scores, pool_windows
+from acula_edge.runtime.quality_gate import QualityGate
+from acula_edge.runtime.windows import stream_windows
 from tests.hostile.sounds import wav
 from tests.tiny_bundle import DIM, TASKS, make_sound
 from tests.web.conftest import NodeModules

@@ -95,7 +95,7 @@ def test_samples_are_files_with_names_of_their_own(bundle_dir: Path, stand_in: O
         write_page(bundle_dir, tmp_path / "page", stand_in, [tmp_path / "none.wav"])
 
 
-def test_older_bundles_get_the_default_limits(stand_in: OrtWeb, tmp_path: Path, page: Path) -> None:
+def test_a_bundle_that_states_no_limits_has_the_defaults(stand_in: OrtWeb, tmp_path: Path, page: Path) -> None:
     bundle = write_tiny_bundle(tmp_path / "tiny")
     reseal(bundle, mel={"name": "mel", "frames": 20, "bands": 8}, frontend=FRONTEND)
     defaults = describe_quality(QualityLimits())

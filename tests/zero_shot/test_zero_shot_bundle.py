@@ -93,7 +93,7 @@ def test_nothing_is_named_where_nothing_can_be_measured(folder: Path) -> None:
     assert [answer["label"] for answer in answers.values()] == [None, None]
 
 
-def test_a_bundle_of_an_earlier_version_answers_its_tasks_only(tmp_path: Path) -> None:
+def test_a_bundle_without_prompts_answers_its_tasks_only(tmp_path: Path) -> None:
     bundle = load_bundle(write_tiny_bundle(tmp_path / "old"))
     wave = make_sound(3.0)
     assert bundle.prompts is None

@@ -23,8 +23,8 @@ from acula_edge.zero_shot.projection import (
     center,
     explained,
     fit_linear_map,
+    locate_prompts,
     map_to,
-    place,
     point,
 )
 from acula_edge.zero_shot.prompts import Prompts
@@ -182,7 +182,7 @@ def test_prompts_are_placed_among_the_reports_that_they_are_like(world: World) -
     wording = 2 * np.random.default_rng(1).normal(size=world.text.shape[1])
     wording -= world.words.T @ (world.words @ wording)
     vectors = np.stack([world.say(-1), world.say(1)]) + wording
-    placed = place(vectors, read[own], targets, 0.1)
+    placed = locate_prompts(vectors, read[own], targets, 0.1)
     found = world.findings[reports.rows[reports.training]][own][:, 0]
     expected = targets[found > 0].mean(axis=0) - targets[found < 0].mean(axis=0)
     contrast = placed[1] - placed[0]

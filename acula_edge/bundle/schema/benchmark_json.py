@@ -23,7 +23,7 @@ class Cpu(Struct):
 
 
 class Environment(Struct):
-    """The machine that measured (:mod:`acula_edge.benchmark.environment`)."""
+    """The machine that measured (:mod:`acula_edge.benchmarking.environment`)."""
 
     cpu: Cpu
     system: str | None = None

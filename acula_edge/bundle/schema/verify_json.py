@@ -63,7 +63,7 @@ class RetrainedProbe(Struct):
 
 
 class PublishedFigure(Struct):
-    """See :class:`acula_edge.probe.published.PublishedResult`."""
+    """See :class:`acula_edge.probe.published_protocol.PublishedResult`."""
 
     task_id: str
     metric: Metric

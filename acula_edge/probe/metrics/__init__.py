@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from acula_edge.probe.scores import TaskScores
 from acula_edge.probe.statistics.across_tasks import TaskDifference
-from acula_edge.probe.statistics.areas import Areas
 from acula_edge.probe.statistics.bootstrap import Interval, perfect_interval
-from acula_edge.probe.statistics.delong import Contrast
+from acula_edge.probe.statistics.delong import Areas, Contrast
 from acula_edge.probe.statistics.noninferiority import Comparison, compare_auroc, identical
 from acula_edge.recipe import VerifyConfig
 

@@ -15,11 +15,10 @@ from acula_edge.probe.metrics import (
     units,
 )
 from acula_edge.probe.scores import INT8, STUDENT, TaskScores
-from acula_edge.probe.statistics.bootstrap import subject_intervals
+from acula_edge.probe.statistics.bootstrap import subject_intervals, subject_means
 from acula_edge.probe.statistics.calibration_error import calibration_error
 from acula_edge.probe.statistics.delong import ClusteredAuroc, clustered_auroc
 from acula_edge.probe.statistics.roc import rates_at, sensitivity_at, weighted_auroc
-from acula_edge.probe.statistics.subjects import subject_means
 from acula_edge.recipe import VerifyConfig
 
 Array = NDArray[np.float64]

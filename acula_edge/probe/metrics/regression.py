@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from acula_edge.probe.metrics import Measured, Pairs, bootstrap_seed, deltas, plain
 from acula_edge.probe.scores import TaskScores
-from acula_edge.probe.statistics.bootstrap import Interval, subject_intervals
+from acula_edge.probe.statistics.bootstrap import Interval, subject_intervals, subject_means
 from acula_edge.probe.statistics.noninferiority import Comparison, compare_mae, identical
-from acula_edge.probe.statistics.subjects import subject_means
 from acula_edge.recipe import VerifyConfig
 
 Array = NDArray[np.float64]

@@ -19,6 +19,14 @@ MIN_SUBJECTS = 3
 _BATCH = 250
 
 
+def subject_means(values: Array, subjects: NDArray[Any]) -> Array:
+    """Mean over each subject's recordings: [R, K] -> [S, K], subjects in sorted order."""
+    distinct, index = np.unique(subjects, return_inverse=True)
+    sums = np.zeros((len(distinct), values.shape[1]))
+    np.add.at(sums, index, values)
+    return sums / np.bincount(index)[:, None]
+
+
 def subject_intervals(statistic: Statistic, strata: NDArray[np.int_], resamples: int, seed: int) -> list[Interval]:
     """Intervals of several statistics from the same resamples of subjects.
 
@@ -45,6 +53,8 @@ def subject_intervals(statistic: Statistic, strata: NDArray[np.int_], resamples:
         """scipy's view of the statistic: subjects drawn from each group, [..., size of group], to [Q, ...]."""
         del axis
         leading = np.broadcast_shapes(*(group.shape[:-1] for group in drawn))
+        # Which subjects were drawn, as how often each was: thousands of resamples are then one weighted sum. Subjects
+        # of row r are numbered from r S, so that a single count serves all rows.
         rows = int(np.prod(leading, dtype=int))
         counts = np.zeros((rows, n_subjects))
         for group in drawn:
@@ -63,7 +73,10 @@ def subject_intervals(statistic: Statistic, strata: NDArray[np.int_], resamples:
             batch=_BATCH,
             vectorized=True,
             confidence_level=LEVEL,
+            # The acceleration of BCa leaves out each subject in turn, and without a class's only one there is no value.
+            # BCa because an AUROC near 1 has a skewed distribution, whose plain percentiles are off.
             method="BCa" if stratified else "percentile",
+            # A generator of its own: an interval does not depend on what was computed before it.
             rng=np.random.default_rng(seed),
         )
     draws: Array = result.bootstrap_distribution
@@ -76,6 +89,7 @@ def subject_intervals(statistic: Statistic, strata: NDArray[np.int_], resamples:
 def _interval(low: float, high: float, draws: Array) -> Interval:
     if np.isfinite(low) and np.isfinite(high):
         return float(low), float(high)
+    # BCa has no limits where no resample moves the statistic: the draws themselves have.
     defined = draws[np.isfinite(draws)]
     if defined.size < draws.size / 2:
         return None

@@ -38,6 +38,7 @@ def calibration_error(targets: Array, probabilities: Array) -> float:
     weights = even_odds(targets)
     if probabilities.ndim == 1:
         return weighted_calibration_error(probabilities, targets, weights)
+    # Of several classes the top label is judged, and whether it was right: the answer that is shown.
     best = probabilities.argmax(axis=1)
     return weighted_calibration_error(probabilities.max(axis=1), (best == targets).astype(float), weights)
 
@@ -57,11 +58,14 @@ def weighted_calibration_error(stated: Array, happened: Array, weights: Array) -
         happened: [R] 0 or 1.
         weights: [R], summing to 1.
     """
+    # Kish: unequal weights tell as much as this many equal ones, and gaps in nearly empty bins are mostly chance.
     effective = 1 / float(weights @ weights)
     bins = int(np.clip(effective // PER_BIN, 1, MAX_BINS))
+    # Recordings that were told the same cannot be told apart, so they share a bin, wherever its edge would fall.
     _, level = np.unique(stated, return_inverse=True)
     mass = np.bincount(level, weights)
     middle = np.cumsum(mass) - mass / 2
     chosen = np.minimum((middle * bins).astype(int), bins - 1)[level]
+    # A bin's share times |mean stated - frequency| is the absolute sum of its weighted differences.
     gaps = np.bincount(chosen, weights * (stated - happened), minlength=bins)
     return float(np.abs(gaps).sum())

@@ -8,6 +8,7 @@ The libraries at hand (MLstatkit, pauc) treat recordings as independent persons,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,29 @@ class Contrast:
         return tilted_variance(self.contributions, value - self.estimate)
 
 
+class Areas(Protocol):
+    """AUROCs [K] of K models on the same recordings of subjects [S]."""
+
+    @property
+    def auroc(self) -> Array:
+        """[K]."""
+
+    @property
+    def subjects(self) -> NDArray[np.str_]:
+        """[S] distinct subjects, sorted."""
+
+    @property
+    def n_positive_subjects(self) -> int:
+        """Subjects with a recording of the class; of several classes the fewest."""
+
+    @property
+    def n_negative_subjects(self) -> int:
+        """Subjects with a recording of another class; of several classes the fewest."""
+
+    def contrast(self, weights: Array) -> Contrast:
+        """The combination `weights` [K] of the AUROCs."""
+
+
 @dataclass(frozen=True)
 class ClusteredAuroc:
     """AUROCs of K models on the same recordings.
@@ -102,6 +126,8 @@ class ClusteredAuroc:
     def covariance(self) -> Array:
         """[K, K] covariance of the AUROCs."""
         scale_positive, scale_negative, scale_both = self._scales()
+        # Obuchowski's three terms: a subject's recordings are summed before they are squared, so that what is alike in
+        # them counts as that. The last term is 0 unless somebody has recordings of both classes.
         cross = self.positive.T @ self.negative
         result: Array = (
             scale_positive * self.positive.T @ self.positive
@@ -117,7 +143,9 @@ class ClusteredAuroc:
         part_positive = scale_positive * float(positive @ positive)
         part_negative = scale_negative * float(negative @ negative)
         cross = 2 * scale_both * float(positive @ negative)
+        # The three terms estimate a variance without being one: in small samples they can add up to less than 0.
         variance = max(part_positive + part_negative + cross, 0.0)
+        # A subject whom only other models rank wrongly says nothing of these.
         used = weights != 0
         unseen_positive = _unseen(
             self.positive_raw @ weights, self.positive_imperfect[:, used], self.n_positive_subjects
@@ -151,6 +179,7 @@ class ClusteredAuroc:
 
     def _scales(self) -> tuple[float, float, float]:
         def scale(count: int) -> float:
+            # From a mean of squares to the unbiased variance: Bessel's correction, over subjects instead of recordings.
             return count / (count - 1) if count > 1 else 1.0
 
         return scale(self.n_positive_subjects), scale(self.n_negative_subjects), scale(len(self.subjects))
@@ -167,15 +196,20 @@ def clustered_auroc(labels: Array, scores: Array, subjects: NDArray[np.str_]) ->
         raise InputError("an AUROC needs recordings of both classes")
     if not np.isfinite(scores).all():
         raise InputError("scores must be finite")
+    # A positive's rank among all, less its rank among the positives, counts the negatives below it, ties as one half:
+    # divided by their number, its placement value. Sorting gives so what DeLong defines by all pairs (Sun and Xu, IEEE
+    # Signal Process. Lett. 2014). A negative's counts the positives above it.
     ranks = rankdata(scores, axis=0)
     n_positive, n_negative = int(positives.sum()), int(negatives.sum())
     above = (ranks[positives] - rankdata(scores[positives], axis=0)) / n_negative
     below = 1 - (ranks[negatives] - rankdata(scores[negatives], axis=0)) / n_positive
+    # The mean of either kind of placement values is the AUROC.
     area = above.mean(axis=0)
     distinct, index = np.unique(subjects, return_inverse=True)
 
     def per_subject(values: Array, rows: NDArray[np.intp], count: int) -> Array:
         sums = np.zeros((len(distinct), scores.shape[1]))
+        # add.at, as a subject may have many recordings: sums[rows] += values would keep one of each.
         np.add.at(sums, rows, values)
         return sums / count
 
@@ -199,16 +233,20 @@ def _unseen(contributions: Array, imperfect: NDArray[np.bool_], n_subjects: int)
 
 
 def _least_unseen(imperfect: NDArray[np.bool_], n_subjects: int) -> float:
+    # The fewer subjects whose rank can fall at all, the more of a given loss each of them carries.
     share = max(int(imperfect.any(axis=1).sum()), 1) / n_subjects
     return min(UNSEEN_SHIFT / share, MAX_SHIFT) / n_subjects
 
 
 def _with_unseen(contributions: Array, loss: float) -> Array:
+    # Tilting asks for contributions that sum to zero.
     extended = np.append(contributions, -loss)
     return np.asarray(extended - extended.mean())
 
 
 def _satterthwaite(*parts: tuple[float, int]) -> float:
+    # A sum of independent variance estimates is nearly a multiple of chi-squared with these degrees of freedom: chosen
+    # so that the variance of the estimate is right.
     total = sum(variance for variance, _ in parts)
     spread = sum(variance**2 / max(degrees, 1) for variance, degrees in parts)
     return total**2 / spread if spread > 0 else 1.0

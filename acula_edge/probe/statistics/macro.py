@@ -60,6 +60,7 @@ class MacroAuroc:
         """
         parts = [areas.contrast(weights) for areas in self.classes]
         influence: Array = np.mean([part.influence for part in parts], axis=0)
+        # Here the squares are of sums over classes, so that the covariance between classes is in them.
         variance = float(influence @ influence)
         unseen = self._unseen(weights)
         extended = np.concatenate([influence, -unseen])
@@ -79,6 +80,7 @@ class MacroAuroc:
         )
         seen = np.array([np.abs(contributions[areas.has_positive]).max() for areas in self.classes])
         positive, negative = np.array([areas.least_unseen(weights) for areas in self.classes]).T
+        # An unseen subject of one class is a positive of that class's AUROC and a negative of every other's.
         least = (positive + negative.sum() - negative) / len(self.classes)
         result: Array = np.maximum(UNSEEN_SHARE * seen, least)
         return result

@@ -28,9 +28,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import brentq
 
-from acula_edge.probe.statistics.areas import Areas
 from acula_edge.probe.statistics.bootstrap import Interval
-from acula_edge.probe.statistics.delong import Contrast
+from acula_edge.probe.statistics.delong import Areas, Contrast
 
 Array = NDArray[np.float64]
 Verdict = Literal["identical", "non-inferior", "inconclusive", "inferior"]
@@ -92,8 +91,10 @@ def compare_auroc(
 ) -> Comparison:
     """Compare two columns of `areas`; a loss is a negative difference."""
     weights = np.zeros(len(areas.auroc))
+    # Both read the same recordings: what the AUROCs share of their variance cancels in the difference.
     weights[model], weights[reference] = 1.0, -1.0
     contrast = areas.contrast(weights)
+    # As many subjects as the smaller class has: those of the larger cannot make up for them.
     classes = (areas.n_positive_subjects, areas.n_negative_subjects)
     if min(classes) < 2:
         reason = f"a class has {min(classes)} subject; no variance can be estimated"
@@ -105,6 +106,8 @@ def compare_auroc(
     verdict, reason_ = decide(p_noninferiority, p_inferiority, alpha, min(classes), "subjects in the smaller class")
     return Comparison(
         delta=contrast.estimate,
+        # The lower limits invert the test itself, so that an interval and a verdict cannot contradict each other. Above
+        # it, the observed spread serves.
         ci95=(_refuted_from(contrast, float(student.ppf(0.975))), min(contrast.estimate + half, 1.0)),
         ci95_bootstrap=bootstrap,
         bound=_refuted_from(contrast, float(student.ppf(1 - alpha))),
@@ -134,6 +137,8 @@ def _refuted_from(contrast: Contrast, quantile: float) -> float:
         spread = contrast.variance_at(value)
         return (contrast.estimate - value) / np.sqrt(spread) - quantile if spread > 0 else np.inf
 
+    # Each loss tried has a spread of its own (:meth:`Contrast.variance_at`), so there is no formula for the smallest
+    # one refuted: steps down to the first that is, then the crossing between the last two.
     step = float(np.sqrt(contrast.guarded_variance))
     if step == 0:
         return contrast.estimate
@@ -164,6 +169,8 @@ def compare_mae(
         return _without_test(delta, bootstrap, margin, f"{count} subject; no variance can be estimated")
     student = stats.t(count - 1)
     error = _standard_error(difference)
+    # Whether a mean error ratio is below 1 + share, without a ratio: the sign of a mean of differences decides, whose
+    # spread is that of paired subjects.
     upper = model - (1 + relative_margin) * reference
     lower = model - (1 - relative_margin) * reference
     p_noninferiority = _tail(student, -float(upper.mean()), _standard_error(upper))
@@ -178,6 +185,7 @@ def compare_mae(
         bound=delta + float(student.ppf(1 - alpha)) * error,
         p_noninferiority=p_noninferiority,
         p_inferiority=p_inferiority,
+        # TOST: equivalent is who is refuted to be worse by the margin and to be better by it; the weaker test decides.
         p_equivalence=max(p_noninferiority, p_lower),
         margin=margin,
         verdict=verdict,
@@ -189,6 +197,7 @@ def decide(
     p_noninferiority: float, p_inferiority: float, alpha: float, count: int, counted: str
 ) -> tuple[Verdict, str | None]:
     """Verdict and, where there is none, the reason."""
+    # Harm may be shown by few subjects; that there is none may not.
     if p_inferiority < alpha:
         return "inferior", None
     if count < MIN_SUBJECTS:
@@ -200,6 +209,7 @@ def decide(
 
 def adjusted(comparison: Comparison, p_noninferiority: float, p_inferiority: float, alpha: float) -> Verdict:
     """The verdict that remains once p values are adjusted for the number of tasks."""
+    # Adjusted p values are never smaller: adjustment takes verdicts away and gives none.
     if comparison.verdict == "non-inferior":
         return "non-inferior" if p_noninferiority < alpha else "inconclusive"
     if comparison.verdict == "inferior":

@@ -27,6 +27,7 @@ def weighted_auroc(labels: Array, scores: Array, weights: Array) -> Array:
     for column in range(scores.shape[1]):
         order = np.argsort(scores[:, column], kind="stable")
         ordered = scores[order, column]
+        # Equal scores are one step of the curve: weights are summed over each, and of a tied pair half counts.
         starts = np.concatenate(([0], np.flatnonzero(np.diff(ordered)) + 1))
         drawn = weights[:, order]
         tied = np.add.reduceat(drawn, starts, axis=1)
@@ -34,12 +35,17 @@ def weighted_auroc(labels: Array, scores: Array, weights: Array) -> Array:
         tied_negative = tied - tied_positive
         below = np.cumsum(tied_negative, axis=1) - 0.5 * tied_negative
         with np.errstate(invalid="ignore", divide="ignore"):
+            # Mann and Whitney's count, weighted: how often a positive lies above a negative, over all pairs.
             result[column] = (tied_positive * below).sum(axis=1) / (positives * negatives)
     return result
 
 
 def auroc(labels: Array, scores: Array) -> float | None:
-    """Area under the ROC curve of scores [R] for labels [R]; None when a class is absent."""
+    """Area under the ROC curve of scores [R] for labels [R]; None when a class is absent.
+
+    >>> auroc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.4, 0.9]))  # one tied pair of four
+    0.875
+    """
     value = weighted_auroc(labels, scores[:, None], np.ones((1, len(labels))))[0, 0]
     return float(value) if np.isfinite(value) else None
 
@@ -49,6 +55,7 @@ def operating_points(labels: Array, scores: Array) -> tuple[Array, Array, Array]
     if not labels.any() or labels.all():
         raise InputError("an operating point needs both classes")
     values = np.unique(scores)[::-1]
+    # Above every score nobody is called positive: where the curve begins.
     thresholds = np.concatenate(([np.inf], values))
     positive, negative = np.sort(scores[labels == 1]), np.sort(scores[labels == 0])
     sensitivity = 1 - np.searchsorted(positive, thresholds, side="left") / positive.size
@@ -63,6 +70,7 @@ def youden_threshold(labels: Array, scores: Array) -> float:
     training score would let rounding decide about that score's neighbors.
     """
     thresholds, sensitivity, specificity = operating_points(labels, scores)
+    # Sums that are equal but for rounding are equal, on every machine.
     best = np.flatnonzero(np.isclose(sensitivity + specificity, (sensitivity + specificity).max(), atol=1e-12))
     chosen = best[np.argmin(np.abs(sensitivity - specificity)[best])]
     if chosen == 0:

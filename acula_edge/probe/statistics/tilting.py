@@ -37,9 +37,12 @@ def tilted_variance(groups: Sequence[Array], shift: float) -> float:
     scale = float(np.sqrt(sum(float(group @ group) for group in groups)))
     if shift == 0 or scale == 0:
         return plain
+    # In units of the standard error, so that one range of tilts suits every task.
     scaled = [group / scale for group in groups]
     goal, direction = shift / scale, float(np.sign(shift))
     limit = direction
+    # The weighted sum rises with the tilt (its derivative is a sum of variances): double until it has passed the goal,
+    # then there is exactly one root between.
     while (_moments(scaled, limit)[0] - goal) * direction < 0:
         limit *= 2
         if abs(limit) > _STRONGEST:
@@ -52,11 +55,13 @@ def _moments(groups: Sequence[Array], tilt: float) -> tuple[float, float]:
     """Total and its variance under weights proportional to exp(tilt * contribution)."""
     total = variance = 0.0
     for group in groups:
+        # Less the largest: no exponential overflows.
         logits = tilt * group
         weights = np.exp(logits - logits.max())
         weights /= weights.sum()
         count, mean = len(group), float(weights @ group)
         total += count * mean
         if count > 1:
+            # The variance of a sum of `count` draws, with Bessel's correction.
             variance += count / (count - 1) * count * float(weights @ np.square(group - mean))
     return total, variance

@@ -222,10 +222,10 @@ def resolve_tasks(names: Sequence[str], recordings: Sequence[Recording]) -> list
         else:
             found = tasks.names(name) or [tasks[name].id]
         chosen.update((task, tasks[task]) for task in found)
-    return [chosen[name] for name in sorted(chosen, key=place)]
+    return [chosen[name] for name in sorted(chosen, key=sort_key)]
 
 
-def place(name: str) -> tuple[str, int, str]:
+def sort_key(name: str) -> tuple[str, int, str]:
     """Sorts ids by letter and number: C1, P1, T2, T10."""
     letters = name.rstrip("0123456789")
     digits = name[len(letters) :]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acula_edge.benchmark.accuracy import accuracy_of_model
+from acula_edge.benchmarking.accuracy import accuracy_of_model
 from acula_edge.bundle.layout import BUNDLE_FILE, ROW_OF_FILE, VERIFY_FILE
 from acula_edge.bundle.schema import Bundle, Verify
 from acula_edge.command_line import command_line

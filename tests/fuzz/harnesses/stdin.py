@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from acula_edge.audio.samples import to_wave
+from acula_edge.runtime.answers import TaskColumns
 from acula_edge.runtime.packets import Arrivals, Packet
-from acula_edge.runtime.quality import QualityGate
-from acula_edge.runtime.scores import TaskColumns
+from acula_edge.runtime.quality_gate import QualityGate
 from acula_edge.runtime.standard_input import PACKET_HEADER, pack, read_packets, read_samples
-from acula_edge.runtime.updates import StreamPlan, follow
+from acula_edge.runtime.streaming import StreamPlan, follow
 from acula_edge.smoothing import SmoothingSettings
 from tests.fuzz.harness import Harness, MutateBytes, refusing
 from tests.fuzz.mutations import NUMBERS

@@ -1,4 +1,4 @@
-/** From the model's score columns to answers per task, as acula_edge/runtime/scores.py gives them. */
+/** From the model's score columns to answers per task, as acula_edge/runtime/answers.py gives them. */
 
 const EPSILON = 1e-7;
 
