@@ -1,6 +1,6 @@
 """The one registry pattern: a name, a decorator, and a folder whose modules register themselves.
 
-    readers = Registry("reader", package="acula_edge.data.readers")
+    readers = Registry("reader", package="acula_edge.corpora")
 
     @readers.register("circor")
     class CirCorReader: ...

@@ -34,7 +34,7 @@ from acula_edge.files import sha256_json
 from acula_edge.typed_values import build_typed
 from acula_edge.untrusted.yaml_text import read_yaml
 
-FOLDER = Path(__file__).parent / "mappings"
+FOLDER = Path(__file__).parents[1] / "corpora"
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class Reader:
         raise NotImplementedError
 
 
-readers: Registry[Reader] = Registry("reader", package="acula_edge.data.readers")
+readers: Registry[Reader] = Registry("reader", package="acula_edge.corpora")
 
 
 def check_options(reader: str, options: Mapping[str, Any], allowed: Iterable[str]) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from acula_edge.clinical_text.corpus import write_reports
+from acula_edge.corpora.cinc2016 import find_person, spell_diagnosis
+from acula_edge.corpora.flusense import read_labels as read_grid
+from acula_edge.corpora.hf_lung import phase_of
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.cinc2016 import find_person, spell_diagnosis
-from acula_edge.data.readers.flusense import read_labels as read_grid
-from acula_edge.data.readers.hf_lung import phase_of
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import tasks

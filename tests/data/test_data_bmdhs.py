@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.corpora.bmdhs import spell_diagnoses
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.bmdhs import spell_diagnoses
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import tasks

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sklearn.model_selection import train_test_split
 
+from acula_edge.corpora.coswara import DROPPED
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.reader import PublishedSplit, ReadResult, readers
-from acula_edge.data.readers.coswara import DROPPED
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.probe.tasks import tasks

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.corpora.icbhi import DIAGNOSES, match_names
 from acula_edge.data.leaks import count_leaks, find_leaks
 from acula_edge.data.reader import PublishedSplit, ReadResult, readers
-from acula_edge.data.readers.icbhi import DIAGNOSES, match_names
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.probe.tasks import tasks

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from acula_edge.corpora.kauh import diagnosis_group, spell_diagnosis, spell_location, spell_sound
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.kauh import diagnosis_group, spell_diagnosis, spell_location, spell_sound
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.recipe import SplitConfig

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acula_edge.corpora.kauh import published_label
 from acula_edge.data.leaks import count_leaks, find_leaks
 from acula_edge.data.manifest import Recording
 from acula_edge.data.miniature import MiniatureConfig, miniatures, write_miniature
 from acula_edge.data.reader import PublishedSplit, ReadResult, readers
-from acula_edge.data.readers.kauh import published_label
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import tasks

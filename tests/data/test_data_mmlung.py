@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 import xlrd
 
-from acula_edge.data.miniature.mmlung import write_xls
+from acula_edge.corpora.mmlung_miniature import write_xls
 from acula_edge.data.reader import ReadResult, readers
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.corpora.sprsound import LOCATIONS, read_annotation
 from acula_edge.data.leaks import count_leaks, find_leaks
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.sprsound import LOCATIONS, read_annotation
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.recipe import SplitConfig

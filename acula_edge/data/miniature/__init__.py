@@ -44,7 +44,7 @@ class MiniatureConfig:
 
 
 Miniature = Callable[[Path, MiniatureConfig], None]
-miniatures: Registry[Miniature] = Registry("miniature release", package="acula_edge.data.miniature")
+miniatures: Registry[Miniature] = Registry("miniature release", package="acula_edge.corpora")
 
 
 def write_miniature(dataset: str, out: Path, config: MiniatureConfig) -> None:

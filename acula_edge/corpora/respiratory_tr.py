@@ -15,11 +15,12 @@ from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, read_table, readers, require_label
 from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels, tasks
 
 DATASET = "respiratory_tr"
 PATIENTS = 42
 CHANNELS = tuple(f"{side}{number}" for side in "LR" for number in range(1, 7))
-GRADES = {f"COPD{grade}": f"COPD{grade}" for grade in range(5)}
+GRADES = tuple(f"COPD{grade}" for grade in range(5))
 _NAME = re.compile(r"(?P<patient>h\d+)_(?P<channel>[lr][1-6])")
 
 
@@ -107,8 +108,36 @@ def read_severities(root: Path) -> dict[str, str]:
             continue
         if patient in severities:
             raise ManifestError(f"{file}, row {number}: the patient {patient} is listed twice")
-        severities[patient] = require_label(row["Diagnosis"], GRADES, file, number, "Diagnosis")
+        severities[patient] = require_label(
+            row["Diagnosis"], dict(zip(GRADES, GRADES, strict=True)), file, number, "Diagnosis"
+        )
     return severities
 
 
 readers.register(DATASET, RespiratoryTRReader())
+
+
+# Severity of COPD in RespiratoryDatabase@TR (SPEC section 2.3, T11).
+
+tasks.register(
+    "T11",
+    Task(
+        id="T11",
+        name="COPD severity, lung (Respiratory@TR)",
+        dataset="respiratory_tr",
+        sound="lung",
+        target=labels("severity", {grade: index for index, grade in enumerate(GRADES)}),
+        target_text="severity COPD0 to COPD4; each channel inherits the patient's",
+        kind="multiclass",
+        labels=GRADES,
+        window="at least 8 s",
+        published=True,
+        published_probe=PublishedProbe(batch_size=32),
+        published_split=PublishedSplitFacts(
+            "20 % of the patients are test, then 20 % of the others validation, stratified by severity, seed 1337",
+            (48, 36, 60, 48, 120),
+            (12, 12, 12, 12, 36),
+            (12, 12, 12, 24, 48),
+        ),
+    ),
+)

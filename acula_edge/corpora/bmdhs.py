@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.data.identity import cell_id
+from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, clean, read_table, readers, require_label
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import Task, tasks
 
 DATASET = "bmdhs"
 DISEASES = {
@@ -164,3 +166,27 @@ def _read_persons(table: Path | None) -> dict[str, dict[str, Any]]:
 
 
 readers.register(DATASET, BMDHSReader())
+
+
+# Valvular heart disease in BMD-HS (SPEC section 2.4, C2'); beside the 18.
+def diseased(recording: Recording) -> float | None:
+    """1 where any valve is diseased, 0 where the heart is normal."""
+    normal = recording.metadata.get("normal")
+    return float(1 - normal) if normal in (0, 1) else None
+
+
+tasks.register(
+    "B1",
+    Task(
+        id="B1",
+        name="Valvular heart disease (BMD-HS)",
+        dataset="bmdhs",
+        sound="heart",
+        target=diseased,
+        target_text="any of AS, AR, MR, MS, MD = 1, normal = 0",
+        labels=("normal", "valvular disease"),
+        window="at least 8 s",
+        assumed=True,
+        note="the paper's second cardiac data set may be this one; it is not among the 18 tasks here",
+    ),
+)

@@ -14,6 +14,7 @@ from typing import Any
 from acula_edge.data.reader import Corpus, readers
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, number, tasks
 
 DATASET = "nosemic"
 USERS = (*range(4, 15), *range(17, 22))
@@ -75,3 +76,28 @@ class NoseMicReader(ReleaseReader):
 
 
 readers.register(DATASET, NoseMicReader())
+
+
+# Respiratory rate from nasal breathing in NoseMic (SPEC sections 2.2 and 2.3, T19).
+tasks.register(
+    "T19",
+    Task(
+        id="T19",
+        name="Respiratory rate, nose (NoseMic)",
+        dataset="nosemic",
+        sound="nasal breathing",
+        target=number("respiratory_rate"),
+        target_text="breaths per minute, from the file's name",
+        metric="mae",
+        kind="regression",
+        unit="breaths/min",
+        evaluation="leave-one-subject-out",
+        window="windows of 8 s, or 30 s (OPERA-CT)",
+        published=True,
+        published_probe=PublishedProbe(batch_size=64, val_fraction=0.2, val_unit="recording"),
+        published_split=PublishedSplitFacts(
+            "one of 16 users is held out at a time; validation is 20 % of the other users' segments",
+            leaks="validation segments come from users that are trained on",
+        ),
+    ),
+)

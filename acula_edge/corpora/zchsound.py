@@ -16,6 +16,7 @@ from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
 from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
 from acula_edge.errors import ManifestError, RecipeError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels, tasks
 
 DATASET = "zchsound"
 DIAGNOSES = {name: name for name in ("NORMAL", "ASD", "PDA", "PFO", "VSD")}
@@ -151,3 +152,26 @@ def _parts(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 readers.register(DATASET, ZCHSoundReader())
+
+
+# Congenital heart disease in ZCHSound (SPEC section 2.4, C2).
+tasks.register(
+    "C2",
+    Task(
+        id="C2",
+        name="Congenital heart disease (ZCHSound)",
+        dataset="zchsound",
+        sound="heart",
+        target=labels("diagnosis", {"NORMAL": 0, "ASD": 1, "PDA": 1, "PFO": 1, "VSD": 1}, where={"noise": "clean"}),
+        target_text="ASD, PDA, PFO or VSD = 1, NORMAL = 0; the clean recordings",
+        labels=("normal", "abnormal"),
+        window="at least 8 s",
+        published=True,
+        published_probe=PublishedProbe(batch_size=32),
+        published_split=PublishedSplitFacts(
+            "20 % are test, then 20 % of the others validation, stratified by diagnosis, seed 42 (assumed)"
+        ),
+        assumed=True,
+        note="which cardiac data sets the paper used cannot be read; data set, target, split and metric are assumed",
+    ),
+)
