@@ -1,4 +1,5 @@
-"""From a data set's columns to clinical facts: one YAML file per data set, values checked against the vocabulary.
+"""From a data set's columns to clinical facts: one YAML file per data set, beside its reader in
+:mod:`acula_edge.corpora`; values are checked against the vocabulary.
 
     dataset: circor
     facts:

@@ -20,10 +20,18 @@ import numpy as np
 
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
+from acula_edge.data.reader import (
+    Corpus,
+    Options,
+    PublishedSplit,
+    name_columns,
+    read_keyed,
+    register_reader,
+    require_label,
+)
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, require_file
 from acula_edge.errors import ManifestError
-from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels, tasks
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
 DATASET = "coughvid"
 MIN_COUGH_DETECTED = 0.8
@@ -54,6 +62,7 @@ _SPELLED = {
 _FLAGS = {"true": 1, "1": 1, "1.0": 1, "false": 0, "0": 0, "0.0": 0}
 
 
+@register_reader
 class CoughVIDReader(ReleaseReader):
     """One cough recording per row of the table."""
 
@@ -72,7 +81,7 @@ class CoughVIDReader(ReleaseReader):
         labels={"status": {"COVID-19": 547, "healthy": 5628}, "sex": KEPT},
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         rows, left_out = read_rows(root)
         folder = find_entry(root, "wav")
@@ -99,14 +108,11 @@ class CoughVIDReader(ReleaseReader):
         if unlisted := len(audio) - len(file_of):
             warnings.append(f"{DATASET}: {unlisted} audio files are in no row and are left out")
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """The lists of the published figures; without them the rule that made the lists.
 
         The test set is drawn by sex, and serves the task on COVID-19 too.
         """
-        root = root.absolute()
         rows, left_out = read_rows(root)
         lists = read_lists(root, _LISTS)
         if lists is None:
@@ -155,19 +161,9 @@ def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
         ManifestError: a uuid is missing or listed twice, or a cell holds no known label.
     """
     table = require_file(CoughVIDReader.corpus, "metadata_compiled", ".csv", root)
-    seen: dict[str, int] = {}
     rows, left_out = {}, []
-    cells = read_table(table, ("uuid", "cough_detected", "gender", "status"))
-    columns = {key: column_name(key) for key in cells[0][1]} if cells else {}
-    for number, row in cells:
-        uuid = row["uuid"].strip()
-        if not uuid:
-            raise ManifestError(f"{table}, row {number}: the column 'uuid' is empty")
-        if (first := seen.setdefault(uuid.casefold(), number)) != number:
-            raise ManifestError(
-                f"{table}, row {number}: the recording {uuid} is listed twice", given=f"first in row {first}"
-            )
-        facts = {columns[key]: clean(value) for key, value in row.items()}
+    for uuid, (number, row) in read_keyed(table, "uuid", ("cough_detected", "gender", "status"), "recording").items():
+        facts = name_columns(row)
         cough_detected = _number(facts["cough_detected"] or "0", 1)
         if cough_detected is None:
             raise ManifestError(
@@ -230,41 +226,32 @@ def _number(text: str | None, maximum: float) -> float | None:
     return number if 0 <= number <= maximum else None
 
 
-readers.register(DATASET, CoughVIDReader())
-
-
 # COVID-19 and sex in CoughVID (SPEC section 2.3, T5 and T6).
 _RULE = "uuid lists; the test set is that of the sex task, and for COVID-19 those of it with a label"
 
-tasks.register(
-    "T5",
-    Task(
-        id="T5",
-        name="COVID-19, cough (CoughVID)",
-        dataset="coughvid",
-        sound="cough",
-        target=labels("status", {"COVID-19": 1, "healthy": 0}),
-        target_text="self-reported status COVID-19 = 1, healthy = 0, symptomatic dropped",
-        labels=("healthy", "COVID-19"),
-        window="at least 2 s",
-        published=True,
-        published_probe=PublishedProbe(batch_size=64),
-        published_split=PublishedSplitFacts(_RULE, (2501, 248), (826, 93), (2301, 206)),
-    ),
-)
-tasks.register(
-    "T6",
-    Task(
-        id="T6",
-        name="Sex, cough (CoughVID)",
-        dataset="coughvid",
-        sound="cough",
-        target=labels("sex", {"Female": 1, "Male": 0}),
-        target_text="self-reported female = 1, male = 0, others dropped",
-        labels=("male", "female"),
-        window="at least 2 s",
-        published=True,
-        published_probe=PublishedProbe(batch_size=64),
-        published_split=PublishedSplitFacts(_RULE, (2154, 1064), (717, 373), (1924, 1031)),
-    ),
-)
+Task(
+    id="T5",
+    name="COVID-19, cough (CoughVID)",
+    dataset="coughvid",
+    sound="cough",
+    target=labels("status", {"COVID-19": 1, "healthy": 0}),
+    target_text="self-reported status COVID-19 = 1, healthy = 0, symptomatic dropped",
+    labels=("healthy", "COVID-19"),
+    window="at least 2 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=64),
+    published_split=PublishedSplitFacts(_RULE, (2501, 248), (826, 93), (2301, 206)),
+).register()
+Task(
+    id="T6",
+    name="Sex, cough (CoughVID)",
+    dataset="coughvid",
+    sound="cough",
+    target=labels("sex", {"Female": 1, "Male": 0}),
+    target_text="self-reported female = 1, male = 0, others dropped",
+    labels=("male", "female"),
+    window="at least 2 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=64),
+    published_split=PublishedSplitFacts(_RULE, (2154, 1064), (717, 373), (1924, 1031)),
+).register()

@@ -8,16 +8,16 @@ fraction), and in the index file ``All_path.xlsx``, which serves where the sheet
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from acula_edge.data.reader import Corpus, readers
+from acula_edge.data.reader import Corpus, Options, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.data.workbook import read_xls_column, read_xlsx
 from acula_edge.errors import ManifestError
-from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, number, tasks
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, number
 
 DATASET = "mmlung"
 SOUNDS = {"deep breath": ("9_3_deepbreath", "deepbreaths"), "vowel o": ("5_2_O_single", "vowelo")}
@@ -41,6 +41,7 @@ class Spirometry:
     file: Path
 
 
+@register_reader
 class MMLungReader(ReleaseReader):
     """Two recordings per subject, one of each sound."""
 
@@ -60,7 +61,7 @@ class MMLungReader(ReleaseReader):
         test_only=True,
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         spirometry = read_spirometry(root)
         phone = find_entry(root, "Trimmed Data from phone") or root
@@ -80,7 +81,7 @@ class MMLungReader(ReleaseReader):
                 )
             for name, path in audio.items():
                 if not name.endswith(f"_{ending}"):
-                    raise ManifestError(f"{path} is not named like an MMLung recording", allowed=f"<i>_{ending}.wav")
+                    raise ManifestError(f"{path} is not named like a recording of MMLung", allowed=f"<i>_{ending}.wav")
                 yield Candidate(name, path, reason="its subject has no spirometry")
 
 
@@ -182,9 +183,6 @@ def _number(cell: Any, where: str, name: str, low: float, high: float) -> float:
     return value
 
 
-readers.register(DATASET, MMLungReader())
-
-
 # Lung function from breath and voice in MMLung (SPEC sections 2.2 and 2.3, T13 to T18).
 _SOUNDS = (("deep breath", "T13", "T14", "T15"), ("vowel o", "T16", "T17", "T18"))
 _TARGETS = (
@@ -195,24 +193,21 @@ _TARGETS = (
 
 for sound, *ids in _SOUNDS:
     for name, (title, column, unit, text) in zip(ids, _TARGETS, strict=True):
-        tasks.register(
-            name,
-            Task(
-                id=name,
-                name=f"{title}, {sound} (MMLung)",
-                dataset="mmlung",
-                sound=sound,
-                target=number(column, where={"sound": sound}),
-                target_text=text,
-                metric="mae",
-                kind="regression",
-                unit=unit,
-                evaluation="leave-one-subject-out",
-                window="windows of 5 s, or 20 s (OPERA-CT)",
-                # Patience counts epochs; only what is kept waits for every third.
-                published=True,
-                published_probe=PublishedProbe(batch_size=64, validate_every=3, patience=5, val_fraction=0.11),
-                published_split=PublishedSplitFacts("one of 40 subjects is held out at a time"),
-                note="with 40 subjects, differences of a few hundredths between encoders are mostly noise",
-            ),
-        )
+        Task(
+            id=name,
+            name=f"{title}, {sound} (MMLung)",
+            dataset="mmlung",
+            sound=sound,
+            target=number(column, where={"sound": sound}),
+            target_text=text,
+            metric="mae",
+            kind="regression",
+            unit=unit,
+            evaluation="leave-one-subject-out",
+            window="windows of 5 s, or 20 s (OPERA-CT)",
+            published=True,
+            # Patience counts epochs; only what is kept waits for every third.
+            published_probe=PublishedProbe(batch_size=64, validate_every=3, patience=5, val_fraction=0.11),
+            published_split=PublishedSplitFacts("one of 40 subjects is held out at a time"),
+            note="with 40 subjects, differences of a few hundredths between encoders are mostly noise",
+        ).register()

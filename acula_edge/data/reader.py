@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from acula_edge.audio.sound_file import open_sound
+from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
 from acula_edge.data.table import fold_column, is_nameless, name_cells, split_rows
 from acula_edge.errors import ManifestError, RecipeError, did_you_mean
 from acula_edge.limits import MAX_JSON_BYTES
 from acula_edge.registry import Registry
 from acula_edge.untrusted.texts import read_text
+
+Options = Mapping[str, Any]
+"""A recipe's ``data.sources.NAME.options``."""
 
 
 @dataclass(frozen=True)
@@ -118,17 +124,18 @@ class Reader:
     makes_corpus: bool = False
     corpus: Corpus | None = None
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """The published partition of what :meth:`read` found, or None where it is not known or its lists are absent.
+
+        Args:
+            root: as for :meth:`read`, absolute.
 
         Raises:
             ManifestError: a list is there and contradicts the recordings.
         """
         return None
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+    def read(self, root: Path, options: Options) -> ReadResult:
         """List the recordings under `root`.
 
         Args:
@@ -143,6 +150,39 @@ class Reader:
 
 
 readers: Registry[Reader] = Registry("reader", package="acula_edge.corpora")
+R = TypeVar("R", bound=type[Reader])
+
+
+def register_reader(reader: R) -> R:
+    """Put the reader of a corpus among :data:`readers`; a decorator of its class."""
+    if reader.corpus is None:
+        raise ValueError(f"{reader.__name__} states no corpus")
+    readers.register(reader.corpus.name, reader())
+    return reader
+
+
+def parse_name(corpus: Corpus, pattern: re.Pattern[str], name: str, where: object) -> re.Match[str]:
+    """Parts of a recording's name.
+
+    Args:
+        where: it stands, for the error.
+
+    Raises:
+        ManifestError: recordings of the corpus are named otherwise.
+    """
+    if (match := pattern.fullmatch(name)) is None:
+        raise ManifestError(f"{where}: {name} is not named like a recording of {corpus.title}", allowed=corpus.layout)
+    return match
+
+
+def list_once(listed: dict[str, str], name: str, where: str, what: str = "recording") -> None:
+    """Note where a name is listed; case does not count.
+
+    Raises:
+        ManifestError: it is listed elsewhere too.
+    """
+    if (first := listed.setdefault(name.casefold(), where)) != where:
+        raise ManifestError(f"{where}: the {what} {name} is listed twice", given=f"first in {first}")
 
 
 def check_options(reader: str, options: Mapping[str, Any], allowed: Iterable[str]) -> None:
@@ -202,6 +242,30 @@ def read_table(path: Path, needed: Iterable[str], delimiter: str = ",") -> list[
     return rows[1:]
 
 
+def read_keyed(
+    path: Path, key: str, needed: Iterable[str], what: str, delimiter: str = ","
+) -> dict[str, tuple[int, dict[str, str]]]:
+    """Number and row of a corpus's table by the id in one of its columns, in the table's order; see :func:`read_table`.
+
+    Args:
+        key: the column.
+        what: its ids are of, for errors.
+
+    Raises:
+        ManifestError: as :func:`read_table`; or a row has no id, or an id two rows.
+    """
+    found: dict[str, tuple[int, dict[str, str]]] = {}
+    listed: dict[str, str] = {}
+    for number, row in read_table(path, (key, *needed), delimiter):
+        where = f"{path}, row {number}"
+        name = cell_id(row[key])
+        if not name:
+            raise ManifestError(f"{where}: the column {key!r} is empty")
+        list_once(listed, name, where, what)
+        found[name] = number, row
+    return found
+
+
 def read_cells(path: Path, columns: int, delimiter: str = ",") -> list[tuple[int, list[str]]]:
     """Number, from 1, and cells of each row of a corpus's table without a header; empty rows are passed by.
 
@@ -237,23 +301,26 @@ def read_note(path: Path, what: str = "labels") -> str:
         raise ManifestError(f"the {what} {path} cannot be read", given=str(error)) from error
 
 
-def require_label(value: str | None, allowed: Mapping[str, Any], file: Path, row: int, column: str) -> Any:
+def require_label(
+    value: str | None, allowed: Mapping[str, Any] | Iterable[str], file: Path, row: int, column: str
+) -> Any:
     """The label that a cell's text stands for; texts are matched without regard to case and outer blanks.
 
     Args:
-        allowed: text -> label.
+        allowed: text -> label, or the texts where they are the labels.
         row: number in the file; the header is row 1.
 
     Raises:
         ManifestError: names file, row and column, not the text, which may be a slipped cell about the person.
     """
-    labels = {text.casefold(): label for text, label in allowed.items()}
+    known = allowed if isinstance(allowed, Mapping) else {text: text for text in allowed}
+    labels = {text.casefold(): label for text, label in known.items()}
     text = (value or "").strip().casefold()
     if text not in labels:
         raise ManifestError(
             f"{file}, row {row}: the column {column!r} holds no known label",
             given="an empty cell" if not text else "another text",
-            allowed=list(allowed),
+            allowed=list(known),
             remedy="mend the row; a label that is not known must not be guessed",
         )
     return labels[text]
@@ -294,6 +361,12 @@ def clean(value: str | None) -> str | None:
     return None if text.casefold() in {"", "nan", "none", "null", "n/a"} else text
 
 
+def name_columns(row: Mapping[str, str]) -> dict[str, str | None]:
+    """A row's cells (:func:`clean`) by its columns' names (:func:`column_name`)."""
+    return {column_name(key): clean(value) for key, value in row.items()}
+
+
+@lru_cache(maxsize=1024)
 def column_name(text: str) -> str:
     """A column's name in lower snake case."""
     words = "".join(c if c.isalnum() else " " for c in text.casefold()).split()

@@ -3,7 +3,7 @@ against the complete release, seeded divisions."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import (
     Corpus,
+    Options,
     PublishedSplit,
     Reader,
     ReadResult,
@@ -55,7 +56,7 @@ class ReleaseReader(Reader):
     corpus: Corpus
     options: tuple[str, ...] = ()
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """The recordings of a release, in order.
 
         Args:
@@ -67,11 +68,11 @@ class ReleaseReader(Reader):
         """
         raise NotImplementedError
 
-    def complete(self, options: Mapping[str, Any]) -> Corpus:
+    def complete(self, options: Options) -> Corpus:
         """Facts that the counts of a complete copy are held against."""
         return self.corpus
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+    def read(self, root: Path, options: Options) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`; :attr:`options` names the options."""
         dataset = self.corpus.name
         check_options(dataset, options, self.options)
@@ -99,9 +100,7 @@ class ReleaseReader(Reader):
         warn_of_counts(self.complete(options), result)
         return result
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """See :class:`acula_edge.data.reader.Reader`; where all tasks leave one person out, everybody is tested."""
         if not self.corpus.test_only:
             return None

@@ -2,7 +2,7 @@
 
 A task is data. Modules of :mod:`acula_edge.corpora` register those on their data set:
 
-    tasks.register("X1", Task(id="X1", dataset="my-corpus", target=labels("finding", {"yes": 1, "no": 0}), ...))
+    Task(id="X1", dataset="my-corpus", target=labels("finding", {"yes": 1, "no": 0}), ...).register()
 
 Definitions and counts of the published tasks: SPEC sections 2.3 and 2.4.
 """
@@ -119,6 +119,10 @@ class Task:
         allowed = {"binary": len(self.labels) == 2, "multiclass": len(self.labels) > 2, "regression": not self.labels}
         if not allowed[self.kind]:
             raise InputError(f"task {self.id}: a task names its classes; regression has none", given=self.labels)
+
+    def register(self) -> None:
+        """Put it among :data:`tasks`."""
+        tasks.register(self.id, self)
 
     @property
     def protocol(self) -> str:

@@ -105,7 +105,7 @@ def test_hf_lung_names_that_are_none(make_miniature, tmp_path: Path) -> None:
         read("hf_lung", root)
     (root / "train" / "anonymous.wav").unlink()
     shutil.copy(first, root / "test" / first.name)
-    with pytest.raises(ManifestError, match="is there twice"):
+    with pytest.raises(ManifestError, match="is listed twice"):
         read("hf_lung", root)
 
 
@@ -129,7 +129,7 @@ def test_flusense_grids_in_any_encoding(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no TextGrid"):
         read_grid(tmp_path / "one.TextGrid")
     (tmp_path / "one.TextGrid").write_text(grid)
-    with pytest.raises(ManifestError, match="not named like a FluSense clip"):
+    with pytest.raises(ManifestError, match="not named like a recording of FluSense"):
         read("flusense", tmp_path)
 
 

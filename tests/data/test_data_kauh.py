@@ -218,7 +218,7 @@ def test_files_that_cannot_be_read_are_set_aside(root: Path) -> None:
 @pytest.mark.parametrize("name", ["BP1", "BP1_Asthma,E W,P L L,70", "XP1_N,N,P L L,70,M", "BPx_N,N,P L L,70,M"])
 def test_a_name_that_says_nothing_is_an_error(tmp_path: Path, write_sound, name: str) -> None:
     write_sound(tmp_path / "AudioFiles" / f"{name}.wav")
-    with pytest.raises(ManifestError, match="not named like a KAUH recording"):
+    with pytest.raises(ManifestError, match="not named like a recording of KAUH"):
         read(tmp_path)
 
 

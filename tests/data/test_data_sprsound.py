@@ -110,7 +110,7 @@ def test_a_recording_of_both_sets_is_an_error(copy: Path, found: ReadResult) -> 
     release = copy / "BioCAS2022"
     shutil.copy(release / "train2022_wav" / f"{name}.wav", release / "test2022_wav" / f"{name}.wav")
     shutil.copy(release / "train2022_json" / f"{name}.json", release / "test2022_json" / f"{name}.json")
-    with pytest.raises(ManifestError, match=f"the recording {name} is there twice"):
+    with pytest.raises(ManifestError, match=f"the recording {name} is listed twice"):
         READER.read(copy, {})
     shutil.copy(release / "test2022_json" / f"{name}.json", release / "test2022_json" / "inter_test_json")
     with pytest.raises(ManifestError, match=f"the recording {name} is annotated twice"):
@@ -120,7 +120,7 @@ def test_a_recording_of_both_sets_is_an_error(copy: Path, found: ReadResult) -> 
 def test_another_folder_is_an_error(copy: Path, tmp_path: Path) -> None:
     wav = next((copy / "BioCAS2022" / "train2022_wav").glob("*.wav"))
     shutil.copy(wav, wav.with_name("40000000_2.0_9_p1_5.wav"))
-    with pytest.raises(ManifestError, match="not named like an SPRSound recording"):
+    with pytest.raises(ManifestError, match="not named like a recording of SPRSound"):
         READER.read(copy, {})
     (tmp_path / "empty").mkdir()
     with pytest.raises(ManifestError, match="not SPRSound"):
