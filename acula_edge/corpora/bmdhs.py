@@ -16,17 +16,9 @@ from typing import Any
 
 from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Options,
-    clean,
-    list_once,
-    parse_name,
-    read_table,
-    register_reader,
-    require_label,
-)
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.reader import Corpus, Options, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
+from acula_edge.data.release_tables import clean, list_once, read_table, require_label
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import Task
 

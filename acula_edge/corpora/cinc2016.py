@@ -18,8 +18,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from acula_edge.data.reader import Corpus, Options, clean, list_once, read_cells, read_table, register_reader
+from acula_edge.data.reader import Corpus, Options, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.release_tables import clean, list_once, read_cells, read_table
 from acula_edge.errors import ManifestError
 
 DATASET = "cinc2016"

@@ -13,20 +13,9 @@ from typing import Any
 
 from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Groups,
-    Options,
-    PublishedSplit,
-    clean,
-    column_name,
-    name_columns,
-    parse_name,
-    read_note,
-    read_table,
-    register_reader,
-)
-from acula_edge.data.release import Candidate, ReleaseReader, divide, list_audio
+from acula_edge.data.reader import Corpus, Groups, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, divide, list_audio, parse_name
+from acula_edge.data.release_tables import clean, column_name, name_columns, read_note, read_table
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
@@ -93,8 +82,8 @@ class CirCorReader(ReleaseReader):
         Published figures divide patient ids, not persons, so a child of both campaigns may be on two sides.
         """
         patients = read_patients(root)
-        murmurs = [str(patient["murmur"]) for patient in patients.values()]
-        side_of = divide(list(patients), murmurs, seed=42, test=0.2, val=0.25)
+        murmurs = {patient_id: str(patient["murmur"]) for patient_id, patient in patients.items()}
+        side_of = divide(murmurs, seed=42, test=0.2, val=0.25)
         if side_of is None:
             return None
         return PublishedSplit(

@@ -14,17 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Options,
-    PublishedSplit,
-    clean,
-    read_cells,
-    read_keyed,
-    register_reader,
-    require_label,
-)
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
+from acula_edge.data.release_tables import clean, read_cells, read_keyed, read_number, require_label
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
@@ -114,7 +106,7 @@ class CoswaraReader(ReleaseReader):
         present = {recording.subject: recording.key for recording in recordings}
         for task, (column, classes) in TASKS.items():
             labels = {u.id: classes[u.metadata[column]] for u in users if u.metadata[column] in classes}
-            side_of = divide(list(labels), list(labels.values()), seed=1337, test=0.2, val=0.2)
+            side_of = divide(labels, seed=1337, test=0.2, val=0.2)
             if side_of is None:
                 return None
             for user, side in side_of.items():
@@ -165,11 +157,11 @@ def read_users(root: Path) -> list[_User]:
             "sound": SOUND,
             "smoker": require_label(row["smoker"], SMOKER, table, number, "smoker"),
             "sex": require_label(row["g"], SEX, table, number, "g"),
-            "age": _whole(row.get("a")),
+            "age": read_number(row.get("a"), 130),
             "covid_status": clean(row.get("covid_status")),
             "symptoms": _ticked(row, SYMPTOMS),
             "comorbidities": _ticked(row, COMORBIDITIES),
-            "quality": _whole(qualities[SOUND].get(user)),
+            "quality": read_number(qualities[SOUND].get(user), 9),
         }
         reasons = [_objection(user, modality, qualities[modality]) for modality in MODALITIES]
         users[user] = _User(user, metadata, next(filter(None, reasons), ""))
@@ -208,11 +200,6 @@ def _objection(user: str, modality: str, qualities: Mapping[str, str]) -> str:
 def _ticked(row: Mapping[str, str], columns: Mapping[str, str]) -> str | None:
     named = [text for column, text in columns.items() if row.get(column, "").strip().casefold() in ("true", "y")]
     return ", ".join(named) or None
-
-
-def _whole(text: str | None) -> int | None:
-    digits = (clean(text) or "").removesuffix(".0")
-    return int(digits) if digits.isdigit() else None
 
 
 # Smoking and sex in Coswara (SPEC section 2.3, T8 and T9).

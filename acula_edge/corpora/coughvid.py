@@ -20,16 +20,9 @@ import numpy as np
 
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Options,
-    PublishedSplit,
-    name_columns,
-    read_keyed,
-    register_reader,
-    require_label,
-)
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, require_file
+from acula_edge.data.release_tables import name_columns, read_keyed, read_number, require_label
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
@@ -164,7 +157,7 @@ def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     rows, left_out = {}, []
     for uuid, (number, row) in read_keyed(table, "uuid", ("cough_detected", "gender", "status"), "recording").items():
         facts = name_columns(row)
-        cough_detected = _number(facts["cough_detected"] or "0", 1)
+        cough_detected = read_number(facts["cough_detected"] or "0", 1)
         if cough_detected is None:
             raise ManifestError(
                 f"{table}, row {number}: the column 'cough_detected' holds no probability", allowed="0 to 1, or nothing"
@@ -197,7 +190,7 @@ def describe(facts: Mapping[str, str | None]) -> dict[str, str | int | None]:
     """What a row says of the person, and what most of the experts who listened say of the cough."""
     heard = [name for name in FINDINGS if _FLAGS.get((agree(facts, name) or "").casefold())]
     nothing = _FLAGS.get((agree(facts, "nothing") or "").casefold())
-    age = _number(facts.get("age"), 120)
+    age = read_number(facts.get("age"), 120)
     described: dict[str, str | int | None] = {
         "age": None if age is None else round(age),
         "respiratory_condition": _FLAGS.get((facts.get("respiratory_condition") or "").casefold()),
@@ -215,15 +208,6 @@ def agree(facts: Mapping[str, str | None], name: str) -> str | None:
     answers = [answer for expert in EXPERTS if (answer := facts.get(f"{name}_{expert}")) is not None]
     first, *others = Counter(answers).most_common(2) if answers else [(None, 0)]
     return None if others and others[0][1] == first[1] else first[0]
-
-
-def _number(text: str | None, maximum: float) -> float | None:
-    """None where the text is no number from 0 to the maximum."""
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if 0 <= number <= maximum else None
 
 
 # COVID-19 and sex in CoughVID (SPEC section 2.3, T5 and T6).

@@ -17,8 +17,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from acula_edge.data.reader import Corpus, Options, parse_name, read_note, register_reader
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.reader import Corpus, Options, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
+from acula_edge.data.release_tables import read_note
 from acula_edge.errors import ManifestError
 
 DATASET = "flusense"

@@ -23,8 +23,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, Options, PublishedSplit, list_once, parse_name, read_note, register_reader
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
+from acula_edge.data.release_tables import list_once, read_note
 from acula_edge.errors import ManifestError
 
 DATASET = "hf_lung"

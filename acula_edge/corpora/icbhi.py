@@ -19,17 +19,9 @@ from typing import Any
 
 from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Options,
-    PublishedSplit,
-    list_once,
-    parse_name,
-    read_cells,
-    register_reader,
-    require_label,
-)
-from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, parse_name, require_file
+from acula_edge.data.release_tables import list_once, read_cells, read_number, require_label
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
@@ -131,7 +123,7 @@ class ICBHIReader(ReleaseReader):
             diagnosis = diagnoses.get(listed.partition("_")[0])
             if side == "train" and diagnosis in CLASSES:
                 drawn[listed] = CLASSES[diagnosis]
-        sides = divide(list(drawn), list(drawn.values()), seed=1337, test=0, val=0.2)
+        sides = divide(drawn, seed=1337, test=0, val=0.2)
         if sides is None:
             return None
         side_of.update(sides)
@@ -204,7 +196,7 @@ def read_persons(root: Path) -> dict[str, dict[str, Any]]:
     file = find_table(root, "ICBHI_Challenge_demographic_information")
     found = {}
     for _, (patient, age, sex, *_) in read_cells(file, 3, "\t") if file is not None else ():
-        found[cell_id(patient)] = {"age": _number(age), "sex": {"M": "Male", "F": "Female"}.get(sex.upper())}
+        found[cell_id(patient)] = {"age": read_number(age, 130), "sex": {"M": "Male", "F": "Female"}.get(sex.upper())}
     return found
 
 
@@ -224,17 +216,6 @@ def _name_annotations(folder: Path) -> dict[str, Path]:
     """Annotations by name in lower case; other text files are passed by."""
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     return {p.stem.casefold(): p for p in files if p.suffix.casefold() == ".txt" and _NAME.fullmatch(p.stem)}
-
-
-def _number(text: str) -> float | int | None:
-    """``3`` or ``0.25``; None where it is no number, as in ``NA``."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    if not 0 <= number <= 130:
-        return None
-    return int(number) if number.is_integer() else number
 
 
 def _without_device(name: str) -> str:

@@ -25,18 +25,9 @@ import numpy as np
 from acula_edge.audio.sound_file import open_sound
 from acula_edge.data.lists import load_names
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Groups,
-    Options,
-    PublishedSplit,
-    clean,
-    parse_name,
-    read_header,
-    read_table,
-    register_reader,
-)
-from acula_edge.data.release import Candidate, ReleaseReader, divide, list_audio
+from acula_edge.data.reader import Corpus, Groups, Options, PublishedSplit, read_header, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, divide, list_audio, parse_name
+from acula_edge.data.release_tables import clean, read_table
 from acula_edge.errors import AudioError, ManifestError
 from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task
 
@@ -130,12 +121,8 @@ class KauhReader(ReleaseReader):
         """
         stored = _read_stored(root)
         listed = stored if stored is not None else _stand_in(_list_labels(root))
-        trained = [(name, label) for name, label, train in listed if train and label is not None]
-        side_of = divide(
-            [name for name, _ in trained],
-            ["0" if label == "healthy" else "1" for _, label in trained],
-            seed=1337, test=0, val=0.1,
-        )  # fmt: skip
+        trained = {name: str(int(label != "healthy")) for name, label, train in listed if train and label is not None}
+        side_of = divide(trained, seed=1337, test=0, val=0.1)
         if side_of is None:
             return None
         side_of.update((name, "test") for name, label, train in listed if not train and label is not None)
@@ -293,8 +280,8 @@ def _stand_in(labels: Sequence[tuple[str, str | None]]) -> list[tuple[str, str |
     patients: dict[str, str] = {}
     for name in by_patient:
         patients.setdefault(name[2:], taking[name])
-    ordered = sorted(patients, key=int)
-    side_of = divide(ordered, [patients[patient] for patient in ordered], seed=42, test=0.2, val=0.1 / 0.8)
+    ordered = {patient: patients[patient] for patient in sorted(patients, key=int)}
+    side_of = divide(ordered, seed=42, test=0.2, val=0.1 / 0.8)
     if side_of is None:
         return []
     written = [side_of[name[2:]] == "train" for name in by_patient]

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from acula_edge.data.reader import Corpus, Options, parse_name, register_reader
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.reader import Corpus, Options, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, number
 

@@ -24,17 +24,8 @@ from acula_edge.data.identity import normalize_id
 from acula_edge.data.listed_files import ListedFiles
 from acula_edge.data.manifest import Recording
 from acula_edge.data.manifest_rows import OWN, SUFFIXES, Row, read_rows
-from acula_edge.data.reader import (
-    Options,
-    Reader,
-    ReadResult,
-    SetAside,
-    check_options,
-    clean,
-    column_name,
-    read_header,
-    readers,
-)
+from acula_edge.data.reader import Options, Reader, ReadResult, SetAside, check_options, read_header, readers
+from acula_edge.data.release_tables import clean, column_name
 from acula_edge.errors import AudioError, ManifestError, RecipeError
 from acula_edge.limits import MAX_CELL_CHARACTERS, MAX_ID_CHARACTERS, MAX_PATH_CHARACTERS
 from acula_edge.plain_text import acting_character

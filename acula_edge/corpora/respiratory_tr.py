@@ -10,16 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Options,
-    PublishedSplit,
-    parse_name,
-    read_keyed,
-    register_reader,
-    require_label,
-)
-from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, parse_name, require_file
+from acula_edge.data.release_tables import read_keyed, require_label
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
@@ -76,7 +69,7 @@ class RespiratoryTRReader(ReleaseReader):
         On the release's own ``Labels.csv`` this gives the very patients that OPERA tests and validates on.
         """
         severities = read_severities(root)
-        side_of = divide(list(severities), list(severities.values()), seed=1337, test=0.2, val=0.2)
+        side_of = divide(severities, seed=1337, test=0.2, val=0.2)
         if side_of is None:
             return None
         return PublishedSplit(

@@ -15,17 +15,9 @@ from typing import Any
 
 from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Options,
-    PublishedSplit,
-    clean,
-    list_once,
-    parse_name,
-    read_table,
-    register_reader,
-)
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
+from acula_edge.data.release_tables import clean, list_once, read_table
 from acula_edge.errors import ManifestError
 from acula_edge.limits import MAX_JSON_BYTES
 from acula_edge.untrusted.texts import parse_json, read_text

@@ -16,18 +16,9 @@ from typing import Any
 
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Options,
-    PublishedSplit,
-    clean,
-    list_once,
-    name_columns,
-    read_keyed,
-    register_reader,
-    require_label,
-)
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, require_file
+from acula_edge.data.release_tables import clean, list_once, name_columns, read_keyed, require_label
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Target, Task, labels
 

@@ -13,17 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Options,
-    PublishedSplit,
-    list_once,
-    name_columns,
-    read_table,
-    register_reader,
-    require_label,
-)
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
+from acula_edge.data.release_tables import list_once, name_columns, read_table, require_label
 from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
@@ -92,8 +84,8 @@ class ZCHSoundReader(ReleaseReader):
         side_of: dict[str, str] = {}
         for noise in _parts(options):
             table = read_diagnoses(root, noise)
-            diagnoses = [metadata["diagnosis"] for _, metadata in table.values()]
-            sides = divide(list(table), diagnoses, seed=42, test=0.2, val=0.2)
+            diagnoses = {name: metadata["diagnosis"] for name, (_, metadata) in table.items()}
+            sides = divide(diagnoses, seed=42, test=0.2, val=0.2)
             if sides is None:
                 return None
             side_of.update(sides)
