@@ -31,7 +31,6 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "doctor": (),
     "recipes": ("yaml",),
     "data": ("numpy", "soundfile", "soxr"),
-    "reports": ("numpy",),
     "demo": _DEMO,
     "train": _TRAINING,
     "distill": _TRAINING,

@@ -1,9 +1,9 @@
 """The one registry pattern: a name, a decorator, and a folder whose modules register themselves.
 
-    readers = Registry("reader", package="acula_edge.data.readers")
+    miniatures = Registry("miniature release", package="acula_edge.corpora")
 
-    @readers.register("circor")
-    class CirCorReader: ...
+    @miniatures.register("circor")
+    def write(folder, config): ...
 
 Modules of `package` are imported on the first look-up, so that importing the registry costs nothing.
 """

@@ -79,7 +79,7 @@ class ReportVectors:
 def read_reports(run: Run, store: WaveStore) -> ReportVectors:
     """Read, or write, the reports of training and validation recordings and embed them, through the run's cache.
 
-    They are those of ``reports.corpus``, else of ``RUN/reports.jsonl`` (``acula-edge reports write``) where its
+    They are those of ``reports.corpus``, else of ``RUN/reports.jsonl`` (``acula-edge data reports``) where its
     settings are the run's, else they are written now. Recordings without a report are left out.
 
     Raises:

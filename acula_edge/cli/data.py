@@ -1,4 +1,4 @@
-"""acula-edge data list|check|prepare|phantom"""
+"""acula-edge data list|check|prepare|reports|phantom"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from acula_edge.cli.command import verb, verb_family
 from acula_edge.cli.data_list import list_tasks
+from acula_edge.cli.data_reports import write_reports
 from acula_edge.cli.options import json_option, set_option
 from acula_edge.command_line import command_line
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     "acula-edge data phantom icbhi --out /tmp/icbhi",
 )
 def command() -> None:
-    """Corpora: the 18 tasks and their data, what is wrong with a copy, its splits by person, rehearsal copies."""
+    """Corpora: the 18 tasks and their data, what is wrong with a copy, splits by person, reports, rehearsal copies."""
 
 
 def _corpus_options(function: Any) -> Any:
@@ -90,7 +91,7 @@ def prepare_corpus(
 ) -> None:
     """Read, split and decode a corpus into RUN: recordings.jsonl, set_aside.jsonl and the decoded waves.
 
-    acula-edge train --out RUN --resume goes on from there; acula-edge reports write RUN/recordings.jsonl shows the
+    acula-edge train --out RUN --resume goes on from there; acula-edge data reports RUN/recordings.jsonl shows the
     reports that alignment would read.
     """
     from acula_edge.cli.console import note
@@ -145,7 +146,7 @@ def make_miniature(dataset: str, out: Path, subjects: int | None, duration_s: fl
     print_line(f"{out}: {', '.join(miniatures.names())}; see {see}")
 
 
-for _verb in (list_tasks, check_corpus, prepare_corpus, make_miniature):
+for _verb in (list_tasks, check_corpus, prepare_corpus, write_reports, make_miniature):
     command.add_command(_verb)
 
 

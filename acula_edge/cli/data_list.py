@@ -37,11 +37,11 @@ def list_tasks(under: Path | None, as_json: bool) -> None:
             {"datasets": [_describe_copy(copy) for copy in copies.values()], "tasks": [_describe(t) for t in chosen]}
         )
         return
-    for title, optional in (("The 18 tasks", False), ("Further tasks", True)):
+    for title, published in (("The 18 tasks", True), ("Further tasks", False)):
         rows = [
             [t.id, t.name, t.metric.upper(), t.evaluation, t.dataset, _presence(copies.get(t.dataset))]
             for t in chosen
-            if t.optional is optional
+            if t.published is published
         ]
         print_table(["task", "", "metric", "evaluation", "data set", "data"], rows, title=title)
         print_line()
@@ -115,6 +115,6 @@ def _describe(task: Task) -> dict[str, Any]:
         "licence": task.licence,
         "access": task.access,
         "assumed": task.assumed,
-        "optional": task.optional,
+        "published": task.published,
         "note": task.note,
     }

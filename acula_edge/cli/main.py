@@ -24,7 +24,7 @@ from acula_edge.processes import is_main
 
 SECTIONS = {
     "Start here": ("doctor", "demo"),
-    "Recordings and recipes": ("recipes", "data", "reports"),
+    "Recordings and recipes": ("recipes", "data"),
     "Make a model": ("train", "distill", "export"),
     "Prove it": ("verify", "benchmark", "audit", "report"),
     "On the device": ("selftest", "run", "bundle", "build-engine"),
@@ -51,6 +51,13 @@ class Program(VerbGroup):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_ARGUMENTS] = tuple(args)
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] == "reports":  # the verb of old; "report" is another
+            args = ["data", "reports", *args[2 if args[1:2] == ["write"] else 1 :]]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -70,7 +70,7 @@ def write_corpus(recordings: Iterable[Recording], config: ReportsConfig, path: s
             go on.
     """
     path = Path(path)
-    with locked(path.parent, "reports write", f".{path.name}.lock"):
+    with locked(path.parent, "data reports", f".{path.name}.lock"):
         clear_partial(path.parent, of=path.stem)
         return _write(recordings, config, path)
 
@@ -106,7 +106,7 @@ def ensure_corpus(recordings: Sequence[Recording], config: ReportsConfig, path: 
         raise InputError(
             "the reports are written by another machine, and are not written yet",
             remedy="have them written, then train with --resume: "
-            + command_line("acula-edge", "reports", "write", manifest),
+            + command_line("acula-edge", "data", "reports", manifest),
         )
     write_corpus(recordings, config, path)
 
@@ -120,7 +120,7 @@ def find_corpus(config: ReportsConfig, beside: Path) -> Path | None:
     if config.corpus is not None:
         path = Path(config.corpus).expanduser()
         if not path.is_file():
-            raise InputError(f"reports.corpus: there is no file {path}", remedy="acula-edge reports write makes one")
+            raise InputError(f"reports.corpus: there is no file {path}", remedy="acula-edge data reports makes one")
         return path
     found = read_summary(beside)
     return beside if found is not None and found["fingerprint"] == corpus_fingerprint(config) else None

@@ -42,7 +42,7 @@ def find_mapping(recording: Recording, config: ReportsConfig) -> FactMapping:
         raise InputError(
             f"there is no mapping from the columns of the data set {recording.dataset!r} to clinical facts",
             given=f"columns {', '.join(sorted(recording.metadata)) or 'none'}",
-            remedy="write one, like those in acula_edge/clinical_text/mappings, and name it: "
+            remedy="write one, like those in acula_edge/corpora, and name it: "
             "--set reports.mapping=FILE; or name the columns like facts of the vocabulary",
         )
     return mapping

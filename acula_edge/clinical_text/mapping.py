@@ -1,4 +1,5 @@
-"""From a data set's columns to clinical facts: one YAML file per data set, values checked against the vocabulary.
+"""From a data set's columns to clinical facts: one YAML file per data set, beside its reader in
+:mod:`acula_edge.corpora`; values are checked against the vocabulary.
 
     dataset: circor
     facts:
@@ -34,7 +35,7 @@ from acula_edge.files import sha256_json
 from acula_edge.typed_values import build_typed
 from acula_edge.untrusted.yaml_text import read_yaml
 
-FOLDER = Path(__file__).parent / "mappings"
+FOLDER = Path(__file__).parents[1] / "corpora"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from acula_edge.data.reader import clean
+from acula_edge.data.release_tables import clean
 from acula_edge.errors import ManifestError
 from acula_edge.limits import MAX_PATH_CHARACTERS, MAX_WORKBOOK_BYTES
 from acula_edge.untrusted.texts import open_regular

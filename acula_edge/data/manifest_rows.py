@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.data.parquet_rows import ParquetError, read_parquet
-from acula_edge.data.reader import clean, column_name
+from acula_edge.data.release_tables import clean, column_name
 from acula_edge.data.table import fold_column, is_nameless, name_cells, split_rows
 from acula_edge.data.workbook import read_xlsx
 from acula_edge.errors import ManifestError, did_you_mean

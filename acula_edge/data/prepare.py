@@ -292,7 +292,7 @@ def _published(
     """
     if rule == "folds" or reader.corpus is None or reader.makes_corpus:
         return {}
-    partition = reader.published(root, recordings, source.options)
+    partition = reader.published(root.absolute(), recordings, source.options)
     if partition is not None:
         return {reader.corpus.name: partition}
     if rule == "published":

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from acula_edge.audio.sound_file import open_sound
 from acula_edge.data.manifest import Recording
-from acula_edge.data.table import fold_column, is_nameless, name_cells, split_rows
 from acula_edge.errors import ManifestError, RecipeError, did_you_mean
-from acula_edge.limits import MAX_JSON_BYTES
 from acula_edge.registry import Registry
-from acula_edge.untrusted.texts import read_text
+
+Options = Mapping[str, Any]
+"""A recipe's ``data.sources.NAME.options``."""
 
 
 @dataclass(frozen=True)
@@ -118,17 +117,18 @@ class Reader:
     makes_corpus: bool = False
     corpus: Corpus | None = None
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """The published partition of what :meth:`read` found, or None where it is not known or its lists are absent.
+
+        Args:
+            root: as for :meth:`read`, absolute.
 
         Raises:
             ManifestError: a list is there and contradicts the recordings.
         """
         return None
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+    def read(self, root: Path, options: Options) -> ReadResult:
         """List the recordings under `root`.
 
         Args:
@@ -142,7 +142,16 @@ class Reader:
         raise NotImplementedError
 
 
-readers: Registry[Reader] = Registry("reader", package="acula_edge.data.readers")
+readers: Registry[Reader] = Registry("reader", package="acula_edge.corpora")
+R = TypeVar("R", bound=type[Reader])
+
+
+def register_reader(reader: R) -> R:
+    """Put the reader of a corpus among :data:`readers`; a decorator of its class."""
+    if reader.corpus is None:
+        raise ValueError(f"{reader.__name__} states no corpus")
+    readers.register(reader.corpus.name, reader())
+    return reader
 
 
 def check_options(reader: str, options: Mapping[str, Any], allowed: Iterable[str]) -> None:
@@ -167,96 +176,6 @@ def require_folder(root: Path, corpus: str) -> None:
         raise ManifestError(
             f"there is no folder {root}", allowed=f"the folder of {corpus}", remedy="check the path given with --data"
         )
-
-
-def read_table(path: Path, needed: Iterable[str], delimiter: str = ",") -> list[tuple[int, dict[str, str]]]:
-    """Rows of a corpus's table with their numbers; the header's is 1, and empty rows are passed by.
-
-    Args:
-        needed: columns that must be there, matched without regard to case and blanks; rows have them spelled so.
-        delimiter: what separates cells in the release; a copy may have another.
-
-    Raises:
-        ManifestError: it cannot be read, lacks columns, or a row breaks off.
-    """
-    spelling = {fold_column(name): name for name in needed}
-
-    def spell(columns: list[str]) -> list[str]:
-        names = ["" if is_nameless(column) else spelling.get(fold_column(column), column) for column in columns]
-        if missing := set(needed) - set(names):
-            raise ManifestError(f"{path} lacks columns", given=columns, allowed=f"needed as well: {', '.join(missing)}")
-        for name in needed:
-            if names.count(name) > 1:
-                raise ManifestError(f"{path} has the column {name!r} twice", remedy="remove one of them")
-        return names
-
-    def fits(columns: list[str]) -> bool:
-        return {fold_column(column) for column in columns} >= spelling.keys() and len(columns) > 1
-
-    try:
-        rows = list(name_cells(path, split_rows(path, fits, delimiter)[1], spell))
-    except (OSError, ValueError, csv.Error) as error:
-        raise ManifestError(f"the table {path} cannot be read", given=str(error)) from error
-    if not rows:
-        spell([])
-    return rows[1:]
-
-
-def read_cells(path: Path, columns: int, delimiter: str = ",") -> list[tuple[int, list[str]]]:
-    """Number, from 1, and cells of each row of a corpus's table without a header; empty rows are passed by.
-
-    Args:
-        columns: how many cells every row must have; there may be more.
-
-    Raises:
-        ManifestError: it cannot be read, or a row has fewer cells.
-    """
-    try:
-        _, rows = split_rows(path, lambda cells: len(cells) >= columns, delimiter)
-        found = [(number, [cell.strip() for cell in cells]) for number, cells in rows]
-    except (OSError, ValueError, csv.Error) as error:
-        raise ManifestError(f"the table {path} cannot be read", given=str(error)) from error
-    for number, cells in found:
-        if len(cells) < columns:
-            raise ManifestError(f"{path}, row {number}: has {len(cells)} cells, fewer than {columns} cells")
-    return found
-
-
-def read_note(path: Path, what: str = "labels") -> str:
-    """The text of a small file beside a recording.
-
-    Args:
-        what: it holds, for the error.
-
-    Raises:
-        ManifestError: it cannot be read, or is no text.
-    """
-    try:
-        return read_text(path, MAX_JSON_BYTES)
-    except (OSError, ValueError) as error:
-        raise ManifestError(f"the {what} {path} cannot be read", given=str(error)) from error
-
-
-def require_label(value: str | None, allowed: Mapping[str, Any], file: Path, row: int, column: str) -> Any:
-    """The label that a cell's text stands for; texts are matched without regard to case and outer blanks.
-
-    Args:
-        allowed: text -> label.
-        row: number in the file; the header is row 1.
-
-    Raises:
-        ManifestError: names file, row and column, not the text, which may be a slipped cell about the person.
-    """
-    labels = {text.casefold(): label for text, label in allowed.items()}
-    text = (value or "").strip().casefold()
-    if text not in labels:
-        raise ManifestError(
-            f"{file}, row {row}: the column {column!r} holds no known label",
-            given="an empty cell" if not text else "another text",
-            allowed=list(allowed),
-            remedy="mend the row; a label that is not known must not be guessed",
-        )
-    return labels[text]
 
 
 def read_header(path: Path) -> tuple[int, float]:
@@ -286,15 +205,3 @@ class Groups:
         """Make two ids one person."""
         low, high = sorted((self[first], self[second]))
         self._parent[high] = low
-
-
-def clean(value: str | None) -> str | None:
-    """A cell of a table; None where it says nothing (empty, or ``nan`` as text)."""
-    text = (value or "").strip()
-    return None if text.casefold() in {"", "nan", "none", "null", "n/a"} else text
-
-
-def column_name(text: str) -> str:
-    """A column's name in lower snake case."""
-    words = "".join(c if c.isalnum() else " " for c in text.casefold()).split()
-    return "_".join(words)

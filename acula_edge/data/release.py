@@ -3,6 +3,7 @@ against the complete release, seeded divisions."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +12,16 @@ from typing import Any, TypeVar
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import (
     Corpus,
+    Options,
     PublishedSplit,
     Reader,
     ReadResult,
     SetAside,
     check_options,
-    column_name,
     read_header,
     require_folder,
 )
+from acula_edge.data.release_tables import column_name
 from acula_edge.errors import AudioError, ManifestError
 from acula_edge.plain_text import is_plain_name, make_plain
 
@@ -55,7 +57,7 @@ class ReleaseReader(Reader):
     corpus: Corpus
     options: tuple[str, ...] = ()
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """The recordings of a release, in order.
 
         Args:
@@ -67,11 +69,11 @@ class ReleaseReader(Reader):
         """
         raise NotImplementedError
 
-    def complete(self, options: Mapping[str, Any]) -> Corpus:
+    def complete(self, options: Options) -> Corpus:
         """Facts that the counts of a complete copy are held against."""
         return self.corpus
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+    def read(self, root: Path, options: Options) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`; :attr:`options` names the options."""
         dataset = self.corpus.name
         check_options(dataset, options, self.options)
@@ -99,13 +101,25 @@ class ReleaseReader(Reader):
         warn_of_counts(self.complete(options), result)
         return result
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """See :class:`acula_edge.data.reader.Reader`; where all tasks leave one person out, everybody is tested."""
         if not self.corpus.test_only:
             return None
         return PublishedSplit({r.key: {"*": "test"} for r in recordings}, "leave one subject out", True, True)
+
+
+def parse_name(corpus: Corpus, pattern: re.Pattern[str], name: str, where: object) -> re.Match[str]:
+    """Parts of a recording's name.
+
+    Args:
+        where: it stands, for the error.
+
+    Raises:
+        ManifestError: recordings of the corpus are named otherwise.
+    """
+    if (match := pattern.fullmatch(name)) is None:
+        raise ManifestError(f"{where}: {name} is not named like a recording of {corpus.title}", allowed=corpus.layout)
+    return match
 
 
 def find_entry(folder: Path, *names: str, suffix: str = "") -> Path | None:
@@ -202,28 +216,29 @@ def require_recordings(root: Path, corpus: Corpus, result: ReadResult) -> None:
         )
 
 
-def divide(keys: Sequence[K], strata: Sequence[str], seed: int, test: float, val: float) -> dict[K, str] | None:
+def divide(strata: Mapping[K, str], seed: int, test: float, val: float) -> dict[K, str] | None:
     """Split per key as scikit-learn's ``train_test_split`` deals them: a share is test, a share of the rest validation.
 
     The order of the keys matters, and so does the order of the strata's names.
+
+    Args:
+        strata: stratum of each key.
 
     Returns:
         None where there are too few keys of some stratum to deal.
     """
     from sklearn.model_selection import train_test_split
 
-    split = dict.fromkeys(keys, "train")
-    if len(split) != len(keys):
-        raise ValueError("divide needs distinct keys")
-    places = list(range(len(keys)))
+    split = dict.fromkeys(strata, "train")
+    rest = list(strata)
     for share, side in ((test, "test"), (val, "val")):
         if not share:
             continue
         try:
-            places, held_out = train_test_split(
-                places, test_size=share, random_state=seed, stratify=[strata[place] for place in places]
+            rest, held_out = train_test_split(
+                rest, test_size=share, random_state=seed, stratify=[strata[key] for key in rest]
             )
         except ValueError:
             return None
-        split.update((keys[place], side) for place in held_out)
+        split.update((key, side) for key in held_out)
     return split

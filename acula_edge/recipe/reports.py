@@ -80,7 +80,7 @@ class ReportsConfig(Bounded):
         leave_out: facts, or whole categories of them, that never enter a report.
         mapping: YAML file, or folder of them, from columns to facts, before those that ship with acula-edge.
         prompt: text file with the instructions to a language model; null takes the one that ships.
-        corpus: finished reports (``acula-edge reports write``) that alignment reads instead of writing any.
+        corpus: finished reports (``acula-edge data reports``) that alignment reads instead of writing any.
         shuffle: give every recording another recording's report of the same data set (a negative control).
         seed: equal seeds give equal reports.
     """

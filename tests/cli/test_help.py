@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # DESIGN section 3.1.
 VERBS = {
-    "doctor", "demo", "recipes", "data", "reports", "train", "distill", "export", "audit", "build-engine", "verify",
+    "doctor", "demo", "recipes", "data", "train", "distill", "export", "audit", "build-engine", "verify",
     "benchmark", "run", "selftest", "bundle", "report",
 }  # fmt: skip
 
@@ -72,6 +72,12 @@ def test_the_program_help_lists_every_verb_with_one_line() -> None:
     for name in VERBS:
         assert re.search(rf"^  {name} +\S", result.output, flags=re.MULTILINE)
     assert "Exit codes" in result.output
+
+
+@pytest.mark.parametrize("old", [["reports"], ["reports", "write"]])
+def test_reports_of_old_are_written_by_data_reports(old: list[str]) -> None:
+    found = CliRunner().invoke(cli, [*old, "--help"]).output
+    assert found == CliRunner().invoke(cli, ["data", "reports", "--help"]).output and "acula-edge data reports" in found
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("tarin", "train"), ("exprot", "export"), ("benchmrak", "benchmark")])

@@ -230,12 +230,12 @@ def test_data_prepare_then_reports(invoke: Invoke, corpus: Path, tmp_path: Path)
     run = Run.open(tmp_path / "run")
     assert len(run.recordings()) == 10
     assert str(run.recordings_path) in result.stderr
-    result = invoke("reports", "write", run.recordings_path, "--set", "reports.variants=2")
+    result = invoke("data", "reports", run.recordings_path, "--set", "reports.variants=2")
     assert result.exit_code == 2 and "reports.mapping" in result.stderr
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text("facts: [{fact: wheeze, column: finding, values: {wheeze: present, clear: absent}}]\n")
     words = ("--set", "reports.variants=2", "--set", f"reports.mapping={mapping}")
-    result = invoke("reports", "write", run.recordings_path, *words)
+    result = invoke("data", "reports", run.recordings_path, *words)
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in (run.path / "reports.jsonl").read_text().splitlines()]
     tested = {recording.key for recording in run.recordings("test")}

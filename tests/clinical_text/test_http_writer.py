@@ -145,7 +145,7 @@ def test_a_killed_run_pays_for_nothing_twice(endpoint: Endpoint, tmp_path: Path)
     rates = {f"r{number:03d}": 10 + number / 10 for number in range(120)}
     recordings = [recording("nosemic", {"respiratory_rate": rate}, name) for name, rate in rates.items()]
     write_manifest(tmp_path / "m.jsonl", recordings)
-    words = ["reports", "write", "m.jsonl", "--recipe", "phantom", "--yes", "--set", "reports.writer=http",
+    words = ["data", "reports", "m.jsonl", "--recipe", "phantom", "--yes", "--set", "reports.writer=http",
              "--set", "reports.variants=1", "--set", "reports.pool=64", "--set", f"reports.http.url={endpoint.url}",
              "--set", "reports.http.model=stub", "--set", "reports.http.concurrency=4"]  # fmt: skip
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])

@@ -1,4 +1,4 @@
-"""acula-edge reports write: what it prints, what it asks, what it needs."""
+"""acula-edge data reports: what it prints, what it asks, what it needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write(folder: Path, *words: object, stdin: str | None = None) -> Result:
     manifest = folder / "recordings.jsonl"
     if not manifest.exists():
         write_manifest(manifest, breaths(4))
-    line = ["reports", "write", manifest, "--recipe", "phantom", "--set", "reports.variants=1", *words]
+    line = ["data", "reports", manifest, "--recipe", "phantom", "--set", "reports.variants=1", *words]
     return CliRunner().invoke(cli, [str(word) for word in line], input=stdin)
 
 
@@ -38,7 +38,7 @@ def test_a_path_on_stdout_and_the_account_on_stderr(tmp_path: Path) -> None:
 def test_the_run_s_own_recipe_is_the_default(tmp_path: Path) -> None:
     write_manifest(tmp_path / "recordings.jsonl", breaths(2))
     (tmp_path / "recipe.yaml").write_text("reports: {variants: 5}\n")
-    result = CliRunner().invoke(cli, ["reports", "write", str(tmp_path / "recordings.jsonl")])
+    result = CliRunner().invoke(cli, ["data", "reports", str(tmp_path / "recordings.jsonl")])
     assert result.exit_code == 0, result.output
     assert len(rows_of(tmp_path / "reports.jsonl")) == 10
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from acula_edge.clinical_text.corpus import write_reports
+from acula_edge.corpora.cinc2016 import find_person, spell_diagnosis
+from acula_edge.corpora.flusense import read_labels as read_grid
+from acula_edge.corpora.hf_lung import phase_of
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.cinc2016 import find_person, spell_diagnosis
-from acula_edge.data.readers.flusense import read_labels as read_grid
-from acula_edge.data.readers.hf_lung import phase_of
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import tasks
@@ -105,7 +105,7 @@ def test_hf_lung_names_that_are_none(make_miniature, tmp_path: Path) -> None:
         read("hf_lung", root)
     (root / "train" / "anonymous.wav").unlink()
     shutil.copy(first, root / "test" / first.name)
-    with pytest.raises(ManifestError, match="is there twice"):
+    with pytest.raises(ManifestError, match="is listed twice"):
         read("hf_lung", root)
 
 
@@ -129,7 +129,7 @@ def test_flusense_grids_in_any_encoding(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no TextGrid"):
         read_grid(tmp_path / "one.TextGrid")
     (tmp_path / "one.TextGrid").write_text(grid)
-    with pytest.raises(ManifestError, match="not named like a FluSense clip"):
+    with pytest.raises(ManifestError, match="not named like a recording of FluSense"):
         read("flusense", tmp_path)
 
 

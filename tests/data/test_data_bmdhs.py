@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.corpora.bmdhs import spell_diagnoses
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.bmdhs import spell_diagnoses
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import tasks
@@ -121,8 +121,8 @@ def test_files_that_cannot_be_read_or_are_not_listed(copy: Path, found: ReadResu
         (put(1, 1, "Stenosis"), "lacks columns"),
         (put(3, 1, "2"), r"train\.csv, row 3: the column 'AS' holds no known label"),
         (put(3, 0, " "), "row 3: there is no patient id"),
-        (put(3, 6, "sit"), "row 3: sit is not named like a BMD-HS recording"),
-        (lambda rows: rows.append(rows[2]), "row 22: the recording .* is listed twice"),
+        (put(3, 6, "sit"), "row 3: sit is not named like a recording of BMD-HS"),
+        (lambda rows: rows.append(rows[2]), "row 22, column .*: the recording .* is listed twice"),
         (lambda rows: rows[2].__setitem__(slice(1, 6), "00000"), "row 3: the columns .* contradict each other"),
         (lambda rows: rows[2].__setitem__(slice(1, 6), "10001"), "row 3: the columns .* contradict each other"),
         (lambda rows: rows[2].pop(), "row 3: has another number of cells"),
@@ -148,5 +148,5 @@ def test_another_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="holds no BMD-HS recording"):
         READER.read(tmp_path, {})
     (tmp_path / "heart.wav").write_bytes(b"")
-    with pytest.raises(ManifestError, match="not named like a BMD-HS recording"):
+    with pytest.raises(ManifestError, match="not named like a recording of BMD-HS"):
         READER.read(tmp_path, {})

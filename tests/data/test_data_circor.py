@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.corpora.circor import link_persons, murmur_at
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.manifest import Recording
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.circor import link_persons, murmur_at
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.recipe import SplitConfig

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from sklearn.model_selection import train_test_split
 
+from acula_edge.corpora.coswara import DROPPED
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.reader import PublishedSplit, ReadResult, readers
-from acula_edge.data.readers.coswara import DROPPED
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.probe.tasks import tasks
@@ -213,7 +213,7 @@ def test_files_that_cannot_be_read_are_set_aside(copy: Path, found: ReadResult) 
         (1, 4, "gender", r"combined_data\.csv lacks columns"),
         (5, 6, "sometimes", r"combined_data\.csv, row 5: the column 'smoker' holds no known label"),
         (5, 4, "47 years", r"combined_data\.csv, row 5: the column 'g' holds no known label"),
-        (5, 0, " ", "row 5: there is no id"),
+        (5, 0, " ", "row 5: the column 'id' is empty"),
     ],
 )
 def test_a_table_that_is_wrong_is_an_error(copy: Path, row: int, column: int, value: str, message: str) -> None:

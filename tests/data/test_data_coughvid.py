@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acula_edge.corpora.coughvid import agree, describe, match_files
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.reader import PublishedSplit, ReadResult, readers
-from acula_edge.data.readers.coughvid import agree, describe, match_files
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.probe.tasks import tasks

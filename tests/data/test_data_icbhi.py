@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.corpora.icbhi import DIAGNOSES, match_names
 from acula_edge.data.leaks import count_leaks, find_leaks
 from acula_edge.data.reader import PublishedSplit, ReadResult, readers
-from acula_edge.data.readers.icbhi import DIAGNOSES, match_names
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.probe.tasks import tasks
@@ -218,7 +218,7 @@ def test_the_tables_may_lie_in_the_audio_s_folder(copy: Path, found: ReadResult)
         (LIST, 5, 1, "valid", r"train_test\.txt, row 5: the column 'split' holds no known label"),
         (LIST, 5, 0, "101_1b1_Tc_sc_Litt3200", r"row 5: the recording 101_1b1_Tc_sc_Litt3200 is listed twice"),
         (LIST, 5, 0, "999_1b1_Tc_sc_Litt3200", r"train_test\.txt, row 5: the file of diagnoses has no patient 999"),
-        (LIST, 5, 0, "103_1b1", r"train_test\.txt, row 5: 103_1b1 is not named like an ICBHI recording"),
+        (LIST, 5, 0, "103_1b1", r"train_test\.txt, row 5: 103_1b1 is not named like a recording of ICBHI 2017"),
     ],
 )
 def test_a_table_that_is_wrong_is_an_error(
@@ -268,7 +268,7 @@ def test_a_recording_that_is_there_twice_is_an_error(copy: Path, found: ReadResu
 
 def test_another_folder_is_an_error(copy: Path, tmp_path: Path) -> None:
     (copy / AUDIO / "cough.wav").write_bytes(b"")
-    with pytest.raises(ManifestError, match=r"cough\.wav: cough is not named like an ICBHI recording"):
+    with pytest.raises(ManifestError, match=r"cough\.wav: cough is not named like a recording of ICBHI 2017"):
         READER.read(copy, {})
     shutil.rmtree(copy / AUDIO)
     (copy / LIST).unlink()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from acula_edge.corpora.kauh import diagnosis_group, spell_diagnosis, spell_location, spell_sound
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.kauh import diagnosis_group, spell_diagnosis, spell_location, spell_sound
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.recipe import SplitConfig
@@ -218,7 +218,7 @@ def test_files_that_cannot_be_read_are_set_aside(root: Path) -> None:
 @pytest.mark.parametrize("name", ["BP1", "BP1_Asthma,E W,P L L,70", "XP1_N,N,P L L,70,M", "BPx_N,N,P L L,70,M"])
 def test_a_name_that_says_nothing_is_an_error(tmp_path: Path, write_sound, name: str) -> None:
     write_sound(tmp_path / "AudioFiles" / f"{name}.wav")
-    with pytest.raises(ManifestError, match="not named like a KAUH recording"):
+    with pytest.raises(ManifestError, match="not named like a recording of KAUH"):
         read(tmp_path)
 
 

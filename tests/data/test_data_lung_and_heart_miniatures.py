@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acula_edge.corpora.kauh import published_label
 from acula_edge.data.leaks import count_leaks, find_leaks
 from acula_edge.data.manifest import Recording
 from acula_edge.data.miniature import MiniatureConfig, miniatures, write_miniature
 from acula_edge.data.reader import PublishedSplit, ReadResult, readers
-from acula_edge.data.readers.kauh import published_label
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.probe.tasks import tasks
@@ -184,7 +184,7 @@ def test_kauh_arrays_that_are_wrong_are_errors(make_miniature, tmp_path: Path) -
         (sides, stored[:-1], "differ in length"),
         (sides, np.where(np.arange(len(stored)) == 3, "hold", stored), "item 3: unknown split"),
         (names, np.where(np.arange(len(listed)) == 3, listed[4], listed), "is listed twice"),
-        (names, np.where(np.arange(len(listed)) == 3, "a.wav", listed), "not named like a KAUH recording"),
+        (names, np.where(np.arange(len(listed)) == 3, "a.wav", listed), "not named like a recording of KAUH"),
         (sides, np.array(list(stored), dtype=object), "pickled objects that are no texts"),
         (sides, np.zeros(len(stored)), "no list of texts"),
     ]
@@ -221,7 +221,7 @@ def test_kauh_files_that_cannot_serve(make_miniature, tmp_path: Path) -> None:
     result = read("kauh", copy)
     assert [entry.recording for entry in result.set_aside] == [f"kauh/{first.stem.partition('_')[0]}"]
     shutil.copy(min((copy / "AudioFiles").glob("DP*.wav")), copy / "AudioFiles" / "lung.WAV")
-    with pytest.raises(ManifestError, match="not named like a KAUH recording"):
+    with pytest.raises(ManifestError, match="not named like a recording of KAUH"):
         read("kauh", copy)
 
 

@@ -9,7 +9,7 @@ import openpyxl
 import pytest
 import xlrd
 
-from acula_edge.data.miniature.mmlung import write_xls
+from acula_edge.corpora.mmlung_miniature import write_xls
 from acula_edge.data.reader import ReadResult, readers
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
@@ -181,7 +181,7 @@ def test_audio_that_cannot_serve_is_set_aside(copy: Path) -> None:
 def test_another_folder_is_an_error(copy: Path) -> None:
     breaths = copy / "Trimmed Data from phone" / "9_3_deepbreath"
     shutil.copy(breaths / "5_deepbreaths.wav", breaths / "notes.wav")
-    with pytest.raises(ManifestError, match="not named like an MMLung recording"):
+    with pytest.raises(ManifestError, match="not named like a recording of MMLung"):
         READER.read(copy, {})
     shutil.rmtree(breaths)
     with pytest.raises(ManifestError, match="no folder 9_3_deepbreath"):

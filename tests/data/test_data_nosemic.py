@@ -75,7 +75,7 @@ def test_files_that_cannot_be_read_are_set_aside(copy: Path) -> None:
 @pytest.mark.parametrize("name", ["4_1_1.wav", "x_1_1_12.wav", "4_1_1_fast.wav", "4_1_1_12_3.wav", "segment.wav"])
 def test_a_name_that_says_nothing_is_an_error(copy: Path, name: str) -> None:
     shutil.copy(next((copy / "audio").glob("4_*.wav")), copy / "audio" / name)
-    with pytest.raises(ManifestError, match="not named like a NoseMic recording"):
+    with pytest.raises(ManifestError, match="not named like a recording of NoseMic"):
         READER.read(copy, {})
 
 

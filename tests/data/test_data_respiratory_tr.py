@@ -118,7 +118,7 @@ def test_files_that_cannot_be_read_are_set_aside(copy: Path) -> None:
         ("H003,COPD4", "H003,COPD5", r"Labels\.csv, row 3: the column 'Diagnosis' holds no known label"),
         ("H003,COPD4", "H003,", "row 3.*no known label"),
         ("H003,COPD4", "H002,COPD4", "row 3: the patient H002 is listed twice"),
-        ("H003,COPD4", ",COPD4", "row 3: there is no patient id"),
+        ("H003,COPD4", ",COPD4", "row 3: the column 'Patient ID' is empty"),
         ("H003,COPD4,\n", "", r"H003_L1\.wav: the label file .*Labels\.csv has no patient H003"),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_recording_that_is_there_twice_is_an_error(copy: Path) -> None:
 
 def test_another_folder_is_an_error(copy: Path, tmp_path: Path) -> None:
     (copy / "RespiratoryDatabase@TR" / "cough.wav").write_bytes(b"")
-    with pytest.raises(ManifestError, match="not named like a Respiratory@TR recording"):
+    with pytest.raises(ManifestError, match="not named like a recording of RespiratoryDatabase@TR"):
         READER.read(copy, {})
     (copy / "Labels.csv").unlink()
     with pytest.raises(ManifestError, match=r"no Labels\.csv"):

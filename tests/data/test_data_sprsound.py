@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.corpora.sprsound import LOCATIONS, read_annotation
 from acula_edge.data.leaks import count_leaks, find_leaks
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.sprsound import LOCATIONS, read_annotation
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError
 from acula_edge.recipe import SplitConfig
@@ -110,7 +110,7 @@ def test_a_recording_of_both_sets_is_an_error(copy: Path, found: ReadResult) -> 
     release = copy / "BioCAS2022"
     shutil.copy(release / "train2022_wav" / f"{name}.wav", release / "test2022_wav" / f"{name}.wav")
     shutil.copy(release / "train2022_json" / f"{name}.json", release / "test2022_json" / f"{name}.json")
-    with pytest.raises(ManifestError, match=f"the recording {name} is there twice"):
+    with pytest.raises(ManifestError, match=f"the recording {name} is listed twice"):
         READER.read(copy, {})
     shutil.copy(release / "test2022_json" / f"{name}.json", release / "test2022_json" / "inter_test_json")
     with pytest.raises(ManifestError, match=f"the recording {name} is annotated twice"):
@@ -120,7 +120,7 @@ def test_a_recording_of_both_sets_is_an_error(copy: Path, found: ReadResult) -> 
 def test_another_folder_is_an_error(copy: Path, tmp_path: Path) -> None:
     wav = next((copy / "BioCAS2022" / "train2022_wav").glob("*.wav"))
     shutil.copy(wav, wav.with_name("40000000_2.0_9_p1_5.wav"))
-    with pytest.raises(ManifestError, match="not named like an SPRSound recording"):
+    with pytest.raises(ManifestError, match="not named like a recording of SPRSound"):
         READER.read(copy, {})
     (tmp_path / "empty").mkdir()
     with pytest.raises(ManifestError, match="not SPRSound"):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from acula_edge.corpora.zchsound import spell_age
 from acula_edge.data.leaks import find_leaks
 from acula_edge.data.reader import ReadResult, readers
-from acula_edge.data.readers.zchsound import spell_age
 from acula_edge.data.splits import assign_splits
 from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.recipe import SplitConfig

@@ -23,7 +23,7 @@ from acula_edge.probe.verify import verify_embeddings
 from acula_edge.recipe import DataConfig, GateConfig, Recipe, Source, SplitConfig, VerifyConfig, load_recipe
 from acula_edge.run import Run
 
-EIGHTEEN = ["C1", "C2", "T1", "T2", "T5", "T6", "T7", "T8", "T9", "T10", "T11", *(f"T{n}" for n in range(13, 20))]
+EIGHTEEN = [task.id for task in resolve_tasks(["published"], [])]
 RATE_HZ = 8000
 BANDS = 24
 

@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_disturbed_verbs_lose_nothing(tmp_path: Path) -> None:
-    words = ["--trials", "2", "--verbs", "data prepare,reports write", "--kind", "kill,signal,error"]
+    words = ["--trials", "2", "--verbs", "data prepare,data reports", "--kind", "kill,signal,error"]
     line = ["-m", "tests.faults", *words, "--json", str(tmp_path / "x.json")]
     done = subprocess.run([sys.executable, *line], cwd=ROOT, capture_output=True, text=True, timeout=170)
     assert done.returncode == 0, done.stdout + done.stderr
     tallies = json.loads((tmp_path / "x.json").read_text())
-    verbs, kinds = ("data prepare", "reports write"), ("kill", "signal", "error")
+    verbs, kinds = ("data prepare", "data reports"), ("kill", "signal", "error")
     assert [(tally["verb"], tally["kind"]) for tally in tallies] == [(verb, kind) for verb in verbs for kind in kinds]
     for tally in tallies:
         assert tally["survived"] == 2 and tally["lost"] == []

@@ -17,7 +17,7 @@ from tests.test_folder_lock import holder
 
 LINES = (
     "data prepare phantom --recipe phantom --out run",
-    "reports write run/recordings.jsonl",
+    "data reports run/recordings.jsonl",
     "train --out run",
     "train --out run --resume",
     "distill run",
@@ -41,7 +41,7 @@ def in_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("line", LINES)
 def test_the_second_into_one_run_is_refused(line: str, in_run: Path) -> None:
-    name = ".reports.jsonl.lock" if line.startswith("reports") else None
+    name = ".reports.jsonl.lock" if line.startswith("data reports") else None
     with holder(in_run, "export", name) as first:
         before = snapshot(in_run.parent)
         done = CliRunner().invoke(cli, shlex.split(line))

@@ -63,7 +63,7 @@ VERBS = (
         "data prepare", f"data prepare phantom --recipe acula-edge.yaml --out {RUN}",
         "recordings.jsonl set_aside.jsonl cache/waves-*",
     ),
-    _verb("reports write", f"reports write {RUN}/recordings.jsonl", "reports.jsonl reports.set-aside.jsonl"),
+    _verb("data reports", f"data reports {RUN}/recordings.jsonl", "reports.jsonl reports.set-aside.jsonl"),
     _verb(
         "train", f"train --out {RUN} --resume", "recordings.jsonl encoder/* text/*.safetensors",
         finished="encoder/model.safetensors",

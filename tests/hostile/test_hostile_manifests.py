@@ -20,15 +20,16 @@ import pyarrow.parquet as parquet
 import pytest
 
 from acula_edge.clinical_text.corpus_file import read_corpus
+from acula_edge.corpora.mmlung import read_spirometry
+from acula_edge.corpora.sprsound import read_annotation
 from acula_edge.data import manifest_rows, parquet_rows, table
 from acula_edge.data.lists import load_names
 from acula_edge.data.manifest import Recording, read_manifest, write_manifest
 from acula_edge.data.manifest_rows import read_rows
 from acula_edge.data.prepare import check_recordings
-from acula_edge.data.reader import ReadResult, read_table, readers
-from acula_edge.data.readers.mmlung import read_spirometry
-from acula_edge.data.readers.sprsound import read_annotation
+from acula_edge.data.reader import ReadResult, readers
 from acula_edge.data.release import list_audio, read_or_set_aside
+from acula_edge.data.release_tables import read_table
 from acula_edge.data.workbook import read_xls_column, read_xlsx
 from acula_edge.errors import AculaEdgeError, ArtifactError, ManifestError, RecipeError
 from acula_edge.limits import (

@@ -66,6 +66,15 @@ def test_every_task_says_where_its_data_come_from() -> None:
     assert tasks["C1"].assumed and not tasks["T10"].assumed
 
 
+def test_the_published_tasks_are_the_18_of_the_specification_whatever_else_is_registered() -> None:
+    """The only list of them; SPEC sections 2.3 and 2.4."""
+    eighteen = ["C1", "C2", "T1", "T2", *(f"T{n}" for n in range(5, 12)), *(f"T{n}" for n in range(13, 20))]
+    assert [task.id for task in resolve_tasks(["published"], [])] == eighteen
+    for name in tasks:
+        protocol = tasks[name].published_probe, tasks[name].published_split
+        assert None not in protocol or not tasks[name].published
+
+
 def test_a_task_that_contradicts_itself_is_refused() -> None:
     with pytest.raises(InputError, match="classes go with auroc"):
         Task("X", "x", "d", "heart", labels("a", {}), "a", metric="mae", labels=("no", "yes"))

@@ -1,7 +1,8 @@
 """Miniature releases: the folder layout, file names and tables of a published data set with generated sound.
 
-A pipeline can be rehearsed on one before the data arrives, and readers are tested on them. Every module of this
-package registers one; to add one, write a module that does the same:
+A pipeline can be rehearsed on one before the data arrives, and readers are tested on them. Each lies beside the reader
+that it is for, as ``acula_edge/corpora/NAME_miniature.py``, and shares nothing with it, so that a mistake in one shows
+in the other:
 
     @miniatures.register("my-corpus")
     def write(folder: Path, config: MiniatureConfig) -> None: ...
@@ -44,7 +45,7 @@ class MiniatureConfig:
 
 
 Miniature = Callable[[Path, MiniatureConfig], None]
-miniatures: Registry[Miniature] = Registry("miniature release", package="acula_edge.data.miniature")
+miniatures: Registry[Miniature] = Registry("miniature release", package="acula_edge.corpora")
 
 
 def write_miniature(dataset: str, out: Path, config: MiniatureConfig) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from acula_edge.corpora.own_recordings import ManifestReader
 from acula_edge.data.manifest import Recording, read_manifest
-from acula_edge.data.readers.manifest import ManifestReader
 from tests.fuzz.harness import Harness, MutateBytes, refusing
 from tests.fuzz.mutations import dump, mutate_value, mutate_words
 from tests.fuzz.sandbox import Sandbox

@@ -12,9 +12,9 @@ from unittest import mock
 import pyarrow
 import pyarrow.parquet
 
+from acula_edge.corpora.own_recordings import ManifestReader
 from acula_edge.data import manifest_rows
 from acula_edge.data.parquet_rows import rows_of
-from acula_edge.data.readers.manifest import ManifestReader
 from tests.fuzz.harness import Harness, MutateBytes, refusing
 from tests.fuzz.harnesses.manifest import COLUMNS, tiny_sound
 from tests.fuzz.sandbox import Sandbox

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.data.identity import cell_id
-from acula_edge.data.reader import Corpus, clean, read_table, readers, require_label
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.manifest import Recording
+from acula_edge.data.reader import Corpus, Options, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
+from acula_edge.data.release_tables import clean, list_once, read_table, require_label
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import Task
 
 DATASET = "bmdhs"
 DISEASES = {
@@ -40,6 +43,7 @@ class _Patient:
     where: str
 
 
+@register_reader
 class BMDHSReader(ReleaseReader):
     """Four sites, sitting and supine; every recording inherits the patient's diseases."""
 
@@ -61,7 +65,7 @@ class BMDHSReader(ReleaseReader):
         },
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         folder = find_entry(root, "train") or root
         audio = name_audio(folder)
@@ -70,12 +74,7 @@ class BMDHSReader(ReleaseReader):
         persons = _read_persons(find_entry(root, "additional_metadata", suffix=".csv"))
         for name, patient in patients.items():
             path = audio.pop(name.casefold(), folder / f"{name}.wav")
-            match = _NAME.fullmatch(name)
-            if match is None:
-                raise ManifestError(
-                    f"{patient.where}: {name} is not named like a BMD-HS recording",
-                    allowed="<N|AS|AR|MR|MS|MD>_<nnn>_<sup|sit>_<Mit|Tri|Pul|Aor>",
-                )
+            match = parse_name(self.corpus, _NAME, name, patient.where)
             dx = match["dx"].upper()
             if patient.flags["normal"] is None:
                 yield Candidate(name, path, reason="the table does not say what its patient has")
@@ -111,6 +110,7 @@ def spell_diagnoses(dx: str, flags: Mapping[str, int | None]) -> str | None:
 def read_patients(table: Path) -> dict[str, _Patient]:
     """The patient of each recording, in the table's order."""
     found: dict[str, _Patient] = {}
+    listed: dict[str, str] = {}
     for number, row in read_table(table, ("patient_id", *DISEASES, "N")):
         where = f"{table}, row {number}"
         person = cell_id(row["patient_id"])
@@ -129,10 +129,7 @@ def read_patients(table: Path) -> dict[str, _Patient]:
                 continue
             name = name.strip()
             name = name[:-4] if name.casefold().endswith(".wav") else name
-            if name in found:
-                raise ManifestError(
-                    f"{where}: the recording {name} is listed twice", given=f"first in {found[name].where}"
-                )
+            list_once(listed, name, f"{where}, column {column}")
             found[name] = _Patient(person, flags, where)
     return found
 
@@ -163,4 +160,22 @@ def _read_persons(table: Path | None) -> dict[str, dict[str, Any]]:
     }
 
 
-readers.register(DATASET, BMDHSReader())
+# Valvular heart disease in BMD-HS (SPEC section 2.4, C2'); beside the 18.
+def diseased(recording: Recording) -> float | None:
+    """1 where any valve is diseased, 0 where the heart is normal."""
+    normal = recording.metadata.get("normal")
+    return float(1 - normal) if normal in (0, 1) else None
+
+
+Task(
+    id="B1",
+    name="Valvular heart disease (BMD-HS)",
+    dataset="bmdhs",
+    sound="heart",
+    target=diseased,
+    target_text="any of AS, AR, MR, MS, MD = 1, normal = 0",
+    labels=("normal", "valvular disease"),
+    window="at least 8 s",
+    assumed=True,
+    note="the paper's second cardiac data set may be this one; it is not among the 18 tasks here",
+).register()

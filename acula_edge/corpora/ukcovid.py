@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from acula_edge.data.identity import cell_id
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, require_file
+from acula_edge.data.release_tables import clean, list_once, name_columns, read_keyed, require_label
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Target, Task, labels
 
 DATASET = "ukcovid"
 PERSON = "participant_identifier"
@@ -52,6 +54,7 @@ class Listed:
         return f"{self.participant}_{self.sound}"
 
 
+@register_reader
 class UKCovidReader(ReleaseReader):
     """One recording per participant and sound."""
 
@@ -71,7 +74,7 @@ class UKCovidReader(ReleaseReader):
         subjects=72_999,
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         listed, others = read_files(root)
         participants = read_participants(root)
@@ -95,14 +98,11 @@ class UKCovidReader(ReleaseReader):
         if unlisted := set(audio) - others:
             warnings.append(f"{DATASET}: {len(unlisted)} audio files are in no table and are left out")
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """The lists of the published figures; for a sound without lists the release's own table by participant.
 
         The lists take 1000, 500 and 1000 recordings of a sound from the sides that the table gives to all of them.
         """
-        root = root.absolute()
         heard = {recording.metadata["sound"] for recording in recordings}
         by_file = {fold_name(one.file): one for one in read_files(root)[0]}
         side_of: dict[str, str] = {}
@@ -143,11 +143,9 @@ def read_files(root: Path) -> tuple[list[Listed], set[str]]:
     """
     table = find_table(root, "audio_metadata")
     columns = {f"{sound}_file_name": sound for sound in SOUNDS}
-    participants: dict[str, int] = {}
-    rows: dict[str, int] = {}
+    where: dict[str, str] = {}
     listed, others = [], set()
-    for number, row in read_table(table, (PERSON, *columns)):
-        participant = _take_participant(row, table, number, participants)
+    for participant, (number, row) in read_keyed(table, PERSON, columns, "participant").items():
         for column, cell in row.items():
             file = clean(cell)
             if file is None or not column.strip().casefold().endswith("_file_name"):
@@ -156,11 +154,7 @@ def read_files(root: Path) -> tuple[list[Listed], set[str]]:
                 others.add(fold_name(file))
                 continue
             file = Path(file.replace("\\", "/")).name
-            if (name := fold_name(file)) in rows:
-                raise ManifestError(
-                    f"{table}, row {number}: the audio file {file} is listed twice", given=f"first in row {rows[name]}"
-                )
-            rows[name] = number
+            list_once(where, fold_name(file), f"{table}, row {number}, column {column}", "audio file")
             listed.append(Listed(number, participant, columns[column], file))
     return listed, others
 
@@ -172,13 +166,9 @@ def read_participants(root: Path) -> dict[str, dict[str, Any]]:
         ManifestError: a participant is in the table twice, or a test result is none that is known.
     """
     table = find_table(root, "participant_metadata")
-    seen: dict[str, int] = {}
     found = {}
-    rows = read_table(table, (PERSON, "covid_test_result"))
-    columns = {key: column_name(key) for key in rows[0][1]} if rows else {}
-    for number, row in rows:
-        participant = _take_participant(row, table, number, seen)
-        facts = {columns[key]: clean(value) for key, value in row.items()}
+    for participant, (number, row) in read_keyed(table, PERSON, ["covid_test_result"], "participant").items():
+        facts = name_columns(row)
         found[participant] = {
             "covid_test_result": None
             if facts["covid_test_result"] is None
@@ -203,27 +193,12 @@ def read_sides(root: Path) -> dict[str, str] | None:
     table = find_entry(root, "train_test_splits", suffix=".csv")
     if table is None:
         return None
-    seen: dict[str, int] = {}
-    rows = read_table(table, (PERSON, "splits"))
-    side_of = {}
-    for number, row in rows:
-        participant = _take_participant(row, table, number, seen)
-        side_of[participant] = row["splits"].strip().casefold()
-    side_of = {participant: side for participant, side in side_of.items() if side in _LISTS}
+    rows = read_keyed(table, PERSON, ["splits"], "participant")
+    sides = {participant: row["splits"].strip().casefold() for participant, (_, row) in rows.items()}
+    side_of = {participant: side for participant, side in sides.items() if side in _LISTS}
     if not side_of:
         raise ManifestError(f"{table}: the column 'splits' names no known side", allowed=_LISTS)
     return side_of
-
-
-def _take_participant(row: Mapping[str, str], table: Path, number: int, seen: dict[str, int]) -> str:
-    participant = cell_id(row[PERSON])
-    if not participant:
-        raise ManifestError(f"{table}, row {number}: the column {PERSON!r} is empty")
-    if (first := seen.setdefault(participant, number)) != number:
-        raise ManifestError(
-            f"{table}, row {number}: the participant {participant} is listed twice", given=f"first in row {first}"
-        )
-    return participant
 
 
 def _name_marked(facts: Mapping[str, str | None], prefix: str) -> str | None:
@@ -237,4 +212,34 @@ def _is_yes(value: str | None) -> bool:
     return (value or "").casefold() in {"1", "1.0", "true", "yes"}
 
 
-readers.register(DATASET, UKCovidReader())
+# COVID-19 in the UK COVID-19 Vocal Audio Dataset (SPEC section 2.3, T1 and T2).
+_covid = partial(
+    Task,
+    dataset="ukcovid",
+    target_text="PCR test Positive = 1, Negative = 0",
+    labels=("COVID-19 negative", "COVID-19 positive"),
+    window="at least 2 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=64),
+)
+_RULE = "file lists: 1000, 500 and 1000 recordings of the official split by participant"
+
+
+def _target(sound: str) -> Target:
+    return labels("covid_test_result", {"Positive": 1, "Negative": 0}, where={"sound": sound})
+
+
+_covid(
+    id="T1",
+    name="COVID-19, exhalation (UK COVID-19)",
+    sound="exhalation",
+    target=_target("exhalation"),
+    published_split=PublishedSplitFacts(_RULE, (652, 348), (327, 173), (681, 319)),
+).register()
+_covid(
+    id="T2",
+    name="COVID-19, cough (UK COVID-19)",
+    sound="cough",
+    target=_target("cough"),
+    published_split=PublishedSplitFacts(_RULE, (634, 366), (296, 204), (686, 314)),
+).register()

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, PublishedSplit, clean, read_table, readers
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
+from acula_edge.data.release_tables import clean, list_once, read_table
 from acula_edge.errors import ManifestError
 from acula_edge.limits import MAX_JSON_BYTES
 from acula_edge.untrusted.texts import parse_json, read_text
@@ -29,6 +30,7 @@ SPLITS = ("train", "test")
 _NAME = re.compile(r"(?P<patient>\d+)_(?P<age>\d+(\.\d+)?)_(?P<sex>[01])_(?P<location>p[1-4])_(?P<number>\d+)")
 
 
+@register_reader
 class SPRSoundReader(ReleaseReader):
     """One recording per site and take."""
 
@@ -39,7 +41,7 @@ class SPRSoundReader(ReleaseReader):
         licence="see the release's LICENSE file; not stated in any source at hand",
         access="open: https://github.com/SJTU-YONGFU-RESEARCH-GRP/SPRSound (doi 10.21227/nfkk-1x47)",
         layout=(
-            "BioCAS2022/train2022_wav/ and train2022_json/",
+            "BioCAS2022/train2022_wav/<patient>_<age>_<0|1>_<p1-p4>_<number>.wav and train2022_json/",
             "BioCAS2022/test2022_wav/ and test2022_json/{inter,intra}_test_json/",
             "Patient Summary/SPRSound_patient_summary.csv (optional)",
         ),
@@ -48,20 +50,14 @@ class SPRSoundReader(ReleaseReader):
         alignment_only=True,
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         diseases = read_diseases(root)
-        side_of: dict[str, Path] = {}
+        listed: dict[str, str] = {}
         for path, notes in _list_recordings(find_release(root)):
             name = path.stem
-            match = _NAME.fullmatch(name)
-            if match is None:
-                raise ManifestError(
-                    f"{path} is not named like an SPRSound recording",
-                    allowed="<patient>_<age>_<0|1>_<p1|p2|p3|p4>_<number>.wav",
-                )
-            if (other := side_of.setdefault(name, path)) is not path:
-                raise ManifestError(f"the recording {name} is there twice", given=f"{other} and {path}")
+            match = parse_name(self.corpus, _NAME, name, path)
+            list_once(listed, name, str(path))
             if notes is None:
                 yield Candidate(name, path, reason="it has no annotation")
                 continue
@@ -86,9 +82,7 @@ class SPRSoundReader(ReleaseReader):
                 },
             )
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """The challenge's train and test sets; the "intra" part of the test set is of children who are trained on."""
         tested = {r.key for r in recordings if Path(r.path).parent.name == "test2022_wav"}
         return PublishedSplit(
@@ -165,6 +159,3 @@ def _known(text: Any, known: Sequence[str], file: Path, place: str) -> str:
     if not isinstance(text, str) or text.strip().casefold() not in spelled:
         raise ManifestError(f"{file}: {place} holds no known label", allowed=known)
     return spelled[text.strip().casefold()]
-
-
-readers.register(DATASET, SPRSoundReader())

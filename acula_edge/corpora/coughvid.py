@@ -20,9 +20,11 @@ import numpy as np
 
 from acula_edge.data.lists import fold_name, read_lists
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, require_file
+from acula_edge.data.release_tables import name_columns, read_keyed, read_number, require_label
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
 DATASET = "coughvid"
 MIN_COUGH_DETECTED = 0.8
@@ -53,6 +55,7 @@ _SPELLED = {
 _FLAGS = {"true": 1, "1": 1, "1.0": 1, "false": 0, "0": 0, "0.0": 0}
 
 
+@register_reader
 class CoughVIDReader(ReleaseReader):
     """One cough recording per row of the table."""
 
@@ -71,7 +74,7 @@ class CoughVIDReader(ReleaseReader):
         labels={"status": {"COVID-19": 547, "healthy": 5628}, "sex": KEPT},
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         rows, left_out = read_rows(root)
         folder = find_entry(root, "wav")
@@ -98,14 +101,11 @@ class CoughVIDReader(ReleaseReader):
         if unlisted := len(audio) - len(file_of):
             warnings.append(f"{DATASET}: {unlisted} audio files are in no row and are left out")
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """The lists of the published figures; without them the rule that made the lists.
 
         The test set is drawn by sex, and serves the task on COVID-19 too.
         """
-        root = root.absolute()
         rows, left_out = read_rows(root)
         lists = read_lists(root, _LISTS)
         if lists is None:
@@ -154,20 +154,10 @@ def read_rows(root: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
         ManifestError: a uuid is missing or listed twice, or a cell holds no known label.
     """
     table = require_file(CoughVIDReader.corpus, "metadata_compiled", ".csv", root)
-    seen: dict[str, int] = {}
     rows, left_out = {}, []
-    cells = read_table(table, ("uuid", "cough_detected", "gender", "status"))
-    columns = {key: column_name(key) for key in cells[0][1]} if cells else {}
-    for number, row in cells:
-        uuid = row["uuid"].strip()
-        if not uuid:
-            raise ManifestError(f"{table}, row {number}: the column 'uuid' is empty")
-        if (first := seen.setdefault(uuid.casefold(), number)) != number:
-            raise ManifestError(
-                f"{table}, row {number}: the recording {uuid} is listed twice", given=f"first in row {first}"
-            )
-        facts = {columns[key]: clean(value) for key, value in row.items()}
-        cough_detected = _number(facts["cough_detected"] or "0", 1)
+    for uuid, (number, row) in read_keyed(table, "uuid", ("cough_detected", "gender", "status"), "recording").items():
+        facts = name_columns(row)
+        cough_detected = read_number(facts["cough_detected"] or "0", 1)
         if cough_detected is None:
             raise ManifestError(
                 f"{table}, row {number}: the column 'cough_detected' holds no probability", allowed="0 to 1, or nothing"
@@ -200,7 +190,7 @@ def describe(facts: Mapping[str, str | None]) -> dict[str, str | int | None]:
     """What a row says of the person, and what most of the experts who listened say of the cough."""
     heard = [name for name in FINDINGS if _FLAGS.get((agree(facts, name) or "").casefold())]
     nothing = _FLAGS.get((agree(facts, "nothing") or "").casefold())
-    age = _number(facts.get("age"), 120)
+    age = read_number(facts.get("age"), 120)
     described: dict[str, str | int | None] = {
         "age": None if age is None else round(age),
         "respiratory_condition": _FLAGS.get((facts.get("respiratory_condition") or "").casefold()),
@@ -220,13 +210,32 @@ def agree(facts: Mapping[str, str | None], name: str) -> str | None:
     return None if others and others[0][1] == first[1] else first[0]
 
 
-def _number(text: str | None, maximum: float) -> float | None:
-    """None where the text is no number from 0 to the maximum."""
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if 0 <= number <= maximum else None
+# COVID-19 and sex in CoughVID (SPEC section 2.3, T5 and T6).
+_RULE = "uuid lists; the test set is that of the sex task, and for COVID-19 those of it with a label"
 
-
-readers.register(DATASET, CoughVIDReader())
+Task(
+    id="T5",
+    name="COVID-19, cough (CoughVID)",
+    dataset="coughvid",
+    sound="cough",
+    target=labels("status", {"COVID-19": 1, "healthy": 0}),
+    target_text="self-reported status COVID-19 = 1, healthy = 0, symptomatic dropped",
+    labels=("healthy", "COVID-19"),
+    window="at least 2 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=64),
+    published_split=PublishedSplitFacts(_RULE, (2501, 248), (826, 93), (2301, 206)),
+).register()
+Task(
+    id="T6",
+    name="Sex, cough (CoughVID)",
+    dataset="coughvid",
+    sound="cough",
+    target=labels("sex", {"Female": 1, "Male": 0}),
+    target_text="self-reported female = 1, male = 0, others dropped",
+    labels=("male", "female"),
+    window="at least 2 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=64),
+    published_split=PublishedSplitFacts(_RULE, (2154, 1064), (717, 373), (1924, 1031)),
+).register()

@@ -17,10 +17,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from acula_edge.data.reader import Corpus, clean, read_cells, read_table, readers
+from acula_edge.data.reader import Corpus, Options, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.release_tables import clean, list_once, read_cells, read_table
 from acula_edge.errors import ManifestError
 
 DATASET = "cinc2016"
@@ -40,6 +40,7 @@ _SUBJECTS = {
 }
 
 
+@register_reader
 class CinC2016Reader(ReleaseReader):
     """One recording per record of the six training groups."""
 
@@ -58,7 +59,7 @@ class CinC2016Reader(ReleaseReader):
         alignment_only=True,
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         appendix = _read_appendix(root)
         unknown: set[str] = set()
@@ -119,6 +120,7 @@ def spell_diagnosis(text: str | None, label: str) -> str | None:
 
 def _read_classes(table: Path) -> dict[str, str]:
     found: dict[str, str] = {}
+    listed: dict[str, str] = {}
     if not table.is_file():
         raise ManifestError(f"there is no {table}", remedy="put the release's REFERENCE.csv there")
     for number, (name, text, *_) in read_cells(table, 2):
@@ -127,8 +129,7 @@ def _read_classes(table: Path) -> dict[str, str]:
             raise ManifestError(f"{table}, row {number}: no known class", allowed=list(CLASSES))
         if not re.fullmatch(r"[a-f]\d+", name):
             raise ManifestError(f"{table}, row {number}: no name of a record", allowed="<letter><nnnn>")
-        if name in found:
-            raise ManifestError(f"{table}, row {number}: the record {name} is listed twice")
+        list_once(listed, name, f"{table}, row {number}", "record")
         found[name] = label
     return found
 
@@ -148,6 +149,3 @@ def _read_appendix(root: Path) -> dict[str, dict[str, str]]:
 def _first_match(text: str | None, words: Mapping[str, str]) -> str | None:
     lowered = (text or "").casefold()
     return next((value for word, value in words.items() if word in lowered), None)
-
-
-readers.register(DATASET, CinC2016Reader())

@@ -6,23 +6,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, PublishedSplit, read_table, readers, require_label
-from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, parse_name, require_file
+from acula_edge.data.release_tables import read_keyed, require_label
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
 DATASET = "respiratory_tr"
 PATIENTS = 42
 CHANNELS = tuple(f"{side}{number}" for side in "LR" for number in range(1, 7))
-GRADES = {f"COPD{grade}": f"COPD{grade}" for grade in range(5)}
+GRADES = tuple(f"COPD{grade}" for grade in range(5))
 _NAME = re.compile(r"(?P<patient>h\d+)_(?P<channel>[lr][1-6])")
 
 
+@register_reader
 class RespiratoryTRReader(ReleaseReader):
     """One recording per patient and channel; each channel inherits the patient's severity."""
 
@@ -38,17 +39,13 @@ class RespiratoryTRReader(ReleaseReader):
         labels={"severity": {"COPD0": 72, "COPD1": 60, "COPD2": 84, "COPD3": 84, "COPD4": 204}},
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         severities = read_severities(root)
         folder = find_audio(root)
         heard = set()
         for name, path in name_audio(folder).items():
-            match = _NAME.fullmatch(name)
-            if match is None:
-                raise ManifestError(
-                    f"{path} is not named like a Respiratory@TR recording", allowed="<Hnnn>_<L1-6|R1-6>.wav"
-                )
+            match = parse_name(self.corpus, _NAME, name, path)
             patient, channel = match["patient"].upper(), match["channel"].upper()
             if patient not in severities:
                 raise ManifestError(f"{path}: the label file {find_labels(root)} has no patient {patient}")
@@ -66,15 +63,13 @@ class RespiratoryTRReader(ReleaseReader):
                 path = folder / f"{patient}_L1.wav"
                 yield Candidate(patient, path, reason=f"there is no audio of {patient}")
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """Patients in the label file's order, stratified by severity; scikit-learn, seed 1337.
 
         On the release's own ``Labels.csv`` this gives the very patients that OPERA tests and validates on.
         """
-        severities = read_severities(root.absolute())
-        side_of = divide(list(severities), list(severities.values()), seed=1337, test=0.2, val=0.2)
+        severities = read_severities(root)
+        side_of = divide(severities, seed=1337, test=0.2, val=0.2)
         if side_of is None:
             return None
         return PublishedSplit(
@@ -98,17 +93,30 @@ def find_labels(root: Path) -> Path:
 def read_severities(root: Path) -> dict[str, str]:
     """Severity of each patient, in the label file's order."""
     file = find_labels(root)
-    severities: dict[str, str] = {}
-    for number, row in read_table(file, ("Patient ID", "Diagnosis")):
-        patient = cell_id(row["Patient ID"]).upper()
-        if not patient:
-            if any(value.strip() for value in row.values()):
-                raise ManifestError(f"{file}, row {number}: there is no patient id")
-            continue
-        if patient in severities:
-            raise ManifestError(f"{file}, row {number}: the patient {patient} is listed twice")
-        severities[patient] = require_label(row["Diagnosis"], GRADES, file, number, "Diagnosis")
-    return severities
+    return {
+        patient.upper(): require_label(row["Diagnosis"], GRADES, file, number, "Diagnosis")
+        for patient, (number, row) in read_keyed(file, "Patient ID", ["Diagnosis"], "patient").items()
+    }
 
 
-readers.register(DATASET, RespiratoryTRReader())
+# Severity of COPD in RespiratoryDatabase@TR (SPEC section 2.3, T11).
+
+Task(
+    id="T11",
+    name="COPD severity, lung (Respiratory@TR)",
+    dataset="respiratory_tr",
+    sound="lung",
+    target=labels("severity", {grade: index for index, grade in enumerate(GRADES)}),
+    target_text="severity COPD0 to COPD4; each channel inherits the patient's",
+    kind="multiclass",
+    labels=GRADES,
+    window="at least 8 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=32),
+    published_split=PublishedSplitFacts(
+        "20 % of the patients are test, then 20 % of the others validation, stratified by severity, seed 1337",
+        (48, 36, 60, 48, 120),
+        (12, 12, 12, 12, 36),
+        (12, 12, 12, 24, 48),
+    ),
+).register()

@@ -1,8 +1,8 @@
 """Tasks: what is asked of an embedding, on which data set, and how the answer is judged.
 
-A task is data. Every module of this package registers some; to add one, write a module that does the same:
+A task is data. Modules of :mod:`acula_edge.corpora` register those on their data set:
 
-    tasks.register("X1", Task(id="X1", dataset="my-corpus", target=labels("finding", {"yes": 1, "no": 0}), ...))
+    Task(id="X1", dataset="my-corpus", target=labels("finding", {"yes": 1, "no": 0}), ...).register()
 
 Definitions and counts of the published tasks: SPEC sections 2.3 and 2.4.
 """
@@ -88,7 +88,7 @@ class Task:
             with a probe of all the others of it.
         window: what published figures listened to: seconds to which a recording is padded at least, or window.
         published_probe, published_split: the protocol that published figures rest on; None for a task of our own.
-        optional: not among the 18.
+        published: one of the 18 of the published method (SPEC sections 2.3 and 2.4); a task of our own is not.
         margin: non-inferiority margin of its own (AUROC, or share of the float MAE); None takes the recipe's.
         assumed: the sources do not settle this definition (SPEC section 2.4).
         note: what a reader must know when comparing with published numbers.
@@ -108,7 +108,7 @@ class Task:
     window: str = ""
     published_probe: PublishedProbe | None = None
     published_split: PublishedSplitFacts | None = None
-    optional: bool = False
+    published: bool = False
     margin: float | None = None
     assumed: bool = False
     note: str = ""
@@ -119,6 +119,10 @@ class Task:
         allowed = {"binary": len(self.labels) == 2, "multiclass": len(self.labels) > 2, "regression": not self.labels}
         if not allowed[self.kind]:
             raise InputError(f"task {self.id}: a task names its classes; regression has none", given=self.labels)
+
+    def register(self) -> None:
+        """Put it among :data:`tasks`."""
+        tasks.register(self.id, self)
 
     @property
     def protocol(self) -> str:
@@ -158,7 +162,7 @@ class Task:
         return positions, targets
 
 
-tasks: Registry[Task] = Registry("task", package="acula_edge.probe.tasks")
+tasks: Registry[Task] = Registry("task", package="acula_edge.corpora")
 
 
 def labels(column: str, values: Mapping[str, int], where: Mapping[str, Any] | None = None) -> Target:
@@ -218,7 +222,7 @@ def resolve_tasks(names: Sequence[str], recordings: Sequence[Recording]) -> list
         if name == "all":
             found = [task for task in tasks.names() if tasks[task].dataset in present]
         elif name == "published":
-            found = [task for task in tasks.names() if not tasks[task].optional]
+            found = [task for task in tasks.names() if tasks[task].published]
         else:
             found = tasks.names(name) or [tasks[name].id]
         chosen.update((task, tasks[task]) for task in found)

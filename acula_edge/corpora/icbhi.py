@@ -13,22 +13,22 @@ file has is therefore taken for the file that differs in nothing but the device.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, PublishedSplit, read_cells, readers, require_label
-from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, parse_name, require_file
+from acula_edge.data.release_tables import list_once, read_cells, read_number, require_label
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
 DATASET = "icbhi"
-DIAGNOSES = {
-    name: name for name in ("COPD", "Healthy", "URTI", "LRTI", "Asthma", "Bronchiectasis", "Bronchiolitis", "Pneumonia")
-}
+DIAGNOSES = ("COPD", "Healthy", "URTI", "LRTI", "Asthma", "Bronchiectasis", "Bronchiolitis", "Pneumonia")
 CLASSES = {"Healthy": "0", "COPD": "1"}
-SIDES = {side: side for side in ("train", "test")}
+SIDES = ("train", "test")
 LOCATIONS = {
     "tc": "trachea", "al": "left anterior chest", "ar": "right anterior chest", "pl": "left posterior chest",
     "pr": "right posterior chest", "ll": "left lateral chest", "lr": "right lateral chest",
@@ -49,6 +49,7 @@ _NAME = re.compile(
 _FLAGS = {"0": 0, "1": 1}
 
 
+@register_reader
 class ICBHIReader(ReleaseReader):
     """One recording per file; each inherits its patient's diagnosis."""
 
@@ -69,7 +70,7 @@ class ICBHIReader(ReleaseReader):
         labels={"diagnosis": {"COPD": 793, "Healthy": 35}},
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         diagnoses, persons = read_diagnoses(root), read_persons(root)
         folder = find_audio(root)
@@ -83,11 +84,7 @@ class ICBHIReader(ReleaseReader):
                 spelled[listed.casefold()], where[listed.casefold()] = listed, place
         unannotated = 0
         for name in sorted(spelled):
-            match = _NAME.fullmatch(name)
-            if match is None:
-                raise ManifestError(
-                    f"{where[name]}: {spelled[name]} is not named like an ICBHI recording", allowed=NAME
-                )
+            match = parse_name(self.corpus, _NAME, spelled[name], where[name])
             patient = match["patient"]
             if patient not in diagnoses:
                 raise ManifestError(f"{where[name]}: the file of diagnoses has no patient {patient}")
@@ -101,9 +98,9 @@ class ICBHIReader(ReleaseReader):
                 metadata={
                     "sound": "lung",
                     "diagnosis": diagnoses[patient],
-                    "location": LOCATIONS[match["location"]],
-                    "acquisition_mode": MODES[match["mode"]],
-                    "device": DEVICES[match["device"]],
+                    "location": LOCATIONS[match["location"].casefold()],
+                    "acquisition_mode": MODES[match["mode"].casefold()],
+                    "device": DEVICES[match["device"].casefold()],
                     **read_annotation(notes.get(name)),
                     **persons.get(patient, {"age": None, "sex": None}),
                 },
@@ -111,16 +108,13 @@ class ICBHIReader(ReleaseReader):
         if unannotated:
             warnings.append(f"{DATASET}: {unannotated} recordings have no annotation of their breaths")
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """The challenge's list; a fifth of its training recordings of COPD and healthy persons are validation.
 
         They are drawn by scikit-learn, stratified by those two, seed 1337, in the list's order. The published figures
         rest on the order of a folder's listing, which the release does not record, so their validation recordings may
         be others; how many there are, and the test set, are the same.
         """
-        root = root.absolute()
         diagnoses = read_diagnoses(root)
         by_name = {recording.recording.casefold(): recording for recording in recordings}
         side_of, drawn = {}, {}
@@ -129,7 +123,7 @@ class ICBHIReader(ReleaseReader):
             diagnosis = diagnoses.get(listed.partition("_")[0])
             if side == "train" and diagnosis in CLASSES:
                 drawn[listed] = CLASSES[diagnosis]
-        sides = divide(list(drawn), list(drawn.values()), seed=1337, test=0, val=0.2)
+        sides = divide(drawn, seed=1337, test=0, val=0.2)
         if sides is None:
             return None
         side_of.update(sides)
@@ -176,10 +170,10 @@ def read_diagnoses(root: Path) -> dict[str, str]:
     """
     file = require_file(ICBHIReader.corpus, "ICBHI_Challenge_diagnosis", ".txt", root, find_audio(root))
     found: dict[str, str] = {}
+    listed: dict[str, str] = {}
     for number, (cell, diagnosis, *_) in read_cells(file, 2, "\t"):
         patient = cell_id(cell)
-        if patient in found:
-            raise ManifestError(f"{file}, row {number}: the patient {patient} is listed twice")
+        list_once(listed, patient, f"{file}, row {number}", "patient")
         found[patient] = require_label(diagnosis, DIAGNOSES, file, number, "diagnosis")
     return found
 
@@ -188,12 +182,12 @@ def read_sides(root: Path) -> dict[str, tuple[str, str]]:
     """Place in the list, and side, of each recording in the challenge's list; empty where there is none."""
     file = find_table(root, "ICBHI_challenge_train_test")
     found: dict[str, tuple[str, str]] = {}
+    listed: dict[str, str] = {}
     if file is None:
         return found
     for number, (name, side, *_) in read_cells(file, 2, "\t"):
-        if name in found:
-            raise ManifestError(f"{file}, row {number}: the recording {name} is listed twice")
-        found[name] = f"{file}, row {number}", require_label(side, SIDES, file, number, "split")
+        list_once(listed, name, where := f"{file}, row {number}")
+        found[name] = where, require_label(side, SIDES, file, number, "split")
     return found
 
 
@@ -202,7 +196,7 @@ def read_persons(root: Path) -> dict[str, dict[str, Any]]:
     file = find_table(root, "ICBHI_Challenge_demographic_information")
     found = {}
     for _, (patient, age, sex, *_) in read_cells(file, 3, "\t") if file is not None else ():
-        found[cell_id(patient)] = {"age": _number(age), "sex": {"M": "Male", "F": "Female"}.get(sex.upper())}
+        found[cell_id(patient)] = {"age": read_number(age, 130), "sex": {"M": "Male", "F": "Female"}.get(sex.upper())}
     return found
 
 
@@ -224,19 +218,27 @@ def _name_annotations(folder: Path) -> dict[str, Path]:
     return {p.stem.casefold(): p for p in files if p.suffix.casefold() == ".txt" and _NAME.fullmatch(p.stem)}
 
 
-def _number(text: str) -> float | int | None:
-    """``3`` or ``0.25``; None where it is no number, as in ``NA``."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    if not 0 <= number <= 130:
-        return None
-    return int(number) if number.is_integer() else number
-
-
 def _without_device(name: str) -> str:
     return name.rpartition("_")[0]
 
 
-readers.register(DATASET, ICBHIReader())
+# COPD in the ICBHI 2017 respiratory sounds (SPEC section 2.3, T7).
+Task(
+    id="T7",
+    name="COPD, lung (ICBHI)",
+    dataset="icbhi",
+    sound="lung",
+    target=labels("diagnosis", {"COPD": 1, "Healthy": 0}),
+    target_text="diagnosis COPD = 1, Healthy = 0, others dropped",
+    labels=("healthy", "COPD"),
+    window="at least 8 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=32),
+    published_split=PublishedSplitFacts(
+        "official challenge split; validation is 20 % of its training recordings",
+        (14, 355),
+        (4, 89),
+        (17, 349),
+        leaks="patients 156 and 218 are in train and test; 25 of 28 validation patients are in train",
+    ),
+).register()

@@ -8,15 +8,16 @@ fraction), and in the index file ``All_path.xlsx``, which serves where the sheet
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from acula_edge.data.reader import Corpus, readers
+from acula_edge.data.reader import Corpus, Options, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
 from acula_edge.data.workbook import read_xls_column, read_xlsx
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, number
 
 DATASET = "mmlung"
 SOUNDS = {"deep breath": ("9_3_deepbreath", "deepbreaths"), "vowel o": ("5_2_O_single", "vowelo")}
@@ -40,6 +41,7 @@ class Spirometry:
     file: Path
 
 
+@register_reader
 class MMLungReader(ReleaseReader):
     """Two recordings per subject, one of each sound."""
 
@@ -59,7 +61,7 @@ class MMLungReader(ReleaseReader):
         test_only=True,
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         spirometry = read_spirometry(root)
         phone = find_entry(root, "Trimmed Data from phone") or root
@@ -79,7 +81,7 @@ class MMLungReader(ReleaseReader):
                 )
             for name, path in audio.items():
                 if not name.endswith(f"_{ending}"):
-                    raise ManifestError(f"{path} is not named like an MMLung recording", allowed=f"<i>_{ending}.wav")
+                    raise ManifestError(f"{path} is not named like a recording of MMLung", allowed=f"<i>_{ending}.wav")
                 yield Candidate(name, path, reason="its subject has no spirometry")
 
 
@@ -138,21 +140,23 @@ def _read_index(path: Path) -> dict[str, Spirometry]:
     if not named_by:
         raise ManifestError(f"{path} lacks columns", allowed=f"one of {', '.join(_FILE_COLUMNS)}")
     found: dict[str, Spirometry] = {}
-    for number, cells in rows[1:]:
+    for row_number, cells in rows[1:]:
         row = dict(zip(header, cells, strict=False))
         files = [str(row[name]) for name in named_by if row.get(name) is not None]
         if not files:
             if any(row.get(name) is not None for name in needed):
-                raise ManifestError(f"{path}, row {number}: names no file")
+                raise ManifestError(f"{path}, row {row_number}: names no file")
             continue
         subjects = {_subject(PureWindowsPath(file).stem) for file in files}
         if len(subjects) > 1:
-            raise ManifestError(f"{path}, row {number}: names files of more than one subject", given=sorted(subjects))
+            raise ManifestError(
+                f"{path}, row {row_number}: names files of more than one subject", given=sorted(subjects)
+            )
         subject = subjects.pop()
         if subject in found:
-            raise ManifestError(f"{path}, row {number}: the subject {subject} is listed twice")
+            raise ManifestError(f"{path}, row {row_number}: the subject {subject} is listed twice")
         values = {
-            column: _number(row[name], f"{path}, row {number}, column {name}", name, low, high)
+            column: _number(row[name], f"{path}, row {row_number}, column {name}", name, low, high)
             for name, _, column, low, high in _VALUES
         }
         found[subject] = Spirometry(values, path)
@@ -179,4 +183,31 @@ def _number(cell: Any, where: str, name: str, low: float, high: float) -> float:
     return value
 
 
-readers.register(DATASET, MMLungReader())
+# Lung function from breath and voice in MMLung (SPEC sections 2.2 and 2.3, T13 to T18).
+_SOUNDS = (("deep breath", "T13", "T14", "T15"), ("vowel o", "T16", "T17", "T18"))
+_TARGETS = (
+    ("FVC", "fvc_l", "L", "forced vital capacity in liters, by spirometry"),
+    ("FEV1", "fev1_l", "L", "forced expiratory volume in the first second in liters, by spirometry"),
+    ("FEV1/FVC", "fev1_fvc", "", "FEV1 / FVC, a fraction, by spirometry"),
+)
+
+for sound, *ids in _SOUNDS:
+    for name, (title, column, unit, text) in zip(ids, _TARGETS, strict=True):
+        Task(
+            id=name,
+            name=f"{title}, {sound} (MMLung)",
+            dataset="mmlung",
+            sound=sound,
+            target=number(column, where={"sound": sound}),
+            target_text=text,
+            metric="mae",
+            kind="regression",
+            unit=unit,
+            evaluation="leave-one-subject-out",
+            window="windows of 5 s, or 20 s (OPERA-CT)",
+            published=True,
+            # Patience counts epochs; only what is kept waits for every third.
+            published_probe=PublishedProbe(batch_size=64, validate_every=3, patience=5, val_fraction=0.11),
+            published_split=PublishedSplitFacts("one of 40 subjects is held out at a time"),
+            note="with 40 subjects, differences of a few hundredths between encoders are mostly noise",
+        ).register()

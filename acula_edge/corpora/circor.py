@@ -6,27 +6,21 @@ Copies: the same table and a ``manifest.csv`` with one row per recording.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import (
-    Corpus,
-    Groups,
-    PublishedSplit,
-    clean,
-    column_name,
-    read_note,
-    read_table,
-    readers,
-)
-from acula_edge.data.release import Candidate, ReleaseReader, divide, list_audio
+from acula_edge.data.reader import Corpus, Groups, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, divide, list_audio, parse_name
+from acula_edge.data.release_tables import clean, column_name, name_columns, read_note, read_table
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
 DATASET = "circor"
-SITES = ("AV", "PV", "TV", "MV", "Phc")
+_NAME = re.compile(r"(?P<patient>\d+)_(?P<site>AV|PV|TV|MV|Phc)(_.*)?")
 _MURMUR_ASPECTS = ("timing", "shape", "grading", "pitch", "quality")
 PATIENT_COLUMNS = (
     "age",
@@ -47,6 +41,7 @@ _SEVERITY = ("Present", "Unknown", "Absent")
 Patient = dict[str, str | None]
 
 
+@register_reader
 class CirCorReader(ReleaseReader):
     """One recording per site; the person is what "Additional ID" links, both campaigns together."""
 
@@ -56,19 +51,23 @@ class CirCorReader(ReleaseReader):
         sound="heart, children",
         licence="ODC-By 1.0",
         access="open: https://physionet.org/content/circor-heart-sound/1.0.3/ (doi 10.13026/tshs-mw03)",
-        layout=("training_data.csv", "training_data/<patient>_<AV|PV|TV|MV|Phc>.wav", "training_data/<patient>.txt"),
+        layout=(
+            "training_data.csv",
+            "training_data/<patient>_<AV|PV|TV|MV|Phc>[_<n>].wav",
+            "training_data/<patient>.txt",
+        ),
         recordings=3163,
         subjects=PERSONS,
         labels={"murmur": {"Present": 616, "Absent": 2391, "Unknown": 156}},
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         patients = read_patients(root)
         person_of = link_persons(patients)
         murmur_of = _murmur_of_persons(patients, person_of)
         for name, path in _list_audio(root):
-            patient_id, site = _split_name(name, path)
+            patient_id, site = parse_name(self.corpus, _NAME, name, path).group("patient", "site")
             if patient_id not in patients:
                 raise ManifestError(f"{path}: the patient tables have no patient {patient_id}")
             patient = patients[patient_id]
@@ -77,16 +76,14 @@ class CirCorReader(ReleaseReader):
             metadata.update({_short(column): patient.get(column) for column in PATIENT_COLUMNS})
             yield Candidate(name, path, str(person), metadata, stratum=murmur_of[person])
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """Patient ids in the table's order, stratified by murmur: 60, 20 and 20 %; scikit-learn, seed 42 (assumed).
 
         Published figures divide patient ids, not persons, so a child of both campaigns may be on two sides.
         """
-        patients = read_patients(root.absolute())
-        murmurs = [str(patient["murmur"]) for patient in patients.values()]
-        side_of = divide(list(patients), murmurs, seed=42, test=0.2, val=0.25)
+        patients = read_patients(root)
+        murmurs = {patient_id: str(patient["murmur"]) for patient_id, patient in patients.items()}
+        side_of = divide(murmurs, seed=42, test=0.2, val=0.25)
         if side_of is None:
             return None
         return PublishedSplit(
@@ -110,7 +107,7 @@ def read_patients(root: Path) -> dict[str, Patient]:
     table = root / "training_data.csv"
     if table.is_file():
         for _, row in read_table(table, ("Patient ID", "Murmur", "Additional ID")):
-            patient = {column_name(key): clean(value) for key, value in row.items()}
+            patient = name_columns(row)
             if patient_id := cell_id(patient["patient_id"]):
                 patients[patient_id] = patient
     for folder in (root / "training_data", root / "annotations", root):
@@ -168,19 +165,28 @@ def _list_audio(root: Path) -> Iterator[tuple[str, Path]]:
         yield path.stem, path
 
 
-def _split_name(name: str, path: Path) -> tuple[str, str]:
-    patient_id, _, rest = name.partition("_")
-    site = rest.partition("_")[0]
-    if not patient_id.isdigit() or site not in SITES:
-        raise ManifestError(
-            f"{path} is not named like a CirCor recording", given=name, allowed="<patient>_<AV|PV|TV|MV|Phc>"
-        )
-    return patient_id, site
-
-
 def _short(column: str) -> str:
     """``systolic_murmur_timing`` -> ``systolic_timing``."""
     return column.replace("systolic_murmur_", "systolic_")
 
 
-readers.register("circor", CirCorReader())
+# Heart murmurs in CirCor DigiScope (SPEC section 2.4).
+Task(
+    id="C1",
+    name="Heart murmur (CirCor)",
+    dataset="circor",
+    sound="heart",
+    target=labels("murmur", {"Present": 1, "Absent": 0}),
+    target_text="murmur Present = 1, Absent = 0, Unknown dropped; every site inherits the patient's label",
+    labels=("murmur absent", "murmur present"),
+    window="at least 8 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=32),
+    published_split=PublishedSplitFacts(
+        "the official validation and test patients are not public: 60, 20 and 20 % of the 942 training patients, "
+        "stratified by murmur (assumed)",
+        leaks="children of both campaigns have two patient ids, which may be on two sides",
+    ),
+    assumed=True,
+    note="the paper's cardiac tasks are not readable; target, split and metric are assumed",
+).register()

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from acula_edge.data.reader import Corpus, read_note, readers
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.reader import Corpus, Options, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
+from acula_edge.data.release_tables import read_note
 from acula_edge.errors import ManifestError
 
 DATASET = "flusense"
@@ -33,6 +33,7 @@ _NAME = re.compile(r"(?P<video>.{11})(_\d+_\d+-\d+_\d+)?")
 _FIELD = re.compile(r'\s*(?P<name>xmin|xmax|text)\s*=\s*(?:"(?P<text>(?:[^"]|"")*)"|(?P<number>[-+.\deE]+))\s*')
 
 
+@register_reader
 class FluSenseReader(ReleaseReader):
     """One recording per clip."""
 
@@ -47,7 +48,7 @@ class FluSenseReader(ReleaseReader):
         alignment_only=True,
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         grids = find_entry(root, "flusense_data", "annotations") or root
         folder = find_entry(root, "FluSense audio", "audio") or grids
@@ -55,11 +56,7 @@ class FluSenseReader(ReleaseReader):
         for grid in sorted(p for p in grids.iterdir() if p.suffix.casefold() == ".textgrid" and p.name[0] != "."):
             name = grid.stem
             path = audio.pop(name.casefold(), folder / f"{name}.wav")
-            match = _NAME.fullmatch(name)
-            if match is None:
-                raise ManifestError(
-                    f"{grid} is not named like a FluSense clip", allowed="<11 characters>[_<s>_<ms>-<s>_<ms>].TextGrid"
-                )
+            match = parse_name(self.corpus, _NAME, name, grid)
             counts = Counter(EVENTS[label] for label in read_labels(grid) if label in EVENTS)
             if not counts:
                 yield Candidate(name, path, reason="no event of the airways or the voice is labeled in it")
@@ -96,6 +93,3 @@ def read_labels(file: Path) -> list[str]:
     labels = [match["text"] for match in found if match is not None and match["name"] == "text"]
     words = ("-".join((label or "").casefold().replace("-", " ").split()) for label in labels)
     return [word for word in words if word]
-
-
-readers.register(DATASET, FluSenseReader())

@@ -1,4 +1,4 @@
-"""acula-edge reports write"""
+"""acula-edge data reports"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from acula_edge.cli.command import verb, verb_family
+from acula_edge.cli.command import verb
 from acula_edge.cli.options import json_option, set_option
 
 if TYPE_CHECKING:
@@ -15,18 +15,12 @@ if TYPE_CHECKING:
     from acula_edge.recipe import ReportsConfig
 
 
-@verb_family("reports", "acula-edge reports write runs/latest/recordings.jsonl")
-def command() -> None:
-    """Clinical reports written from metadata."""
-
-
 @verb(
-    "write",
-    "acula-edge reports write runs/latest/recordings.jsonl",
-    "acula-edge reports write runs/circor/recordings.jsonl --set reports.variants=2 --out reports.jsonl",
-    "acula-edge reports write runs/circor/recordings.jsonl --set reports.writer=local-llm "
-    "--set reports.local.model=DIR",
-    "acula-edge reports write runs/circor/recordings.jsonl --set reports.writer=http "
+    "reports",
+    "acula-edge data reports runs/latest/recordings.jsonl",
+    "acula-edge data reports runs/circor/recordings.jsonl --set reports.variants=2 --out reports.jsonl",
+    "acula-edge data reports runs/circor/recordings.jsonl --set reports.writer=local-llm --set reports.local.model=DIR",
+    "acula-edge data reports runs/circor/recordings.jsonl --set reports.writer=http "
     "--set reports.http.url=http://127.0.0.1:8000/v1 --set reports.http.model=NAME",
 )
 @click.argument("manifest", type=click.Path(path_type=Path), metavar="MANIFEST")
@@ -89,6 +83,3 @@ def _ask(recordings: list[Recording], config: ReportsConfig, done: int) -> None:
     if sys.stdin is None or not sys.stdin.isatty():
         raise InputError("facts of the recordings are sent to another machine only with consent", remedy="add --yes")
     click.confirm("Send?", abort=True, err=True)
-
-
-command.add_command(write_reports)

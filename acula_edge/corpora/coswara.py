@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acula_edge.data.identity import cell_id
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, PublishedSplit, clean, read_cells, read_table, readers, require_label
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
+from acula_edge.data.release_tables import clean, read_cells, read_keyed, read_number, require_label
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
 DATASET = "coswara"
 SOUND = "cough-shallow"
@@ -53,6 +54,7 @@ class _User:
     reason: str
 
 
+@register_reader
 class CoswaraReader(ReleaseReader):
     """One shallow cough per user."""
 
@@ -70,7 +72,7 @@ class CoswaraReader(ReleaseReader):
         labels={"smoker": {"yes": 201, "no": 747}, "sex": {"Female": 759, "Male": 1737}},
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         users, folder = read_users(root), find_audio(root)
         audio = list_coughs(folder)
@@ -92,21 +94,19 @@ class CoswaraReader(ReleaseReader):
                 f"{DATASET}: {len(audio)} audio files are of users who are not in combined_data.csv and are left out"
             )
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """Per task: a fifth of the users with an answer is test, a fifth of the others validation; scikit-learn.
 
         Stratified by the task's label, seed 1337: first in the order of ``combined_data.csv``, then in the order in
         which the first draw leaves the others. The table of the release has grown over time, and nothing here says
         which of its states the published figures rest on, so the partition is not known to be the published one.
         """
-        users = [user for user in read_users(root.absolute()) if not user.reason]
+        users = [user for user in read_users(root) if not user.reason]
         splits: dict[str, dict[str, str]] = {}
         present = {recording.subject: recording.key for recording in recordings}
         for task, (column, classes) in TASKS.items():
             labels = {u.id: classes[u.metadata[column]] for u in users if u.metadata[column] in classes}
-            side_of = divide(list(labels), list(labels.values()), seed=1337, test=0.2, val=0.2)
+            side_of = divide(labels, seed=1337, test=0.2, val=0.2)
             if side_of is None:
                 return None
             for user, side in side_of.items():
@@ -152,21 +152,16 @@ def read_users(root: Path) -> list[_User]:
     table = require_file(CoswaraReader.corpus, "combined_data", ".csv", root)
     qualities = {modality: read_qualities(root, modality) for modality in MODALITIES}
     users: dict[str, _User] = {}
-    for number, row in read_table(table, ("id", "g", "smoker")):
-        user = cell_id(row["id"])
-        if not user:
-            raise ManifestError(f"{table}, row {number}: there is no id")
-        if user in users:
-            raise ManifestError(f"{table}, row {number}: the user {user} is listed twice")
+    for user, (number, row) in read_keyed(table, "id", ("g", "smoker"), "user").items():
         metadata = {
             "sound": SOUND,
             "smoker": require_label(row["smoker"], SMOKER, table, number, "smoker"),
             "sex": require_label(row["g"], SEX, table, number, "g"),
-            "age": _whole(row.get("a")),
+            "age": read_number(row.get("a"), 130),
             "covid_status": clean(row.get("covid_status")),
             "symptoms": _ticked(row, SYMPTOMS),
             "comorbidities": _ticked(row, COMORBIDITIES),
-            "quality": _whole(qualities[SOUND].get(user)),
+            "quality": read_number(qualities[SOUND].get(user), 9),
         }
         reasons = [_objection(user, modality, qualities[modality]) for modality in MODALITIES]
         users[user] = _User(user, metadata, next(filter(None, reasons), ""))
@@ -207,9 +202,32 @@ def _ticked(row: Mapping[str, str], columns: Mapping[str, str]) -> str | None:
     return ", ".join(named) or None
 
 
-def _whole(text: str | None) -> int | None:
-    digits = (clean(text) or "").removesuffix(".0")
-    return int(digits) if digits.isdigit() else None
+# Smoking and sex in Coswara (SPEC section 2.3, T8 and T9).
+_RULE = "20 % of the users are test, then 20 % of the others validation, stratified by this task's label, seed 1337"
 
-
-readers.register(DATASET, CoswaraReader())
+Task(
+    id="T8",
+    name="Smoker, cough (Coswara)",
+    dataset="coswara",
+    sound="cough-shallow",
+    target=labels("smoker", {"yes": 1, "no": 0}),
+    target_text="self-reported smoker yes = 1, no = 0, no answer dropped",
+    labels=("non-smoker", "smoker"),
+    window="at least 8 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=32),
+    published_split=PublishedSplitFacts(_RULE, (477, 129), (120, 32), (150, 40)),
+).register()
+Task(
+    id="T9",
+    name="Sex, cough (Coswara)",
+    dataset="coswara",
+    sound="cough-shallow",
+    target=labels("sex", {"Female": 1, "Male": 0}),
+    target_text="self-reported female = 1, male = 0, others dropped",
+    labels=("male", "female"),
+    window="at least 8 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=32),
+    published_split=PublishedSplitFacts(_RULE, (1111, 485), (278, 122), (348, 152)),
+).register()

@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ from acula_edge.data.identity import normalize_id
 from acula_edge.data.listed_files import ListedFiles
 from acula_edge.data.manifest import Recording
 from acula_edge.data.manifest_rows import OWN, SUFFIXES, Row, read_rows
-from acula_edge.data.reader import Reader, ReadResult, SetAside, check_options, clean, column_name, read_header, readers
+from acula_edge.data.reader import Options, Reader, ReadResult, SetAside, check_options, read_header, readers
+from acula_edge.data.release_tables import clean, column_name
 from acula_edge.errors import AudioError, ManifestError, RecipeError
 from acula_edge.limits import MAX_CELL_CHARACTERS, MAX_ID_CHARACTERS, MAX_PATH_CHARACTERS
 from acula_edge.plain_text import acting_character
@@ -36,7 +36,7 @@ _SPLITS = ("", "train", "val", "test")
 class ManifestReader(Reader):
     """Reads a manifest file, or a folder that holds one: ``manifest.jsonl``, ``manifest.csv`` and so on."""
 
-    def read(self, root: Path, options: Mapping[str, Any]) -> ReadResult:
+    def read(self, root: Path, options: Options) -> ReadResult:
         """See :class:`acula_edge.data.reader.Reader`.
 
         Args:

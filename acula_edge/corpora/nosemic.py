@@ -7,13 +7,13 @@ the session and y for the segment's number.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from acula_edge.data.reader import Corpus, readers
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.reader import Corpus, Options, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
 from acula_edge.errors import ManifestError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, number
 
 DATASET = "nosemic"
 USERS = (*range(4, 15), *range(17, 22))
@@ -21,6 +21,7 @@ HIGHEST_RATE_PER_MIN = 120.0
 _NAME = re.compile(r"(?P<user>\d+)_(?P<session>[^_]+)_(?P<segment>[^_]+)_(?P<rate>\d+(\.\d+)?)")
 
 
+@register_reader
 class NoseMicReader(ReleaseReader):
     """Segments of sixteen users."""
 
@@ -36,15 +37,11 @@ class NoseMicReader(ReleaseReader):
         test_only=True,
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
         left_out: dict[int, int] = {}
         for path in name_audio(find_entry(root, "audio") or root).values():
-            match = _NAME.fullmatch(path.stem)
-            if match is None:
-                raise ManifestError(
-                    f"{path} is not named like a NoseMic recording", allowed="<user>_<x>_<y>_<breaths per minute>.wav"
-                )
+            match = parse_name(self.corpus, _NAME, path.stem, path)
             user, rate_per_min = int(match["user"]), float(match["rate"])
             if not 0 < rate_per_min <= HIGHEST_RATE_PER_MIN:
                 raise ManifestError(
@@ -74,4 +71,23 @@ class NoseMicReader(ReleaseReader):
             )
 
 
-readers.register(DATASET, NoseMicReader())
+# Respiratory rate from nasal breathing in NoseMic (SPEC sections 2.2 and 2.3, T19).
+Task(
+    id="T19",
+    name="Respiratory rate, nose (NoseMic)",
+    dataset="nosemic",
+    sound="nasal breathing",
+    target=number("respiratory_rate"),
+    target_text="breaths per minute, from the file's name",
+    metric="mae",
+    kind="regression",
+    unit="breaths/min",
+    evaluation="leave-one-subject-out",
+    window="windows of 8 s, or 30 s (OPERA-CT)",
+    published=True,
+    published_probe=PublishedProbe(batch_size=64, val_fraction=0.2, val_unit="recording"),
+    published_split=PublishedSplitFacts(
+        "one of 16 users is held out at a time; validation is 20 % of the other users' segments",
+        leaks="validation segments come from users that are trained on",
+    ),
+).register()

@@ -7,18 +7,20 @@ is one child.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, PublishedSplit, clean, column_name, read_table, readers, require_label
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
 from acula_edge.data.release import Candidate, ReleaseReader, divide, find_entry, name_audio, require_file
+from acula_edge.data.release_tables import list_once, name_columns, read_table, require_label
 from acula_edge.errors import ManifestError, RecipeError
+from acula_edge.probe.tasks import PublishedProbe, PublishedSplitFacts, Task, labels
 
 DATASET = "zchsound"
-DIAGNOSES = {name: name for name in ("NORMAL", "ASD", "PDA", "PFO", "VSD")}
+DIAGNOSES = ("NORMAL", "ASD", "PDA", "PFO", "VSD")
 NOISY_RECORDINGS = 318
 _FOLDERS = {
     "clean": ("clean Heartsound Data", "Clean Heartsound Data Details"),
@@ -27,6 +29,7 @@ _FOLDERS = {
 _TABLES = {"clean": "Clean Heartsound Data Details", "noisy": "Noise Heartsound Data Details"}
 
 
+@register_reader
 class ZCHSoundReader(ReleaseReader):
     """The clean recordings; the noisy ones too where the option says so."""
 
@@ -48,13 +51,13 @@ class ZCHSoundReader(ReleaseReader):
 
     options = ("noisy",)
 
-    def complete(self, options: Mapping[str, Any]) -> Corpus:
+    def complete(self, options: Options) -> Corpus:
         """The totals are those of the clean recordings."""
         return replace(self.corpus, recordings=None) if "noisy" in _parts(options) else self.corpus
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`; option ``noisy`` (false): whether to read them too."""
-        row_of: dict[str, str] = {}
+        listed: dict[str, str] = {}
         unlisted = 0
         for noise in _parts(options):
             folder = find_entry(root, *_FOLDERS[noise])
@@ -63,9 +66,7 @@ class ZCHSoundReader(ReleaseReader):
             audio = name_audio(folder)
             table = read_diagnoses(root, noise)
             for name, (number, metadata) in table.items():
-                where = f"{find_table(root, noise)}, row {number}"
-                if (first := row_of.setdefault(name, where)) != where:
-                    raise ManifestError(f"{where}: the recording {name} is listed twice", given=f"first in {first}")
+                list_once(listed, name, f"{find_table(root, noise)}, row {number}")
                 path = audio.pop(name.casefold(), folder / f"{name}.wav")
                 yield Candidate(
                     recording=name,
@@ -78,15 +79,13 @@ class ZCHSoundReader(ReleaseReader):
         if unlisted:
             warnings.append(f"{DATASET}: {unlisted} audio files are in no table and are left out")
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """Each table in its own order, stratified by diagnosis; scikit-learn, seed 42 (assumed, SPEC section 2.4)."""
         side_of: dict[str, str] = {}
         for noise in _parts(options):
-            table = read_diagnoses(root.absolute(), noise)
-            diagnoses = [metadata["diagnosis"] for _, metadata in table.values()]
-            sides = divide(list(table), diagnoses, seed=42, test=0.2, val=0.2)
+            table = read_diagnoses(root, noise)
+            diagnoses = {name: metadata["diagnosis"] for name, (_, metadata) in table.items()}
+            sides = divide(diagnoses, seed=42, test=0.2, val=0.2)
             if sides is None:
                 return None
             side_of.update(sides)
@@ -107,16 +106,14 @@ def read_diagnoses(root: Path, noise: str) -> dict[str, tuple[int, dict[str, Any
     """Row's number and metadata of each recording of a table, in its order."""
     file = find_table(root, noise)
     found: dict[str, tuple[int, dict[str, Any]]] = {}
+    listed: dict[str, str] = {}
     for number, row in read_table(file, ("fileName", "diagnosis"), delimiter=";"):
         name = row["fileName"].strip()
         name = name[:-4] if name.casefold().endswith(".wav") else name
         if not name:
             raise ManifestError(f"{file}, row {number}: the column 'fileName' is empty")
-        if name in found:
-            raise ManifestError(
-                f"{file}, row {number}: the recording {name} is listed twice", given=f"first in row {found[name][0]}"
-            )
-        facts = {column_name(key): clean(value) for key, value in row.items()}
+        list_once(listed, name, f"{file}, row {number}")
+        facts = name_columns(row)
         found[name] = (
             number,
             {
@@ -143,11 +140,28 @@ def spell_age(days: str | None) -> str | None:
     return f"{amount} {unit}{'' if amount == 1 else 's'}"
 
 
-def _parts(options: Mapping[str, Any]) -> tuple[str, ...]:
+def _parts(options: Options) -> tuple[str, ...]:
     noisy = options.get("noisy", False)
     if not isinstance(noisy, bool):
         raise RecipeError(f"the option noisy of the reader {DATASET!r} is true or false", given=noisy)
     return ("clean", "noisy") if noisy else ("clean",)
 
 
-readers.register(DATASET, ZCHSoundReader())
+# Congenital heart disease in ZCHSound (SPEC section 2.4, C2).
+Task(
+    id="C2",
+    name="Congenital heart disease (ZCHSound)",
+    dataset="zchsound",
+    sound="heart",
+    target=labels("diagnosis", {"NORMAL": 0, "ASD": 1, "PDA": 1, "PFO": 1, "VSD": 1}, where={"noise": "clean"}),
+    target_text="ASD, PDA, PFO or VSD = 1, NORMAL = 0; the clean recordings",
+    labels=("normal", "abnormal"),
+    window="at least 8 s",
+    published=True,
+    published_probe=PublishedProbe(batch_size=32),
+    published_split=PublishedSplitFacts(
+        "20 % are test, then 20 % of the others validation, stratified by diagnosis, seed 42 (assumed)"
+    ),
+    assumed=True,
+    note="which cardiac data sets the paper used cannot be read; data set, target, split and metric are assumed",
+).register()

@@ -19,13 +19,13 @@ without any annotation nothing is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from acula_edge.data.manifest import Recording
-from acula_edge.data.reader import Corpus, PublishedSplit, read_note, readers
-from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio
+from acula_edge.data.reader import Corpus, Options, PublishedSplit, register_reader
+from acula_edge.data.release import Candidate, ReleaseReader, find_entry, name_audio, parse_name
+from acula_edge.data.release_tables import list_once, read_note
 from acula_edge.errors import ManifestError
 
 DATASET = "hf_lung"
@@ -43,6 +43,7 @@ _TIME = re.compile(r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d+)?)")
 Event = tuple[str, float, float]
 
 
+@register_reader
 class HFLungReader(ReleaseReader):
     """One recording per fifteen-second file."""
 
@@ -52,20 +53,22 @@ class HFLungReader(ReleaseReader):
         sound="lung, adults",
         licence="CC BY 4.0",
         access="open: https://gitlab.com/techsupportHF/HF_Lung_V1",
-        layout=("train/ and test/: <name>.wav beside <name>_label.txt",),
+        layout=(
+            "train/ and test/: <name>.wav beside <name>_label.txt",
+            "names: steth_<yyyymmdd>_<HH>_<MM>_<SS> or trunc_<yyyy-mm-dd-HH-MM-SS>-L<1-8>_<n>",
+        ),
         recordings=9765,
         minutes=2441.25,
         alignment_only=True,
     )
 
-    def list_recordings(self, root: Path, options: Mapping[str, Any], warnings: list[str]) -> Iterator[Candidate]:
+    def list_recordings(self, root: Path, options: Options, warnings: list[str]) -> Iterator[Candidate]:
         """See :class:`acula_edge.data.release.ReleaseReader`."""
-        side_of: dict[str, Path] = {}
+        listed: dict[str, str] = {}
         for path in _list_audio(root):
             name = path.stem
             date, site = _read_name(path)
-            if (other := side_of.setdefault(name, path)) is not path:
-                raise ManifestError(f"the recording {name} is there twice", given=f"{other} and {path}")
+            list_once(listed, name, str(path))
             notes = path.with_name(f"{name}_label.txt")
             if not notes.is_file():
                 yield Candidate(name, path, reason="it has no label file")
@@ -88,9 +91,7 @@ class HFLungReader(ReleaseReader):
             )
         warnings.append(f"{DATASET}: there are no patient ids; the recordings of one date count as one person's")
 
-    def published(
-        self, root: Path, recordings: Sequence[Recording], options: Mapping[str, Any]
-    ) -> PublishedSplit | None:
+    def published(self, root: Path, recordings: Sequence[Recording], options: Options) -> PublishedSplit | None:
         """The folders of the release; whether they divide patients cannot be told."""
         return PublishedSplit(
             splits={r.key: {"*": Path(r.path).parent.name.casefold()} for r in recordings},
@@ -139,14 +140,10 @@ def phase_of(events: Sequence[Event], label: str) -> str | None:
 
 def _read_name(path: Path) -> tuple[str, str | None]:
     """Date without hyphens, and the microphone's number."""
-    if match := _MICROPHONES.fullmatch(path.stem):
-        return match["date"].replace("-", ""), match["site"]
     if match := _STETHOSCOPE.fullmatch(path.stem):
         return match["date"], None
-    raise ManifestError(
-        f"{path} is not named like an HF_Lung_V1 recording",
-        allowed="steth_<yyyymmdd>_<HH>_<MM>_<SS>.wav or trunc_<yyyy-mm-dd-HH-MM-SS>-L<1-8>_<n>.wav",
-    )
+    match = parse_name(HFLungReader.corpus, _MICROPHONES, path.stem, path)
+    return match["date"].replace("-", ""), match["site"]
 
 
 def _list_audio(root: Path) -> list[Path]:
@@ -169,6 +166,3 @@ def _seconds(text: str) -> float | None:
     for part in parts:
         seconds = 60 * seconds + part
     return seconds
-
-
-readers.register(DATASET, HFLungReader())
