@@ -77,7 +77,8 @@ def tuned(whole_line: WholeLine, tmp_path_factory: pytest.TempPathFactory) -> Tu
     folder = tmp_path_factory.mktemp("tuned") / "run"
     shutil.copytree(whole_line.run.path, folder)
     run = Run(folder)
-    change(run, min_cosine=1, aware_epochs=4, aware_learning_rate=1e-4)
+    # Four epochs bring between nothing and half a decibel, as the processor rounds; twelve bring one.
+    change(run, min_cosine=1, aware_epochs=12, aware_learning_rate=1e-4)
     return run, export(run)
 
 
@@ -88,7 +89,7 @@ def test_int8_that_misses_a_limit_is_fine_tuned_and_only_int8_changes(whole_line
     assert facts["outcome"] == "fine-tuned" and facts["asked"] == "auto"
     assert "mean cosine" in facts["post_training"]["reasons"][0]
     assert facts["post_training"]["asked"] == facts["fine_tuned"]["asked"] == "validation persons"
-    assert facts["training"]["epochs"] == 4
+    assert facts["training"]["epochs"] == 12
     assert facts["training"]["sqnr_db"]["after"] > facts["training"]["sqnr_db"]["before"]
     assert facts["fine_tuned"]["parity"]["sqnr_db"] > facts["post_training"]["parity"]["sqnr_db"]
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from acula_edge.bundle.schema import Verify
 from acula_edge.cli.summary import print_verification
 from acula_edge.report.document import Table
 from acula_edge.report.evidence import Bundle
 from acula_edge.report.numbers import fixed
 from acula_edge.report.sections.zero_shot import zero_shot_blocks
+from tests.complete import complete
 
 MODELS = ("float_teacher", "float_student", "int8")
 ROW = {"value": 0.8125, "ci95": [0.7, 0.9]}
@@ -37,7 +39,7 @@ def verification(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_section_shows_zero_shot_beside_the_probe_and_recall_beside_chance() -> None:
-    blocks = zero_shot_blocks(Bundle("base", {}, verify=verification()))
+    blocks = zero_shot_blocks(Bundle("base", {}, verify=complete(Verify, verification())))
     tasks, retrieval = (block for block in blocks if isinstance(block, Table))
     assert [cell.text for cell in tasks.rows[0][2:6]] == [fixed(0.8125)] * 3 + [fixed(0.9375)]
     assert [row[1].text for row in retrieval.rows[:5]] == [
@@ -49,8 +51,7 @@ def test_the_section_shows_zero_shot_beside_the_probe_and_recall_beside_chance()
 
 def test_without_prompts_or_verification_there_is_no_section() -> None:
     assert zero_shot_blocks(Bundle("base", {})) == []
-    assert zero_shot_blocks(Bundle("base", {}, verify={"tasks": [], "zero_shot": None})) == []
-    assert zero_shot_blocks(Bundle("base", {}, verify={"tasks": []})) == []
+    assert zero_shot_blocks(Bundle("base", {}, verify=complete(Verify, {"tasks": [], "zero_shot": None}))) == []
 
 
 def test_the_terminal_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
