@@ -23,6 +23,12 @@ LABELS = {
     ("self-supervised", "teacher"): "self-supervision alone (COLA)",
     ("published-cka", "teacher"): "published form: CKA, both heads trained, COLA",
     ("shuffled", "teacher"): "aligned to shuffled reports",
+    ("label", "teacher"): "trained on the label itself",
+    ("facts", "teacher"): "aligned to facts, without a language model",
+    ("random-language", "teacher"): "aligned to reports, the language model's weights random",
+    ("by-facts", "teacher"): "aligned, equal facts as one",
+    ("unnormalized", "teacher"): "aligned, embeddings not normalized",
+    ("student-alone", "teacher"): "the student aligned without a teacher",
     ("aligned", "teacher"): "aligned",
     ("deployed", "student"): "float student of it",
     ("deployed", "int8"): "INT8 student",
@@ -147,13 +153,17 @@ def controls_table(controls: Json) -> list[str]:
         values = [interval(cell["auroc"], cell["ci95"]) if cell else "" for cell in cells]
         lines.append(f"| {label} | {' | '.join(values)} | {next(c['folds'] for c in cells if c)} |")
     persons = {task: max(row["subjects"] for row in controls["rows"] if row["task"] == task) for task in ("C1", "T10")}
+    several = any(row.get("seeds", 1) > 1 for row in controls["rows"])
+    drawn = "persons and training seeds" if several else "persons"
     lines += [
         "",
         f"AUROC of recordings, pooled out-of-fold scores of five folds over {persons['C1']} and {persons['T10']} "
-        "persons, 95 % bootstrap intervals over persons. Differences on the same persons:",
+        f"persons, 95 % bootstrap intervals over {drawn}. Differences on the same persons:",
         "",
     ]
     for entry in controls["differences"]:
+        if entry["task"] not in ("C1", "T10") or any(tuple(entry[side]) not in LABELS for side in ("first", "second")):
+            continue
         first, second = (LABELS[tuple(entry[side])] for side in ("first", "second"))
         change = interval(entry["delta"], entry["ci95"], signed=True)
         lines.append(f"* {entry['task']}: {first}, less {second}: {change} ({entry['folds']} folds)")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from alignment_controls import auroc, bootstrap
+from alignment_controls import Pool, auroc, bootstrap, percentiles
 from trial_scores import read_scores
 
 MARGIN = 0.02
@@ -25,7 +25,7 @@ def summarize_scores(scores: Scores) -> dict[str, Any]:
         if 0 < row["targets"].sum() < len(row["targets"]):
             value = {
                 "auroc": auroc(row["targets"], row["scores"]),
-                "ci95": _interval(row) if not task.startswith("phantom") else None,
+                "ci95": _interval(row, row["scores"]) if not task.startswith("phantom") else None,
                 "recordings": len(row["targets"]),
                 **_persons(row),
             }
@@ -45,7 +45,7 @@ def compare(
         assert (one["subjects"] == other["subjects"]).all() and (one["targets"] == other["targets"]).all()
         both = np.stack([one["scores"], other["scores"]])
         delta = auroc(one["targets"], both[0]) - auroc(one["targets"], both[1])
-        low, high = bootstrap(one["subjects"], one["targets"], both, RESAMPLES)
+        low, high = _interval(one, *both)
         found[task] = {"delta": delta, "ci95": [low, high], **_persons(one), "verdict": _verdict(low, high, one)}
     return found
 
@@ -68,8 +68,10 @@ def shown(entry: dict[str, Any] | None, key: str = "auroc") -> str:
     return f"{form.format(entry[key])} [{form.format(entry['ci95'][0])}, {form.format(entry['ci95'][1])}]"
 
 
-def _interval(row: dict[str, Any]) -> list[float]:
-    return list(bootstrap(row["subjects"], row["targets"], row["scores"][None], RESAMPLES))
+def _interval(row: dict[str, Any], *scores: np.ndarray) -> list[float]:
+    """Of one model's AUROC, or of the difference of two, over persons."""
+    pools = [Pool(row["subjects"], row["targets"], {(0, None): values}, ()) for values in scores]
+    return percentiles(bootstrap(pools, RESAMPLES)[0])
 
 
 def _persons(row: dict[str, Any]) -> dict[str, int]:

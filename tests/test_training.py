@@ -151,15 +151,35 @@ def test_best_epoch_is_restored_when_asked(tmp_path):
         assert torch.equal(value, task.state_dict()[name])
 
 
-def test_patience_ends_a_training_that_no_longer_gets_better(tmp_path):
+def test_patience_waits_for_the_learning_rate_to_fall(tmp_path):
     _, facts = train(Worsening(), tmp_path / "a", patience=2, epochs=20)
-    assert facts["epochs"] == 3
+    half = 20 * (0.15 + 0.85 / 2)  # a cosine is at one half in the middle
+    assert half + 2 <= facts["epochs"] <= half + 3
 
     class Unjudged(Line):
         def validate(self):
             return {}
 
     assert train(Unjudged(), tmp_path / "b", patience=2, epochs=5)[1]["epochs"] == 5
+
+
+def test_validation_may_be_looked_at_less_often(tmp_path):
+    task = Worsening()
+    rows, _ = train(task, tmp_path, epochs=5, validate_every=2)
+    assert ["val_score" in row for row in rows] == [False, True, False, True, True]
+    assert task.seen == 3
+
+
+@pytest.mark.parametrize(("exponent", "share"), [(1.0, 0.1), (0.5, 0.25), (0.0, 0.5)])
+def test_a_small_corpus_is_drawn_by_weight_and_each_of_its_items_in_turn(exponent, share):
+    corpora = np.repeat([0, 1], [1800, 200])
+    order = np.concatenate(batch_order(2000, 50, 3, 1, corpora=corpora, exponent=exponent))
+    times = np.bincount(order, minlength=2000)
+    assert len(order) == 2000
+    assert (corpora[order] == 1).mean() == pytest.approx(share, abs=0.03)
+    assert np.ptp(times[1800:]) <= 1 and times[:1800].max() == 1
+    again = np.concatenate(batch_order(2000, 50, 3, 1, corpora=corpora, exponent=exponent))
+    np.testing.assert_array_equal(order, again)
 
 
 def test_every_step_can_be_logged(tmp_path):

@@ -144,6 +144,21 @@ def regression_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> to
     return functional.smooth_l1_loss(audio.float(), text.float())
 
 
+@objectives.register("cross-entropy")
+def cross_entropy_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Binary cross-entropy of labels that are 0, 1 or, where they are not known or not asked, NaN.
+
+    Every column is weighted equally, however many of the batch it concerns.
+    """
+    known = torch.isfinite(text)
+    losses = functional.binary_cross_entropy_with_logits(
+        audio.float(), text.float().clamp(0, 1).nan_to_num(0.0), reduction="none"
+    )
+    asked = known.any(0)
+    means = (losses * known).sum(0) / known.sum(0).clamp_min(1)
+    return (means * asked).sum() / asked.sum().clamp_min(1)
+
+
 @objectives.register("infonce")
 def infonce_loss(audio: torch.Tensor, text: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Symmetric InfoNCE with several positives: all items of the data set whose reports say the same."""

@@ -24,6 +24,8 @@ class Pairs:
         dataset: [N] integers.
         facts: [N] integers; equal for reports that say the same.
         subject: [N] integers; equal for recordings of one person.
+        findings: [N, C] float32: 1 where a fact is stated, 0 where another value of it is, NaN where nothing is said of
+            it. What a probe on validation persons is asked.
     """
 
     rows: np.ndarray
@@ -31,6 +33,7 @@ class Pairs:
     dataset: np.ndarray
     facts: np.ndarray
     subject: np.ndarray
+    findings: np.ndarray
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Pairs:
         return self

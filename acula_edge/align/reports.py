@@ -13,6 +13,7 @@ from acula_edge.align.text_space import Layer
 from acula_edge.align.text_target import TextTarget, fit_text_target
 from acula_edge.clinical_text.corpus import ensure_corpus, find_corpus, load_corpus
 from acula_edge.clinical_text.fact_selection import group_by_facts
+from acula_edge.clinical_text.fact_vectors import FACTS, fact_columns, fact_vectors
 from acula_edge.data.manifest import Recording
 from acula_edge.data.store import WaveStore
 from acula_edge.errors import InputError, ManifestError
@@ -37,6 +38,7 @@ class ReportVectors:
         source: [N] whose report each recording gets: its own, unless the recipe shuffles them as a control.
         config: how the target is made of them.
         facts: [N] number of the group of recordings of which the same is stated.
+        findings: [N, C]; see :class:`acula_edge.align.pairs.Pairs`.
     """
 
     rows: np.ndarray
@@ -46,6 +48,7 @@ class ReportVectors:
     source: np.ndarray
     config: AlignConfig
     facts: np.ndarray
+    findings: np.ndarray
 
     @property
     def datasets(self) -> list[str]:
@@ -65,8 +68,8 @@ class ReportVectors:
 
     @property
     def whitening(self) -> Layer:
-        """The same as a layer; the origin is left to the space's means."""
-        directions = self.target.directions * self.target.scale
+        """The same as a layer; the origin is left to the space's means, and cosines do not see a data set's scale."""
+        directions = self.target.directions
         return directions, np.zeros(directions.shape[1])
 
     @cached_property
@@ -105,17 +108,21 @@ def read_reports(run: Run, store: WaveStore) -> ReportVectors:
         raise InputError(f"no training recordings of {', '.join(sorted(unseen))}; only validation ones")
     reports = [corpus[r.key][1] for r in recordings]
     facts = group_by_facts([r.dataset for r in recordings], [corpus[r.key][0] for r in recordings])
-    vectors = embed_recordings(reports, recipe.language, run.text_dir, resolve_device(recipe.align.device))
+    if recipe.language.model == FACTS:
+        vectors = fact_vectors([corpus[r.key][0] for r in recordings])
+    else:
+        vectors = embed_recordings(reports, recipe.language, run.text_dir, resolve_device(recipe.align.device))
     if recipe.align.text_average == "facts":
         counts = np.bincount(facts)
         sums = np.zeros((len(counts), vectors.shape[1]))
         np.add.at(sums, facts, vectors)
         vectors = (sums / counts[:, None])[facts].astype(np.float32)
     source = np.arange(len(rows))
-    if recipe.reports.shuffle:
-        source = _shuffled_within([r.dataset for r in recordings], training, recipe.reports.seed)
-        notify("reports are shuffled among the recordings of each data set (negative control)")
-    return ReportVectors(np.array(rows), recordings, vectors, training, source, recipe.align, facts)
+    if recipe.reports.shuffle is not None:
+        source = _shuffled(recordings, training, recipe.reports.shuffle, recipe.reports.seed)
+        notify("reports are shuffled among the %s of each data set (negative control)", recipe.reports.shuffle)
+    findings = fact_columns([corpus[r.key][0] for r in recordings])
+    return ReportVectors(np.array(rows), recordings, vectors, training, source, recipe.align, facts, findings)
 
 
 def _provide_corpus(run: Run, recordings: Sequence[Recording]) -> Path:
@@ -131,11 +138,23 @@ def _provide_corpus(run: Run, recordings: Sequence[Recording]) -> Path:
     return path
 
 
-def _shuffled_within(names: list[str], training: np.ndarray, seed: int) -> np.ndarray:
-    """A permutation of the training rows within each data set; validation rows stay."""
-    source = np.arange(len(names))
+def _shuffled(recordings: Sequence[Recording], training: np.ndarray, among: str, seed: int) -> np.ndarray:
+    """Whose report each row gets: those of training move within their data set, those of validation stay.
+
+    Among ``"persons"`` everyone gets the reports of one other person, in turn where there are fewer of them.
+    """
+    source = np.arange(len(recordings))
     generator = np.random.default_rng(seed)
-    for name in sorted(set(names)):
-        rows = np.array([i for i, (n, t) in enumerate(zip(names, training, strict=True)) if n == name and t])
-        source[rows] = generator.permutation(rows)
+    for name in sorted({recording.dataset for recording in recordings}):
+        rows = [i for i, r in enumerate(recordings) if r.dataset == name and training[i]]
+        if among == "recordings":
+            source[rows] = generator.permutation(rows)
+            continue
+        of: dict[str, list[int]] = {}
+        for row in rows:
+            of.setdefault(recordings[row].subject, []).append(row)
+        # A cycle through persons in random order: nobody keeps their own.
+        order = [list(of)[i] for i in generator.permutation(len(of))]
+        for person, giver in zip(order, order[1:] + order[:1], strict=True):
+            source[of[person]] = np.resize(of[giver], len(of[person]))
     return source

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from acula_edge.align.augmentation import (
     random_crop,
     vary_gain,
 )
-from acula_edge.align.monitors import Monitors
+from acula_edge.align.monitors import PROBED, Monitors, fact_auroc
 from acula_edge.align.objectives import Batch, objectives
 from acula_edge.align.pairs import Pairs, Waves
 from acula_edge.align.self_supervised import self_supervised
@@ -35,11 +36,15 @@ from acula_edge.encoders.base import AudioEncoder
 from acula_edge.frontend.torch import make_frontend
 from acula_edge.recipe import AlignConfig
 from acula_edge.training import Assignment
-from acula_edge.training.normalization import frozen_statistics
+from acula_edge.training.normalization import frozen_statistics, refresh_statistics
 from acula_edge.training.together import gather_batch
 
 if TYPE_CHECKING:
     from acula_edge.data.store import StoredWave, WaveStore
+
+
+SETTLING = 8
+"""Batches of 64 training recordings that normalization statistics are refreshed on before a look at validation ones."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class AlignmentTask(nn.Module):
         window_samples: length of the window used for validation.
     """
 
-    best_figure = "val_mrr"
+    best_figure = "val_fact_auroc"
 
     def __init__(
         self,
@@ -87,6 +92,7 @@ class AlignmentTask(nn.Module):
         self.waves = Waves(store)
         self.train_pairs, self.val_pairs = train, val
         self.items = len(train)
+        self.corpora = train.dataset
         self.window_samples = window_samples
         crop_s = config.crop_s
         self.crop_samples = window_samples if crop_s is None else encoder.frontend.samples(crop_s)
@@ -136,9 +142,12 @@ class AlignmentTask(nn.Module):
         noise = {name: values.to(device, non_blocking=True) for name, values in crops.noise.items()}
         embedding, clip_losses = self._listen_in_parts(mel, noise)
         views = [gather_batch(view) for view in embedding.chunk(self.views)]
+        dataset = self._tensor(self.train_pairs.dataset[assignment.items], device)
+        subject = self._tensor(self.train_pairs.subject[assignment.items], device)
+        negatives = (dataset[:, None] == dataset[None, :]) & (subject[:, None] != subject[None, :])
         losses: dict[str, torch.Tensor] = {}
         for name, head in self.heads().items():
-            loss = gather_batch(clip_losses[name]).mean() if name in clip_losses else head.batch_loss(views)
+            loss = gather_batch(clip_losses[name]).mean() if name in clip_losses else head.batch_loss(views, negatives)
             losses[name] = loss * self.config.self_supervised[name]
         if self.audio_head is not None:
             audio = self.audio_head(views[0])
@@ -146,7 +155,7 @@ class AlignmentTask(nn.Module):
             if self.text_head is not None:
                 text = self.text_head(text)
             batch = Batch(
-                dataset=self._tensor(self.train_pairs.dataset[assignment.items], device),
+                dataset=dataset,
                 facts=self._tensor(self.train_pairs.facts[assignment.items], device),
                 temperature=self.config.temperature,
             )
@@ -211,16 +220,26 @@ class AlignmentTask(nn.Module):
     def begin(self) -> None:
         """Keep what the starting encoder makes of the validation recordings."""
         if len(self.val_pairs) >= 4:
-            self.monitors.begin(self._validation_embeddings(), self.val_pairs)
+            self.settle()
+            self.monitors.begin(self._embed_rows(self.val_pairs.rows), self.val_pairs)
+
+    def settle(self, batches: int | None = SETTLING) -> None:
+        """Bring normalization statistics up to the weights (:func:`refresh_statistics`), from `batches` at most."""
+        refresh_statistics(self.encoder, islice(self.clean_batches(), batches))
 
     def validate(self) -> dict[str, float]:
         """Figures on the middle window of every validation recording (see :class:`Monitors`)."""
         pairs = self.val_pairs
         if len(pairs) < 4:
             return {}
-        embeddings = self._validation_embeddings()
+        self.settle()
+        embeddings = self._embed_rows(pairs.rows)
+        items = np.random.default_rng(0).permutation(len(self.train_pairs))[:PROBED]
         figures = self.monitors.compare(embeddings, pairs)
-        if self.audio_head is None:
+        figures |= fact_auroc(
+            self._embed_rows(self.train_pairs.rows[items]), self.train_pairs.findings[items], embeddings, pairs
+        )
+        if self.audio_head is None or self.config.text_target == "labels":
             return figures
         device = next(self.parameters()).device
         with torch.no_grad():
@@ -231,8 +250,8 @@ class AlignmentTask(nn.Module):
         return {**self.monitors.agreement(audio, text, pairs), **figures}
 
     @torch.no_grad()
-    def _validation_embeddings(self) -> np.ndarray:
-        rows = self.val_pairs.rows
+    def _embed_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Embeddings [N, D] of the middle windows of recordings at these positions of the store."""
         parts = [self._embed_middles(rows[start : start + 64]) for start in range(0, len(rows), 64)]
         return np.concatenate(parts)
 

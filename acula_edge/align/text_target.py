@@ -1,8 +1,9 @@
 """What the audio is aligned to: a fixed text target in which clinical facts carry the variance.
 
-Phrasings of one recording's facts are averaged (their mean keeps the facts), then centered within data set, so that
-telling heart from lung earns nothing, reduced to principal components and whitened with shrinkage. Fitted on training
-recordings only.
+Phrasings of one recording's facts are averaged (what is left of phrasing shrinks with their number), then centered
+within data set, so that telling heart from lung earns nothing, reduced to principal components and whitened with
+shrinkage. Components and scale are those of every data set by itself: a corpus of 60,000 recordings takes none of a
+small one's. Fitted on training recordings only.
 """
 
 from __future__ import annotations
@@ -19,19 +20,20 @@ class TextTarget:
     Attributes:
         means: training mean per data set, each [W].
         directions: [W, K].
-        scale: one number that gives the training targets unit standard deviation.
+        scales: per data set, the number that gives its training targets unit standard deviation.
         spectrum: singular values kept, relative to the largest.
     """
 
     means: dict[str, np.ndarray]
     directions: np.ndarray
-    scale: float
+    scales: dict[str, float]
     spectrum: np.ndarray
 
     def apply(self, vectors: np.ndarray, datasets: list[str]) -> np.ndarray:
         """Targets [N, K] of report vectors [N, W]."""
         centered = vectors - np.stack([self.means[dataset] for dataset in datasets])
-        return ((centered @ self.directions) * self.scale).astype(np.float32)
+        scales = np.array([self.scales[dataset] for dataset in datasets])
+        return ((centered @ self.directions) * scales[:, None]).astype(np.float32)
 
 
 def fit_text_target(vectors: np.ndarray, datasets: list[str], components: int, shrinkage: float) -> TextTarget:
@@ -40,7 +42,8 @@ def fit_text_target(vectors: np.ndarray, datasets: list[str], components: int, s
     Args:
         vectors: [N, W] report vectors, averaged over phrasings.
         datasets: data set of each row.
-        components: K at most; fewer where the reports have fewer directions.
+        components: of every data set at most; fewer where its reports have fewer directions. K is the dimension of the
+            space that all of them span.
         shrinkage: added to each singular value, as a share of the largest, before dividing by it. 0 whitens fully
             and gives rare phrasing as much weight as the main finding; large values leave the spectrum as it is.
     """
@@ -48,16 +51,28 @@ def fit_text_target(vectors: np.ndarray, datasets: list[str], components: int, s
     names = np.array(datasets)
     means = {name: vectors[names == name].mean(0) for name in sorted(set(datasets))}
     centered = vectors - np.stack([means[name] for name in datasets])
-    _, singular, directions = np.linalg.svd(centered, full_matrices=False)
-    rank = int((singular > singular[0] * 1e-6).sum()) if singular[0] > 0 else 1
-    kept = max(1, min(components, rank))
+    parts = [_leading(centered[names == name], components) for name in means]
+    _, singular, directions = np.linalg.svd(np.concatenate(parts), full_matrices=False)
+    kept = max(1, int((singular > singular[0] * 1e-6).sum())) if singular[0] > 0 else 1
     weights = 1 / (singular[:kept] + shrinkage * singular[0] + 1e-12)
     # The sign of a singular vector is arbitrary and differs between machines; fix it.
     signs = np.sign(directions[np.arange(kept), np.abs(directions[:kept]).argmax(1)])
     reduced = (directions[:kept] * signs[:, None]).T * weights
-    deviation = float((centered @ reduced).std())
+    deviations = {name: float((centered[names == name] @ reduced).std()) for name in means}
+    scales = {name: 1 / deviation if deviation > 0 else 1.0 for name, deviation in deviations.items()}
     spectrum = singular[:kept] / max(float(singular[0]), 1e-12)
-    return TextTarget(means, reduced, 1 / deviation if deviation > 0 else 1.0, spectrum)
+    return TextTarget(means, reduced, scales, spectrum)
+
+
+def _leading(centered: np.ndarray, components: int) -> np.ndarray:
+    """The first principal directions of one data set, each as long as its share of that data set's variance says.
+
+    Shape: [N, W] -> [at most `components`, W].
+    """
+    _, singular, directions = np.linalg.svd(centered, full_matrices=False)
+    total = float(np.sqrt((singular**2).sum()))
+    kept = min(components, int((singular > 1e-6 * singular[0]).sum()))
+    return directions[:kept] * singular[:kept, None] / max(total, 1e-12)
 
 
 def fact_groups(targets: np.ndarray, datasets: list[str]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,21 @@ from acula_edge.align.self_supervised import self_supervised
 from acula_edge.align.task import AlignmentTask, affine_layers
 from acula_edge.align.text_space import Layer, TextSpace, make_text_space, save_text_space
 from acula_edge.align.text_target import fact_groups
+from acula_edge.clinical_text.fact_vectors import FACTS
+from acula_edge.data.manifest import Recording
 from acula_edge.data.prepare import prepare_alignment
 from acula_edge.data.store import WaveStore
 from acula_edge.encoders.base import AudioEncoder, make_encoder
 from acula_edge.encoders.checkpoints import load_public_head
+from acula_edge.errors import RecipeError
 from acula_edge.files import atomic_folder, sha256_file
 from acula_edge.language import check_language_model
+from acula_edge.probe.tasks import resolve_tasks
 from acula_edge.processes import is_main, start, wait_for_all
 from acula_edge.progress import notify
 from acula_edge.recipe import Recipe, frontend_of
 from acula_edge.run import Run
-from acula_edge.training import Optimization, fit, forget, refresh_statistics, resolve_device
+from acula_edge.training import Optimization, fit, forget, resolve_device
 from acula_edge.training.step_log import step_log
 
 
@@ -70,7 +75,7 @@ def align(run: Run, *, resume: bool = False) -> None:
             )
         encoder = task.encoder
         if is_main():
-            refresh_statistics(encoder, task.clean_batches())
+            task.settle(None)
             space = aligned_space(task, reports)
     if is_main():
         save_encoder(encoder, run.encoder_dir, space)
@@ -92,7 +97,7 @@ def check_beforehand(encoder: AudioEncoder, recipe: Recipe, run: Run) -> None:
     with torch.random.fork_rng(devices=[]):  # weights that come later must not depend on this
         for name in config.self_supervised:
             self_supervised[name](encoder).draws(encoder, frames)
-    if config.objectives and not run.text_dir.is_dir():
+    if config.objectives and recipe.language.model != FACTS and not run.text_dir.is_dir():
         check_language_model(recipe.language)
 
 
@@ -127,20 +132,36 @@ def read_pairs(run: Run, store: WaveStore) -> tuple[Pairs, Pairs, ReportVectors]
     groups = reports.facts if config.positives == "facts" else fact_groups(reduced, names)
     subject = np.unique([r.subject for r in reports.recordings], return_inverse=True)[1]
     text = reduced
+    source = reports.source
     if config.text_target == "projected":
         mean, deviation = reports.spread
         text = ((reports.vectors - mean) / deviation).astype(np.float32)
-    source = reports.source
+    elif config.text_target == "labels":
+        text = task_labels(run.recipe.verify.tasks, reports.recordings)
 
     def pairs(mask: np.ndarray) -> Pairs:
-        return Pairs(reports.rows[mask], text[source[mask]], dataset[mask], groups[source[mask]], subject[mask])
+        told = source[mask]
+        return Pairs(reports.rows[mask], text[told], dataset[mask], groups[told], subject[mask], reports.findings[mask])
 
     return pairs(reports.training), pairs(~reports.training), reports
 
 
+def task_labels(names: Sequence[str], recordings: Sequence[Recording]) -> np.ndarray:
+    """Labels of the binary ones among tasks, a column each: 0, 1, or NaN where a recording has none; float32 [N, T].
+
+    Raises:
+        RecipeError: none of the tasks is binary.
+    """
+    chosen = [task for task in resolve_tasks(names, recordings) if task.kind == "binary"]
+    if not chosen:
+        raise RecipeError("align.text_target=labels needs a binary task", given=", ".join(names) or "no task")
+    values = [[task.value(recording) for task in chosen] for recording in recordings]
+    return np.array([[np.nan if value is None else value for value in row] for row in values], dtype=np.float32)
+
+
 def aligned_space(task: AlignmentTask, reports: ReportVectors) -> TextSpace | None:
     """The space that a trained task's heads map to; None where it aligned with no report."""
-    if task.audio_head is None:
+    if task.audio_head is None or task.config.text_target == "labels":
         return None
     if task.text_head is None:
         text: list[Layer] = [reports.whitening]

@@ -18,7 +18,7 @@ from acula_edge.data.miniature import is_miniature
 from acula_edge.data.reader import PublishedSplit, Reader, ReadResult, SetAside, readers
 from acula_edge.data.splits import assign_splits
 from acula_edge.data.store import WaveStore
-from acula_edge.errors import ManifestError
+from acula_edge.errors import ManifestError, RecipeError
 from acula_edge.files import NOT_THE_FILE, read_json, sha256_file, sha256_json, system_error, write_json, write_jsonl
 from acula_edge.limits import MAX_INDEX_BYTES
 from acula_edge.plain_text import acting_character
@@ -260,6 +260,12 @@ def read_sources(data: DataConfig, run: Run) -> ReadResult:
         result.recordings.extend(replace(r, synthetic=True) if generated else r for r in found.recordings)
         result.set_aside.extend(found.set_aside)
         result.warnings.extend(found.warnings)
+        if source.tested is False and reader.corpus is not None and reader.corpus.test_only:
+            raise RecipeError(
+                f"nobody of {reader.corpus.title} may be trained on",
+                given=f"data.sources.{name}.tested: false",
+                remedy="leave it out, or leave the source out",
+            )
         alone = reader.corpus is not None and reader.corpus.alignment_only
         if not alone if source.tested is None else source.tested:
             result.published.update(_published(reader, root, found.recordings, source, data.split.rule))
@@ -295,7 +301,7 @@ def _published(
     partition = reader.published(root.absolute(), recordings, source.options)
     if partition is not None:
         return {reader.corpus.name: partition}
-    if rule == "published":
+    if rule == "published" and not all(recording.split for recording in recordings):
         raise ManifestError(
             f"the published partition of {reader.corpus.name} is not there",
             given=f"none of its lists under {root}",

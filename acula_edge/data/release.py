@@ -33,7 +33,7 @@ class Candidate:
     """A recording that a release lists, before its audio is looked at.
 
     Attributes:
-        recording, path, metadata, stratum: as in :class:`acula_edge.data.manifest.Recording`.
+        recording, path, metadata, stratum, split: as in :class:`acula_edge.data.manifest.Recording`.
         person: id of the person within the data set.
         reason: why it takes no part; "" where its audio decides.
     """
@@ -43,6 +43,7 @@ class Candidate:
     person: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     stratum: str = ""
+    split: str = ""
     reason: str = ""
 
 
@@ -93,6 +94,7 @@ class ReleaseReader(Reader):
                         dataset=dataset,
                         sample_rate_hz=header[0],
                         duration_s=header[1],
+                        split=listed.split,
                         stratum=listed.stratum,
                         metadata=listed.metadata,
                     )
@@ -151,7 +153,7 @@ def require_file(corpus: Corpus, name: str, suffix: str, *folders: Path) -> Path
     )
 
 
-def list_audio(folder: Path, suffixes: Iterable[str] = (".wav",)) -> list[Path]:
+def list_audio(folder: Path, suffixes: Iterable[str] = (".wav", ".flac")) -> list[Path]:
     """Audio files of a folder in order of name, whatever the case of their ending; hidden files are left out."""
     if not folder.is_dir():
         return []

@@ -211,7 +211,7 @@ def make_encoder(
     """
     spec = frontend or frontend_for(name, checkpoint, options)
     config = AudioEncoderConfig(encoder=name, frontend=spec.to_dict(), options=options or {})
-    return teachers[name].build(config, checkpoint)
+    return encoder_class(name).build(config, checkpoint)
 
 
 def frontend_for(

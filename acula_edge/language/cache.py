@@ -176,6 +176,7 @@ def _key(distinct: Sequence[str], config: LanguageConfig, device: torch.device) 
         "content": model_fingerprint(locate_model(config.model)),
         "revision": config.revision,
         "precision": str(resolve_dtype(config.precision, device)).removeprefix("torch."),
+        "random_weights": config.random_weights,
         "layer": config.layer,
         "pooling": config.pooling,
         "normalize": config.normalizes,

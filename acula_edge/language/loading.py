@@ -89,7 +89,11 @@ def load_language_model(config: LanguageConfig, device: torch.device) -> tuple[A
             text = getattr(architecture, "text_config", None)
             missing: list[str] = []
             check_model_size(source, lambda: AutoModel.from_config(text or architecture))
-            if text is None:
+            if config.random_weights:
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(0)
+                    model = AutoModel.from_config(text or architecture, dtype=dtype)
+            elif text is None:
                 model, found = AutoModel.from_pretrained(
                     source,
                     config=architecture,
@@ -100,7 +104,7 @@ def load_language_model(config: LanguageConfig, device: torch.device) -> tuple[A
                 )
                 missing = _that_matter(found["missing_keys"])
             # transformers 4.57 looks for a Gemma 3 text model's weights under a prefix that its checkpoints lack.
-            if text is not None or missing:
+            if (text is not None or missing) and not config.random_weights:
                 model, names = load_text_model(source, config.revision, text or architecture, dtype)
                 missing = _that_matter(names)
     except (*_UNUSABLE, SafetensorError) as error:

@@ -28,6 +28,8 @@ def check_names(recipe: Recipe) -> dict[str, str]:
 
     registered, missing = list_registered()
     registered["writers"] = writers.names()
+    if "encoders" in registered and "students" in registered:
+        registered["encoders"] = [*registered["encoders"], *registered["students"]]  # one trained without a teacher
     for key, kind, name in _used(recipe):
         known = registered.get(kind)
         if known is not None and name not in known:

@@ -40,15 +40,28 @@ def training_run(
 
 
 def complete(recipe: Recipe) -> Recipe:
-    """The recipe with everything filled in that its encoder decides."""
+    """The recipe with everything filled in that its encoder decides.
+
+    Raises:
+        RecipeError: public weights would hear through another front end than the one that they were trained with.
+    """
     from acula_edge.encoders.base import frontend_for
     from acula_edge.pipeline.names import check_names
 
     check_names(recipe)
-    if recipe.frontend is not None:
-        return recipe
     encoder = recipe.encoder
-    return dataclasses.replace(recipe, frontend=frontend_for(encoder.name, encoder.checkpoint, encoder.options))
+    if recipe.frontend is not None and encoder.checkpoint is None:
+        return recipe
+    own = frontend_for(encoder.name, encoder.checkpoint, encoder.options)
+    if recipe.frontend is not None and recipe.frontend != own:
+        differ = [name for name, value in own.to_dict().items() if recipe.frontend.to_dict().get(name) != value]
+        raise RecipeError(
+            f"the weights of {encoder.name} were trained with another front end than the recipe's",
+            given=", ".join(f"{name} {recipe.frontend.to_dict().get(name)}" for name in differ),
+            allowed=", ".join(f"{name} {own.to_dict()[name]}" for name in differ),
+            remedy="--set frontend=null takes theirs; without encoder.checkpoint any front end can be trained",
+        )
+    return dataclasses.replace(recipe, frontend=own)
 
 
 def _resolve(

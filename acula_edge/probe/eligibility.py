@@ -36,7 +36,8 @@ def why_not_fitted(task: Task, recordings: Sequence[Recording]) -> str | None:
             return "leaving one subject out is for regressions only"
         return _shortfall(task, recordings, "test", MIN_TRAIN_SUBJECTS)
     needed = MIN_TRAIN_SUBJECTS_OF_MANY if task.kind == "multiclass" else MIN_TRAIN_SUBJECTS
-    return _shortfall(task, recordings, "train", needed)
+    absent = _absence(task.learned, recordings)
+    return absent or _shortfall(task.learned, recordings, "train", needed)
 
 
 def why_not_published(task: Task, recordings: Sequence[Recording]) -> str | None:

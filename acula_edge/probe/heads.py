@@ -111,7 +111,7 @@ def fit_heads(
 
 def fit_head(embeddings: Array, recordings: Sequence[Recording], task: Task, seed: int = 0) -> TaskHead:
     """Fit one head; :func:`eligibility.why_not_fitted` must have nothing against it."""
-    positions, targets = task.values(recordings, "train" if task.evaluation == "held-out" else "test")
+    positions, targets = task.learned.values(recordings, "train" if task.evaluation == "held-out" else "test")
     return _fit(embeddings, recordings, task, positions, np.array(targets), seed)
 
 
@@ -194,7 +194,7 @@ def _fit(
 
 def _threshold(logits: Array, recordings: Sequence[Recording], task: Task) -> float | None:
     """Youden's threshold on validation logits, if the validation split has enough subjects of both classes."""
-    positions, targets = task.values(recordings, "val")
+    positions, targets = task.learned.values(recordings, "val")
     target = np.array(targets)
     for label in (0, 1):
         members = [recordings[p].subject for p, value in zip(positions, targets, strict=True) if value == label]

@@ -86,6 +86,8 @@ class Task:
         unit: unit of a regression target.
         evaluation: ``held-out`` tests on the test split; ``leave-one-subject-out`` on every subject of the test split
             with a probe of all the others of it.
+        probe_of: the task whose head answers this one, so that it says how that head fares on recordings of another
+            kind; nothing of this data set is learned from. None for a head of its own.
         window: what published figures listened to: seconds to which a recording is padded at least, or window.
         published_probe, published_split: the protocol that published figures rest on; None for a task of our own.
         published: one of the 18 of the published method (SPEC sections 2.3 and 2.4); a task of our own is not.
@@ -105,6 +107,7 @@ class Task:
     labels: tuple[str, ...] = ()
     unit: str = ""
     evaluation: Literal["held-out", "leave-one-subject-out"] = "held-out"
+    probe_of: str | None = None
     window: str = ""
     published_probe: PublishedProbe | None = None
     published_split: PublishedSplitFacts | None = None
@@ -127,7 +130,14 @@ class Task:
     @property
     def protocol(self) -> str:
         """How the answer that verdicts rest on is obtained."""
+        if self.probe_of is not None:
+            return f"the probe of {self.probe_of}, unchanged"
         return CONVERGED if self.evaluation == "held-out" else CONVERGED_LEAVING_ONE_OUT
+
+    @property
+    def learned(self) -> Task:
+        """The task whose training recordings the head is fitted on: this one, or the one named by ``probe_of``."""
+        return self if self.probe_of is None else tasks[self.probe_of]
 
     @property
     def corpus(self) -> Corpus | None:

@@ -31,9 +31,10 @@ class AlignConfig(Bounded):
     Attributes:
         objectives: weight per registered alignment objective; empty for none.
         self_supervised: weight per registered self-supervised objective.
-        text_target: ``"whitened"`` (fixed: centered within data set, principal components, shrunk whitening) or
-            ``"projected"`` (a trainable head on the text side, as published).
-        text_components: components kept of a whitened target.
+        text_target: ``"whitened"`` (fixed: centered within data set, principal components, shrunk whitening),
+            ``"projected"`` (a trainable head on the text side, as published), or, as a control without any report,
+            ``"labels"`` (the labels of ``verify.tasks``; goes with the objective ``cross-entropy``).
+        text_components: components kept of every data set's reports in a whitened target.
         text_shrinkage: added to each singular value, relative to the largest, before whitening.
         text_average: a report's vector is the mean over the phrasings of its ``"recording"``, or of all recordings with
             the same ``"facts"``: what is left of phrasing then carries no variance.
@@ -43,6 +44,8 @@ class AlignConfig(Bounded):
         temperature: of contrastive objectives.
         crop_s: training crop; shorter than the window makes training cheaper and crops more varied.
         crop: ``"random"``, or ``"first"`` for the recording's beginning, padded with zeros (as published).
+        corpus_exponent: a data set of n recordings is drawn with weight n to this power. 1 draws all recordings equally
+            often; with 0.5 a large corpus does not crowd a small one out of the batches.
         epochs, batch_size, learning_rate, weight_decay, max_grad_norm: optimization (AdamW). The batch is what the
             objectives see at once, over all processes.
         micro_batch: crops that go through the encoder at once in each process; fewer need less memory, and a second
@@ -53,8 +56,10 @@ class AlignConfig(Bounded):
         max_steps: stop after this many optimizer steps; null for all epochs.
         augment: waveform gain and spectrogram masking during training.
         ema_decay: decay of the weight average that is evaluated and saved; 0 switches averaging off.
-        keep_best: restore the epoch with the best validation retrieval at the end.
-        patience: stop after this many epochs without better validation retrieval; null for never.
+        validate_every: epochs between two looks at the validation persons; the last epoch is always looked at.
+        keep_best: restore the epoch from which a probe best reads the facts in validation persons.
+        patience: stop after this many epochs without a better one, counted from where the learning rate has fallen to
+            half of its peak; null for never.
         precision: ``"fp32"`` or ``"bf16"`` autocast.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         compile: compile the encoder's forward pass (torch.compile); worth it from some thousand steps on.
@@ -65,15 +70,15 @@ class AlignConfig(Bounded):
 
     at_least: ClassVar = {
         "text_components": 1, "text_shrinkage": 0, "projection_dim": 1, "epochs": 1, "max_steps": 1, "batch_size": 1,
-        "micro_batch": 1, "accumulation": 1, "patience": 1, "weight_decay": 0, "warmup_fraction": 0,
-        "warmup_steps": 0, "ema_decay": 0, "save_every_s": 0,
+        "micro_batch": 1, "accumulation": 1, "patience": 1, "validate_every": 1, "corpus_exponent": 0,
+        "weight_decay": 0, "warmup_fraction": 0, "warmup_steps": 0, "ema_decay": 0, "save_every_s": 0,
     }  # fmt: skip
     above: ClassVar = {"temperature": 0, "crop_s": 0, "learning_rate": 0, "max_grad_norm": 0}
     below: ClassVar = {"warmup_fraction": 1, "ema_decay": 1}
 
     objectives: dict[str, float] = field(default_factory=lambda: {"regression": 1.0, "infonce": 1.0})
     self_supervised: dict[str, float] = field(default_factory=dict)
-    text_target: Literal["whitened", "projected"] = "whitened"
+    text_target: Literal["whitened", "projected", "labels"] = "whitened"
     text_components: int = 16
     text_shrinkage: float = 0.02
     text_average: Literal["recording", "facts"] = "recording"
@@ -82,6 +87,7 @@ class AlignConfig(Bounded):
     temperature: float = 0.1
     crop_s: float | None = None
     crop: Literal["random", "first"] = "random"
+    corpus_exponent: float = 0.5
     epochs: int = 16
     max_steps: int | None = None
     batch_size: int = 64
@@ -95,6 +101,7 @@ class AlignConfig(Bounded):
     max_grad_norm: float = 1.0
     augment: bool = True
     ema_decay: float = 0.0
+    validate_every: int = 1
     keep_best: bool = False
     patience: int | None = None
     precision: Literal["fp32", "bf16"] = "fp32"

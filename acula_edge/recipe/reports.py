@@ -73,7 +73,7 @@ class ReportsConfig(Bounded):
 
     Attributes:
         writer: name of the writer: ``template``, ``local-llm`` or ``http``.
-        variants: phrasings per recording; their embeddings are averaged, which leaves facts and drops phrasing.
+        variants: phrasings per recording; their embeddings are averaged, which lessens what phrasing adds to facts.
         pool: phrasings that the template writer makes of one set of facts, for recordings to draw theirs from.
         demographics: whether age band and sex may enter a report.
         ages: ``"exact"`` states ages in years beside the band.
@@ -81,7 +81,8 @@ class ReportsConfig(Bounded):
         mapping: YAML file, or folder of them, from columns to facts, before those that ship with acula-edge.
         prompt: text file with the instructions to a language model; null takes the one that ships.
         corpus: finished reports (``acula-edge data reports``) that alignment reads instead of writing any.
-        shuffle: give every recording another recording's report of the same data set (a negative control).
+        shuffle: a negative control: ``"recordings"`` gives every recording another one's report of the same data set,
+            ``"persons"`` gives every person another's, so that the recordings of one person still belong together.
         seed: equal seeds give equal reports.
     """
 
@@ -96,7 +97,7 @@ class ReportsConfig(Bounded):
     mapping: str | None = None
     prompt: str | None = None
     corpus: str | None = None
-    shuffle: bool = False
+    shuffle: Literal["recordings", "persons"] | None = None
     seed: int = 0
     local: LocalWriterConfig = field(default_factory=LocalWriterConfig)
     http: HttpWriterConfig = field(default_factory=HttpWriterConfig)

@@ -120,7 +120,9 @@ class LanguageConfig(Bounded):
 
     Attributes:
         model: Hugging Face id, a folder, or ``"minilm"`` for the embedded one. Of a multimodal model (MedGemma) only
-            the language model is loaded. Weights must be safetensors; remote code is never run.
+            the language model is loaded. Weights must be safetensors; remote code is never run. ``"facts"`` is a
+            control without a language model: one number for each fact that is stated.
+        random_weights: a control: the same architecture and tokenizer, the weights drawn anew.
         revision: commit or tag of a Hugging Face id.
         layer: which hidden state: 0 is the token embeddings, n the n-th layer, -1 the last, after the final norm.
         pooling: ``"mean"`` over a report's own tokens, its ``"last"`` token, or its first, ``"cls"`` (encoders only).
@@ -136,6 +138,7 @@ class LanguageConfig(Bounded):
 
     model: str = "minilm"
     revision: str | None = None
+    random_weights: bool = False
     layer: int = -1
     pooling: Literal["mean", "last", "cls"] = "mean"
     normalize: bool | None = None

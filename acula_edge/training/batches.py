@@ -41,8 +41,21 @@ class Assignment:
         return self.items[self.share]
 
 
-def batch_order(items: int, batch_size: int, seed: int, epoch: int, processes: int = 1) -> list[np.ndarray]:
+def batch_order(
+    items: int,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    processes: int = 1,
+    corpora: np.ndarray | None = None,
+    exponent: float = 1.0,
+) -> list[np.ndarray]:
     """Whole batches of item numbers for one epoch; a corpus smaller than a batch is one batch.
+
+    Args:
+        corpora: [items] number of each item's corpus; None where there is one.
+        exponent: a corpus of n items is drawn with weight n to this power. Within an epoch every item of a corpus has
+            its turn before any comes again.
 
     Raises:
         InputError: the batch cannot be shared evenly among the processes.
@@ -58,8 +71,23 @@ def batch_order(items: int, batch_size: int, seed: int, epoch: int, processes: i
         raise InputError(
             "there are fewer training items than processes", given=f"{items} items", allowed=f"at least {processes}"
         )
-    order = np.random.default_rng([seed, epoch]).permutation(items)
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(items)
+    if corpora is not None and exponent != 1.0:
+        order = _in_turn(order, corpora, exponent, generator)
     return [order[start : start + size] for start in range(0, items - size + 1, size)]
+
+
+def _in_turn(order: np.ndarray, corpora: np.ndarray, exponent: float, generator: np.random.Generator) -> np.ndarray:
+    """As many items as in `order`, each of a corpus drawn by weight, and within the corpus in the order given."""
+    names, counts = np.unique(corpora, return_counts=True)
+    weights = counts.astype(np.float64) ** exponent
+    drawn = generator.choice(len(names), len(order), p=weights / weights.sum())
+    result = np.empty_like(order)
+    for number, name in enumerate(names):
+        places = np.flatnonzero(drawn == number)
+        result[places] = np.resize(order[corpora[order] == name], len(places))
+    return result
 
 
 def assign(items: np.ndarray, seeds: tuple[int, int, int], rank: int, processes: int) -> Assignment:

@@ -27,7 +27,13 @@ from acula_edge.processes import broadcast_object, is_main, rank, start, world_s
 from acula_edge.progress import notify, track
 from acula_edge.training.batches import Assignment, assign, batch_order, read_ahead
 from acula_edge.training.normalization import synchronized
-from acula_edge.training.optimization import Optimization, make_optimizer, make_schedule, resolve_device
+from acula_edge.training.optimization import (
+    Optimization,
+    learning_rate_scale,
+    make_optimizer,
+    make_schedule,
+    resolve_device,
+)
 from acula_edge.training.state import Position, TrainingState, state_key
 
 _NOTICE = "stopping after this step, which is kept; a second signal ends at once, and what is kept is older"
@@ -39,7 +45,8 @@ class TrainingTask(Protocol):
     ``load(assignment)`` reads what the batch needs, on the CPU and in another thread; ``forward(assignment, loaded)``
     returns the loss of the whole batch and named figures. ``begin()`` is called once with the initial weights.
     ``validate()`` returns figures of which the one named `best_figure` (higher is better) chooses the best epoch. A
-    task with ``channels_last = True`` is trained in that memory format.
+    task with ``channels_last = True`` is trained in that memory format; one with ``corpora``, a number per item, has
+    its batches drawn by corpus.
     """
 
     best_figure: str
@@ -160,13 +167,23 @@ class _Loop:
 
     def _out_of_patience(self) -> bool:
         patience, position = self.settings.patience, self.position
-        if patience is None or position.epoch - position.best_epoch < patience:
+        if patience is None or position.epoch - max(position.best_epoch, self._fallen()) < patience:
             return False
         notify("%s stops early: no better %s in %d epochs", self.description, self.task.best_figure, patience)
         return True
 
+    def _fallen(self) -> int:
+        """The epoch at whose end the learning rate has fallen to half of its peak: before, nothing is decided."""
+        ends = [min(self.total, (epoch + 1) * self.per_epoch) for epoch in range(self.settings.epochs)]
+        scale = learning_rate_scale(self.settings, self.total)
+        peak = max(range(self.total), key=scale, default=0)
+        return next((n + 1 for n, end in enumerate(ends) if end > peak and scale(end) <= 0.5), len(ends))
+
     def _order(self, epoch: int) -> list[Any]:
-        return batch_order(self.task.items, self.settings.batch_size, self.settings.seed, epoch, world_size())
+        settings, corpora = self.settings, getattr(self.task, "corpora", None)
+        return batch_order(
+            self.task.items, settings.batch_size, settings.seed, epoch, world_size(), corpora, settings.corpus_exponent
+        )
 
     def _epoch(self) -> None:
         position, settings = self.position, self.settings
@@ -235,7 +252,9 @@ class _Loop:
         position = self.position
         evaluated: Any = self.average.module if self.average is not None else self.task
         evaluated.eval()
-        figures: dict[str, Any] = broadcast_object(evaluated.validate() if is_main() else {})
+        last = position.epoch + 1 == self.settings.epochs or position.step >= self.total
+        looks = last or (position.epoch + 1) % self.settings.validate_every == 0
+        figures: dict[str, Any] = broadcast_object(evaluated.validate() if looks and is_main() else {})
         with shielded():
             self._keep_epoch(position, evaluated, figures)
         return figures
@@ -248,7 +267,7 @@ class _Loop:
         better = value > position.best
         if better:
             position.best = value
-        if better or math.isnan(value):  # where nothing is judged, nothing stops early
+        if better or (figures and math.isnan(value)):  # where nothing is judged, nothing stops early
             position.best_epoch = position.epoch
         if is_main():
             if better and self.settings.keep_best:

@@ -35,6 +35,8 @@ class Optimization:
     save_every_s: float = 600.0
     seed: int = 0
     keep_best: bool = False
+    validate_every: int = 1
+    corpus_exponent: float = 1.0
 
     @classmethod
     def of(cls, config: Any, seed: int) -> Optimization:
@@ -70,10 +72,11 @@ def make_schedule(
     optimizer: torch.optim.Optimizer, settings: Optimization, total: int
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """Linear warm-up, then a cosine or a straight line to 0 at step `total`."""
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, _scale(settings, total))
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_scale(settings, total))
 
 
-def _scale(settings: Optimization, total: int) -> Callable[[int], float]:
+def learning_rate_scale(settings: Optimization, total: int) -> Callable[[int], float]:
+    """The learning rate of every step, relative to its peak."""
     if settings.warmup_steps is None:
         warmup = max(1, round(total * settings.warmup_fraction))
     else:

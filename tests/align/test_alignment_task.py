@@ -62,7 +62,8 @@ def make_task(encoder: AudioEncoder | None = None, count: int = 32, **changes) -
     encoder = encoder or Plain()
     pitch = np.arange(count) % 8
     text = np.random.default_rng(0).standard_normal((8, 6)).astype(np.float32)[pitch]
-    pairs = Pairs(np.arange(count), text, np.zeros(count, int), pitch, np.arange(count))
+    findings = np.eye(8, dtype=np.float32)[pitch]
+    pairs = Pairs(np.arange(count), text, np.zeros(count, int), pitch, np.arange(count), findings)
     config = AlignConfig(**{"objectives": OBJECTIVES, "crop_s": 1.0, "batch_size": 8, "device": "cpu", **changes})
     return AlignmentTask(encoder, Tones(count), pairs, pairs, config, 10240)
 
@@ -246,7 +247,7 @@ def test_the_closed_form_probe_equals_refitting_without_each_person():
 
 def test_monitors_say_one_where_nothing_has_moved():
     embeddings = np.random.default_rng(0).standard_normal((40, 8))
-    pairs = Pairs(np.arange(40), embeddings[:, :2], np.zeros(40, int), np.arange(40), np.arange(40))
+    pairs = Pairs(np.arange(40), embeddings[:, :2], np.zeros(40, int), np.arange(40), np.arange(40), np.ones((40, 0)))
     monitors = Monitors()
     monitors.begin(embeddings, pairs)
     figures = monitors.compare(embeddings, pairs)

@@ -99,3 +99,28 @@ def test_a_corpus_is_named(read: Any, tmp_path: Path) -> None:
     assert [one.key for one in found.recordings] == [one.key for one in few]
     with pytest.raises(InputError, match="there is no file"):
         read_reports(*read(ReportsConfig(corpus="gone.jsonl")))
+
+
+def test_among_persons_everyone_gets_the_reports_of_one_other_person() -> None:
+    recordings = [
+        replace(recording("icbhi", {}, f"r{n}"), subject=f"icbhi/{n // 3}", split="train" if n < 27 else "val")
+        for n in range(30)
+    ]
+    training = np.array([one.split == "train" for one in recordings])
+    source = reports_module._shuffled(recordings, training, "persons", 0)
+    np.testing.assert_array_equal(source[27:], [27, 28, 29])
+    givers = [{recordings[told].subject for told in source[3 * n : 3 * n + 3]} for n in range(9)]
+    assert all(len(giver) == 1 for giver in givers), "a person's recordings still belong together"
+    assert all(f"icbhi/{n}" not in giver for n, giver in enumerate(givers))
+    assert len(set.union(*givers)) == 9
+    alone = reports_module._shuffled(recordings, training, "recordings", 0)
+    assert sorted(alone[:27]) == list(range(27)) and len({recordings[i].subject for i in alone[:3]}) > 1
+
+
+def test_facts_take_the_place_of_a_language_model(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports_module, "embed_recordings", None)
+    run, store = read()
+    run.recipe = replace(run.recipe, language=replace(run.recipe.language, model="facts"))
+    found = read_reports(run, store)
+    assert len(np.unique(found.vectors, axis=0)) == 2 == len(np.unique(found.facts))
+    assert found.findings.shape[0] == 30 and np.isin(found.findings[:, 0], [0, 1]).all()

@@ -290,7 +290,11 @@ def test_a_recording_that_cannot_be_read_does_not_keep_others_from_being_scored(
     [
         (["encoder.name=opera-gt", "frontend=null", "align.self_supervised={mae: 1.0}"], "multiples of 64|64, 128"),
         (["language.model=/nowhere/at-all"], "no such folder"),
-        (["encoder.name=opera-ce", "encoder.checkpoint=/nowhere.ckpt"], "there is no checkpoint /nowhere.ckpt"),
+        (
+            ["encoder.name=opera-ce", "encoder.checkpoint=/nowhere.ckpt", "frontend=null"],
+            "there is no checkpoint /nowhere.ckpt",
+        ),
+        (["encoder.name=opera-ce", "encoder.checkpoint=/nowhere.ckpt"], "trained with another front end"),
         (["encoder.name=opera-ce", "data.window_s=0.2", "align.crop_s=null"], "too short for opera-ce"),
     ],
 )

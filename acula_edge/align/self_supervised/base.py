@@ -41,8 +41,12 @@ class SelfSupervised(nn.Module):
         """
         return None
 
-    def batch_loss(self, views: list[torch.Tensor]) -> torch.Tensor | None:
-        """Loss of the views' embeddings, each [B, D] over the whole batch of all processes; None without one."""
+    def batch_loss(self, views: list[torch.Tensor], negatives: torch.Tensor) -> torch.Tensor | None:
+        """Loss of the views' embeddings, each [B, D] over the whole batch of all processes; None without one.
+
+        Args:
+            negatives: [B, B] booleans: pairs of one data set and of two persons.
+        """
         return None
 
 

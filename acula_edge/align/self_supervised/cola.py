@@ -1,4 +1,8 @@
-"""COLA: two random crops of one recording should be recognized as such among the batch (SPEC section 1.7.4)."""
+"""COLA: two random crops of one recording should be recognized as such among the batch (SPEC section 1.7.4).
+
+Only other persons of the same data set are what it must be told from: another recording of the same person sounds alike
+for good reasons, and one of another corpus is told apart by its device.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +31,11 @@ class Cola(SelfSupervised):
     def published(self) -> nn.Module:
         return self
 
-    def batch_loss(self, views: list[torch.Tensor]) -> torch.Tensor:
-        logits = self.logits(*views)
-        return functional.cross_entropy(logits.float(), torch.arange(len(logits), device=logits.device))
+    def batch_loss(self, views: list[torch.Tensor], negatives: torch.Tensor) -> torch.Tensor:
+        logits = self.logits(*views).float()
+        own = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+        logits = logits.masked_fill(~(negatives | own), -1e4)
+        return functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
     def logits(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """How much each clip's first view looks like every clip's second. Shape: two [B, D] -> [B, B]."""

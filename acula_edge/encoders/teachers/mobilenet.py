@@ -11,6 +11,7 @@ from typing import Any
 import timm
 import torch
 from torch import nn
+from torch.nn import functional
 
 from acula_edge.encoders.base import AudioEncoder, AudioEncoderConfig, teachers
 
@@ -21,6 +22,8 @@ class MobileNet(AudioEncoder):
 
     Options:
         variant: name of another timm convolutional network with one global pooling.
+        normalize: bring every embedding to mean 0 and variance 1 over its D values. Without it a clip unlike the
+            training ones can come out dozens of times as long as the others, and its direction is lost on a probe.
     """
 
     min_frames = 32
@@ -34,6 +37,8 @@ class MobileNet(AudioEncoder):
         backbone: Any = timm.create_model(options["variant"], in_chans=1, num_classes=0)
         self.backbone = backbone
         self.embedding_dim = int(backbone.head_hidden_size)
+        self.normalize = bool(options.get("normalize", False))
 
     def embed_mel(self, mel: torch.Tensor) -> torch.Tensor:
-        return self.backbone(self.norm(mel[:, None]))
+        embedding = self.backbone(self.norm(mel[:, None]))
+        return functional.layer_norm(embedding, embedding.shape[1:]) if self.normalize else embedding

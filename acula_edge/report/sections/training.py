@@ -14,10 +14,12 @@ from acula_edge.report.numbers import MISSING, count, duration, fixed, listing, 
 # Key in metrics.jsonl, title, whether it lies between 0 and 1.
 _ALIGN_FIGURES = (
     ("loss", "Training loss", False),
+    ("val_fact_auroc", "AUROC of facts that a probe reads in validation persons, the mean over facts", True),
     ("val_cka", "Validation CKA", True),
     ("val_recall_at_10", "Report found among the first 10 (validation)", True),
     ("val_probe_r2", "Report's variance that a linear probe reads in new persons (validation)", False),
     ("effective_rank", "Effective rank of embeddings", False),
+    ("norm_max", "Longest embedding, relative to the median one", False),
     ("cka_to_start", "Linear CKA to the starting encoder (validation)", True),
     ("val_mrr", "Mean reciprocal rank (validation)", True),
 )
@@ -25,7 +27,7 @@ _DISTILL_FIGURES = (
     ("loss", "Training loss", False),
     ("val_cosine", "Cosine to the teacher (validation)", True),
 )
-_MAX_ALIGN_CHARTS = 6
+_MAX_ALIGN_CHARTS = 8
 
 
 def training_section(evidence: Evidence) -> Section:
@@ -46,7 +48,7 @@ def _alignment(evidence: Evidence) -> list[Block]:
     recipe, stage = evidence.recipe, evidence.stage("align")
     blocks: list[Block] = []
     if recipe.reports.shuffle:
-        blocks.append(Notice("Negative control: reports were shuffled among the recordings of each data set."))
+        blocks.append(Notice("Negative control: reports were shuffled within each data set."))
     objectives = {**recipe.align.objectives, **recipe.align.self_supervised}
     if not objectives:
         blocks.append(Notice("Control: the encoder stays as it was initialized; nothing was aligned.", "quiet"))
