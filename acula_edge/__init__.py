@@ -12,8 +12,6 @@ Importing this loads nothing heavy: a name below is looked up in its module when
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from acula_edge.library_defaults import set_library_defaults
@@ -40,42 +38,21 @@ _HOME = {
     "Run": "acula_edge.run:Run",
     "benchmark": "acula_edge.pipeline:benchmark",
     "demo": "acula_edge.pipeline:demo",
+    "distill": "acula_edge.pipeline:distill",
     "export": "acula_edge.pipeline:export",
     "load_bundle": "acula_edge.runtime:load_bundle",
     "load_encoder": "acula_edge.encoders:load_encoder",
     "load_recipe": "acula_edge.recipe:load_recipe",
     "log_mel": "acula_edge.frontend.reference:log_mel_at",
+    "report": "acula_edge.pipeline:report",
     "train": "acula_edge.pipeline:train",
     "verify": "acula_edge.pipeline:verify",
 }
 
-# These names are both a verb and the package of the stage behind it, so the package itself can be called:
-# ae.report(run) runs the verb, and acula_edge.report.assembly is still a module.
-_STAGES = ("distill", "report")
-
-__all__ = sorted([*_HOME, *_STAGES, "__version__"])
-
-
-class _CallableStage(ModuleType):
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        pipeline = importlib.import_module("acula_edge.pipeline")
-        return getattr(pipeline, self.__name__.rpartition(".")[2])(*args, **kwargs)
-
-
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: object) -> None:
-        # The import system binds a subpackage to its parent by setting this attribute.
-        if name in _STAGES and isinstance(value, ModuleType):
-            value.__class__ = _CallableStage
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+__all__ = sorted([*_HOME, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
-    if name in _STAGES:
-        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, attribute = _HOME[name].partition(":")

@@ -27,7 +27,7 @@ from acula_edge.align.train import align
 from acula_edge.bundle.schema import Provenance
 from acula_edge.data.prepare import prepare
 from acula_edge.data.store import WaveStore
-from acula_edge.distill.train import distill
+from acula_edge.distillation.train import distill
 from acula_edge.encoders import load_encoder, make_student, teachers
 from acula_edge.encoders.students import Student, StudentKind, students
 from acula_edge.frontend.torch import make_frontend

@@ -15,8 +15,8 @@ import torch
 from acula_edge.align.objectives import debiased_cka
 from acula_edge.data.prepare import prepare
 from acula_edge.data.store import WaveStore
-from acula_edge.distill.degradation import degrade, draw_degradation
-from acula_edge.distill.teaching import fit_reduction
+from acula_edge.distillation.degradation import degrade, draw_degradation
+from acula_edge.distillation.teaching import fit_reduction
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.pipeline.evaluation import select_tasks

@@ -117,7 +117,7 @@ def count_code() -> dict[str, Any]:
     """What the package and its tests hold, by syntax tree and token."""
     modules = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
     trees = {path: ast.parse(text) for path, text in modules.items()}
-    report = [tree for path, tree in trees.items() if PACKAGE / "report" in path.parents]
+    report = [tree for path, tree in trees.items() if PACKAGE / "reporting" in path.parents]
     return {
         "package: files": len(modules),
         "package: lines": sum(text.count("\n") for text in modules.values()),

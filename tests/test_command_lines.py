@@ -16,9 +16,9 @@ import acula_edge
 from acula_edge import pipeline
 from acula_edge.cli.main import SECTIONS, cli
 from acula_edge.command_line import command_line
-from acula_edge.distill.train import distill
+from acula_edge.distillation.train import distill
 from acula_edge.errors import AculaEdgeError
-from acula_edge.report.compare import comparison
+from acula_edge.reporting.compare import comparison
 from acula_edge.run import Run
 from acula_edge.runtime import load_bundle
 from tests.tiny_bundle import write_tiny_bundle

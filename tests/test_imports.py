@@ -90,8 +90,8 @@ def test_a_verb_is_imported_only_when_it_is_asked_for() -> None:
 
 
 STAGES = (
-    "audio", "frontend", "data", "clinical_text", "encoders", "language", "align", "distill", "engines", "quantize",
-    "probe", "zero_shot", "runtime", "benchmarking", "report", "web",
+    "audio", "frontend", "data", "clinical_text", "encoders", "language", "align", "distillation", "engines",
+    "quantize", "probe", "zero_shot", "runtime", "benchmarking", "reporting", "web",
 )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def command(paths: tuple[Path, ...], compare: bool, out: Path | None, as_json: b
     from acula_edge.cli.console import print_json, print_line
 
     if compare:
-        from acula_edge.report.compare import comparison, write_comparison
+        from acula_edge.reporting.compare import comparison, write_comparison
 
         if as_json:
             print_json(comparison(paths))

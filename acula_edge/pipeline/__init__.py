@@ -69,7 +69,7 @@ def distill(run: Run | str | Path = LATEST, student: str | None = None, resume: 
         raise InputError("the recipe names no student", remedy="name one: acula-edge distill --student base")
     _check_student(name)
 
-    from acula_edge.distill.train import distill as teach
+    from acula_edge.distillation.train import distill as teach
 
     with locked(run.path, "distill"):
         teach(run, name, resume=resume)
@@ -218,7 +218,7 @@ def benchmark(
 def report(run: Run | str | Path = LATEST) -> Path:
     """Write report.html and report.md from the run's JSON files."""
     _need("train", "jinja2")
-    from acula_edge.report import write_report
+    from acula_edge.reporting import write_report
 
     return write_report(_open(run))
 

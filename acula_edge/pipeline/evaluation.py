@@ -17,7 +17,7 @@ from acula_edge.bundle.schema import Bundle, Verify
 from acula_edge.bundle.writer import BundleWriter
 from acula_edge.data.prepare import at_rate
 from acula_edge.data.store import WaveStore
-from acula_edge.distill.teaching import collect_lessons
+from acula_edge.distillation.teaching import collect_lessons
 from acula_edge.encoders import load_encoder
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.files import sha256_file

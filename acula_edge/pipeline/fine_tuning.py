@@ -28,8 +28,8 @@ from acula_edge.bundle.schema import FineTuning, FineTuningRun, Judgement, Parit
 from acula_edge.data.manifest import Recording
 from acula_edge.data.prepare import at_rate
 from acula_edge.data.store import WaveStore
-from acula_edge.distill.quantization_aware import fine_tune
-from acula_edge.distill.teaching import windows_of
+from acula_edge.distillation.quantization_aware import fine_tune
+from acula_edge.distillation.teaching import windows_of
 from acula_edge.engines.ort import OrtEngine
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import atomic_path, sha256_file, sha256_json

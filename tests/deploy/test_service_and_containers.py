@@ -147,6 +147,6 @@ def test_what_the_container_files_copy_is_all_that_a_wheel_needs(tmp_path: Path)
     for needed in (
         "acula_edge/runtime/bundle.py",
         "acula_edge/_recipes/phantom.yaml",
-        "acula_edge/report/templates/compare.css",
+        "acula_edge/reporting/templates/compare.css",
     ):
         assert needed in names

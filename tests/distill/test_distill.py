@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from acula_edge.data.manifest import Recording
-from acula_edge.distill.degradation import degrade, draw_degradation
-from acula_edge.distill.relational import angle_loss, distance_loss
-from acula_edge.distill.task import DistillationTask
-from acula_edge.distill.teaching import Lessons, collect_lessons, fit_reduction
+from acula_edge.distillation.degradation import degrade, draw_degradation
+from acula_edge.distillation.relational import angle_loss, distance_loss
+from acula_edge.distillation.task import DistillationTask
+from acula_edge.distillation.teaching import Lessons, collect_lessons, fit_reduction
 from acula_edge.encoders import make_encoder, make_student, students
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.recipe import DataConfig, DistillConfig

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from acula_edge.distill.quantization_aware import AwareTask, noise_share
-from acula_edge.distill.teaching import Lessons, fit_reduction
+from acula_edge.distillation.quantization_aware import AwareTask, noise_share
+from acula_edge.distillation.teaching import Lessons, fit_reduction
 from acula_edge.frontend.spec import FrontendSpec
 from acula_edge.recipe import DataConfig, DistillConfig
 from acula_edge.training import Optimization, fit

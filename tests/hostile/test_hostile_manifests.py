@@ -39,7 +39,7 @@ from acula_edge.limits import (
     MAX_LINE_CHARACTERS,
     MAX_WORKBOOK_BYTES,
 )
-from acula_edge.report.corpus import count_set_aside
+from acula_edge.reporting.corpus import count_set_aside
 from tests.hostile.sounds import encode
 
 Rows = list[dict[str, Any]]

@@ -11,9 +11,9 @@ from acula_edge.align.augmentation import draw_masks, first_crop, mask_spectrogr
 from acula_edge.align.objectives import Batch, objectives
 from acula_edge.align.self_supervised import self_supervised
 from acula_edge.data.manifest import Recording
-from acula_edge.distill.degradation import degrade, draw_degradation
-from acula_edge.distill.relational import angle_loss, distance_loss
-from acula_edge.distill.teaching import fit_reduction
+from acula_edge.distillation.degradation import degrade, draw_degradation
+from acula_edge.distillation.relational import angle_loss, distance_loss
+from acula_edge.distillation.teaching import fit_reduction
 from acula_edge.encoders.base import make_encoder
 from acula_edge.errors import InputError
 from acula_edge.frontend.spec import FrontendSpec

@@ -14,7 +14,7 @@ from acula_edge.bundle.json_files import plain
 from acula_edge.bundle.schema import FILES
 from acula_edge.files import write_json, write_jsonl, write_text
 from acula_edge.recipe import Recipe, dump_recipe, recipe_from_dict
-from acula_edge.report import write_report
+from acula_edge.reporting import write_report
 from tests.complete import complete as filled
 from tests.report.accuracy_files import verify_of_run
 from tests.report.bundle_files import audit_facts, benchmark_of_run, bundle_facts, quantize_facts

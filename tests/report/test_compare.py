@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from acula_edge.cli.main import cli
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import read_json, sha256_file, write_json
-from acula_edge.report.compare import comparison, write_comparison
-from acula_edge.report.compare.entries import read_entries
-from acula_edge.report.numbers import milliseconds, significant
+from acula_edge.reporting.compare import comparison, write_comparison
+from acula_edge.reporting.compare.entries import read_entries
+from acula_edge.reporting.numbers import milliseconds, significant
 from tests.benchmark.recorded_machines import orin_nano, raspberry_pi_5, x86_notebook
 from tests.report.compare_files import digests_of, write_benchmark
 from tests.report.reading import Page

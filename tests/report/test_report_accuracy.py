@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from acula_edge.files import read_json
-from acula_edge.report import write_report
-from acula_edge.report.numbers import fixed, interval, probability, signed, signed_interval
+from acula_edge.reporting import write_report
+from acula_edge.reporting.numbers import fixed, interval, probability, signed, signed_interval
 from tests.report.conftest import Json, MakeRun
 from tests.report.reading import Page, read_page
 

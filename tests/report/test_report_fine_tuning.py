@@ -8,9 +8,9 @@ import pytest
 
 from acula_edge.bundle.schema import Bundle as BundleFacts
 from acula_edge.bundle.schema import Quantize
-from acula_edge.report.document import Heading, Notice, Text
-from acula_edge.report.evidence import Bundle
-from acula_edge.report.sections.quantization import quantization_blocks
+from acula_edge.reporting.document import Heading, Notice, Text
+from acula_edge.reporting.evidence import Bundle
+from acula_edge.reporting.sections.quantization import quantization_blocks
 from tests.complete import complete
 
 REASON = "AUROC of task C1 falls by 0.0500, 0.03 allowed"

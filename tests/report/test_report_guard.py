@@ -7,7 +7,7 @@ from pathlib import Path
 
 from acula_edge.files import read_json, write_json, write_text
 from acula_edge.recipe import dump_recipe
-from acula_edge.report import write_report
+from acula_edge.reporting import write_report
 from acula_edge.run import Run
 from tests.report.conftest import MakeRun
 from tests.report.reading import read_page

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from acula_edge.files import read_json
-from acula_edge.report import write_report
-from acula_edge.report.numbers import milliseconds, significant
+from acula_edge.reporting import write_report
+from acula_edge.reporting.numbers import milliseconds, significant
 from tests.report.conftest import Json, MakeRun
 from tests.report.reading import Page, read_page
 

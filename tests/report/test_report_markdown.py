@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.report import write_report
+from acula_edge.reporting import write_report
 from tests.report.conftest import MakeRun
 from tests.report.reading import Page, read_page
 

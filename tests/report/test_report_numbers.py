@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from acula_edge.report import numbers
-from acula_edge.report.charts.drawing import fit, wrap
-from acula_edge.report.charts.scale import Scale, round_step, span
+from acula_edge.reporting import numbers
+from acula_edge.reporting.charts.drawing import fit, wrap
+from acula_edge.reporting.charts.scale import Scale, round_step, span
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from acula_edge.report import write_report
-from acula_edge.report.charts import NARROW, WIDE
-from acula_edge.report.rendering import escape_markdown
+from acula_edge.reporting import write_report
+from acula_edge.reporting.charts import NARROW, WIDE
+from acula_edge.reporting.rendering import escape_markdown
 from tests.report.conftest import SECRET, Json, MakeRun
 from tests.report.reading import Page, read_page
 

@@ -9,7 +9,7 @@ import pytest
 
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.files import write_json
-from acula_edge.report import write_report
+from acula_edge.reporting import write_report
 from tests.report.conftest import Json, MakeRun
 from tests.report.reading import Page, read_page
 

@@ -8,10 +8,10 @@ import pytest
 
 from acula_edge.bundle.schema import BiasCorrection, MixedPrecision, Quantize, Sensitivity, Speed
 from acula_edge.bundle.schema import Bundle as BundleFacts
-from acula_edge.report.document import Chart, Notice, Text
-from acula_edge.report.evidence import Bundle
-from acula_edge.report.sections.quantization import quantization_blocks
-from acula_edge.report.sections.tuning import (
+from acula_edge.reporting.document import Chart, Notice, Text
+from acula_edge.reporting.evidence import Bundle
+from acula_edge.reporting.sections.quantization import quantization_blocks
+from acula_edge.reporting.sections.tuning import (
     bias_words,
     precision_words,
     sensitivity_blocks,

@@ -12,7 +12,7 @@ from torch import nn
 from acula_edge.align.task import _projection, affine_layers
 from acula_edge.align.text_space import FILE, load_text_space, make_text_space, run_layers, save_text_space
 from acula_edge.align.train import aligned_space
-from acula_edge.distill.teaching import fit_reduction
+from acula_edge.distillation.teaching import fit_reduction
 from acula_edge.errors import ArtifactError, InputError
 from acula_edge.probe.statistics.roc import weighted_auroc
 from acula_edge.recipe import AlignConfig, VerifyConfig

@@ -8,10 +8,10 @@ import pytest
 
 from acula_edge.bundle.schema import Verify
 from acula_edge.cli.summary import print_verification
-from acula_edge.report.document import Table
-from acula_edge.report.evidence import Bundle
-from acula_edge.report.numbers import fixed
-from acula_edge.report.sections.zero_shot import zero_shot_blocks
+from acula_edge.reporting.document import Table
+from acula_edge.reporting.evidence import Bundle
+from acula_edge.reporting.numbers import fixed
+from acula_edge.reporting.sections.zero_shot import zero_shot_blocks
 from tests.complete import complete
 
 MODELS = ("float_teacher", "float_student", "int8")
