@@ -46,7 +46,7 @@ def write_corpus(folder: Path) -> None:
     soundfile.write(folder / "nan.wav", broken, 4000, subtype="FLOAT")
     soundfile.write(folder / "short.wav", noise(0.1, 4000), 4000)
     soundfile.write(folder / "stereo.wav", noise(3, 96000, channels=2), 96000, subtype="PCM_24")
-    rows += [f"{name}.wav,{name},clear" for name in ("empty", "text", "nan", "short", "stereo", "gone")]
+    rows += [f"{name}.wav,p-{name},clear" for name in ("empty", "text", "nan", "short", "stereo", "gone")]
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
 
 
