@@ -25,23 +25,30 @@ def refresh_statistics(model: nn.Module, batches: Iterable[torch.Tensor]) -> Non
 
     The averages left by training lag behind the weights and saw masked crops; with few hundred recordings some clips
     then leave the range that the network was trained on by a factor of a thousand.
+
+    One process may do so alone, in the midst of training: what it sees is not shared with the others
+    (:func:`synchronized`), who do not wait for it here.
     """
     layers = _layers(model)
     momenta = [layer.momentum for layer in layers]
+    shared = [layer.__dict__.pop("forward", None) for layer in layers]
     model.eval()
     for layer in layers:
         layer.reset_running_stats()
         layer.momentum = None
         layer.train()
     seen = 0
-    if layers:
-        for batch in batches:
+    try:
+        for batch in batches if layers else ():
             model(batch)
             seen += 1
-        if not seen:
+        if layers and not seen:
             raise InputError("there are no inputs to refresh normalization statistics on")
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
+    finally:
+        for layer, momentum, forward in zip(layers, momenta, shared, strict=True):
+            layer.momentum = momentum
+            if forward is not None:
+                layer.forward = forward
     model.eval()
 
 

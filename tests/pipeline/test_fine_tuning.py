@@ -169,7 +169,7 @@ def test_the_fine_tuned_encoder_is_timed_again(tuned: Tuned, tmp_path: Path, mon
         verdict, speedup = answers.pop(0)
         return {"verdict": verdict, "speedup": speedup, "speedup_ci95": [speedup - 0.1, speedup + 0.1]}
 
-    change(run, min_cosine=1, aware_epochs=4, aware_learning_rate=1e-4, speed_guard=True)
+    change(run, min_cosine=1, aware_epochs=12, aware_learning_rate=1e-4, speed_guard=True)
     monkeypatch.setattr("acula_edge.pipeline.bundling._measure", lambda settings: measure)
     monkeypatch.setattr("acula_edge.quantize.speed.is_native", lambda profile: True)
     bundle = build_bundle(Run(run.path), "tiny", "cpu_x86", int8=True)

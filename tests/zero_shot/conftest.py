@@ -45,7 +45,8 @@ class World:
         order = np.arange(len(rows)) if source is None else source
         facts = np.unique(self.findings[rows], axis=0, return_inverse=True)[1].ravel()
         config = AlignConfig(text_components=3)
-        return ReportVectors(rows, recordings, self.text[rows], training, order, config, facts)
+        findings = self.findings[rows].astype(np.float32)
+        return ReportVectors(rows, recordings, self.text[rows], training, order, config, facts, findings)
 
     def space(self) -> TextSpace:
         """The space of a whitened alignment whose head is perfect."""
